@@ -1,0 +1,182 @@
+"""What happened in a call: past tense, frozen, stored as long as the call.
+
+A fact is the unit of truth: `calls.story` folds facts into the call that people see, and every
+number on a screen can be recomputed from them. `at` is PBX time. `recovered` marks a fact that was
+learned after a blind window (from the spool or a channel list), not from an event as it happened.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+__all__ = [
+    "CallArrived",
+    "CallEnded",
+    "ComplaintRequested",
+    "Evidence",
+    "Fact",
+    "HeldBy",
+    "MenuKeyPressed",
+    "OperatorAnswered",
+    "OperatorLeft",
+    "OperatorRang",
+    "OperatorStoppedRinging",
+    "Outcome",
+    "Party",
+    "QueueEntered",
+    "QueueLeft",
+    "QueueLeftReason",
+    "RecordingStarted",
+    "RecordingStopped",
+    "Resumed",
+    "RingStop",
+    "StateLost",
+    "Transferred",
+]
+
+Direction = Literal["in", "out", "internal"]
+Evidence = Literal["verified", "verified_live", "unverified"]
+Outcome = Literal["answered", "abandoned", "no_answer", "busy", "failed"]
+# Why a telephone stopped ringing. `elsewhere`: another operator answered.
+RingStop = Literal["answered", "elsewhere", "no_answer", "rejected", "busy", "failed", "abandoned", "transferred", "unknown"]
+QueueLeftReason = Literal["answered", "abandoned", "timeout", "empty", "transferred", "unknown"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Party:
+    """One end of a call. `raw` is what the PBX said, `e164` is null when it is no public number.
+
+    `kind`: `internal` (extension), `public` (E.164), `anonymous` (withheld or empty), `other` (SIP name).
+    """
+
+    raw: str
+    e164: str | None
+    name: str | None
+    kind: Literal["internal", "public", "anonymous", "other"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """`call` is the call id `<pbx>-<uniqueid of its first channel>`."""
+
+    call: str
+    at: datetime
+    recovered: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallArrived(Fact):
+    """`uniqueid` is the first channel's; `to` is the dialled number or extension."""
+
+    pbx: str
+    uniqueid: str
+    linkedid: str
+    direction: Direction
+    caller: Party
+    to: Party
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MenuKeyPressed(Fact):
+    digit: str
+    context: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComplaintRequested(Fact):
+    """The caller's first 3. `uniqueid` is the caller's channel at that moment: (pbx, uniqueid) is the
+    unique key of the appeal. `key` is the AstDB key, null for an observed menu. `at` is the press."""
+
+    uniqueid: str
+    key: str | None
+    evidence: Evidence
+    menu: str
+    queue: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueEntered(Fact):
+    queue: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueLeft(Fact):
+    queue: str
+    reason: QueueLeftReason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatorRang(Fact):
+    """`leg` is the uniqueid of the ringing channel; `round` counts from 1 per (call, extension)."""
+
+    leg: str
+    extension: str
+    round: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatorStoppedRinging(Fact):
+    leg: str
+    extension: str
+    reason: RingStop
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatorAnswered(Fact):
+    """First non-holding bridge of customer and operator: human contact, not the menu's Answer()."""
+
+    leg: str
+    extension: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatorLeft(Fact):
+    """An operator who had answered is out of the call (hung up or transferred it away)."""
+
+    leg: str
+    extension: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldBy(Fact):
+    leg: str
+    extension: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resumed(Fact):
+    leg: str
+    extension: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transferred(Fact):
+    kind: Literal["blind", "attended"]
+    from_extension: str
+    to: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingStarted(Fact):
+    """`path` as the PBX names it; relative paths are under the PBX's monitor folder."""
+
+    path: str
+    uniqueid: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingStopped(Fact):
+    path: str
+    uniqueid: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallEnded(Fact):
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateLost(Fact):
+    """The PBX restarted or a gap could not be mended: what is missing is missing for a reason."""
+
+    reason: str

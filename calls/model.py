@@ -1,0 +1,106 @@
+"""Stored calls. `facts` is the truth; `calls` and `legs` are its fold, kept for lists and reports."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ForeignKey, Index
+from sqlalchemy.orm import Mapped, mapped_column
+
+from store.base import Base
+
+__all__ = ["BlindWindow", "Call", "Leg", "PbxState", "SetAside", "StoredFact"]
+
+
+class Call(Base):
+    """One caller's journey. `id` is `<pbx>-<uniqueid>`; `outcome` null while it is in progress."""
+
+    __tablename__ = "calls"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    pbx: Mapped[str]
+    uniqueid: Mapped[str] = mapped_column(index=True)
+    direction: Mapped[str]
+    from_raw: Mapped[str]
+    from_e164: Mapped[str | None] = mapped_column(index=True)
+    from_name: Mapped[str | None]
+    from_kind: Mapped[str]
+    to_raw: Mapped[str]
+    to_e164: Mapped[str | None] = mapped_column(index=True)
+    queue: Mapped[str | None]
+    started_at: Mapped[datetime]
+    pressed_at: Mapped[datetime | None] = mapped_column(index=True)
+    queue_entered_at: Mapped[datetime | None]
+    queue_left_at: Mapped[datetime | None]
+    first_ring_at: Mapped[datetime | None]
+    answered_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    outcome: Mapped[str | None]
+    recovered: Mapped[bool] = mapped_column(default=False)
+    department_id: Mapped[int | None] = mapped_column(ForeignKey("departments.id"))
+    transfers: Mapped[list[Any]]
+
+    __table_args__ = (Index("ix_calls_started_at_id", "started_at", "id"), Index("ix_calls_open", "ended_at", "pbx"))
+
+
+class Leg(Base):
+    """An operator's telephone in the call: one row per ringing."""
+
+    __tablename__ = "legs"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    call_id: Mapped[str] = mapped_column(ForeignKey("calls.id"), index=True)
+    uniqueid: Mapped[str]
+    extension: Mapped[str]
+    employee_id: Mapped[int | None] = mapped_column(ForeignKey("employees.id"), index=True)
+    rang_at: Mapped[datetime | None]
+    answered_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    outcome: Mapped[str | None]
+
+
+class StoredFact(Base):
+    """Row form of `calls.facts`: `n` counts from 1 within the call; `data` is the fact without call/at."""
+
+    __tablename__ = "facts"
+
+    call_id: Mapped[str] = mapped_column(primary_key=True)
+    n: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    type: Mapped[str]
+    at: Mapped[datetime]
+    data: Mapped[dict[str, Any]]
+
+
+class SetAside(Base):
+    """Facts that could not be stored, with the error: nothing is dropped, the batch went on."""
+
+    __tablename__ = "set_aside"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    call_id: Mapped[str] = mapped_column(index=True)
+    at: Mapped[datetime]
+    error: Mapped[str]
+    facts: Mapped[list[Any]]
+
+
+class BlindWindow(Base):
+    """Time without AMI: what happened then is known only from what the PBX kept."""
+
+    __tablename__ = "blind_windows"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    pbx: Mapped[str] = mapped_column(index=True)
+    started_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+    reason: Mapped[str]
+    calls_recovered: Mapped[int] = mapped_column(default=0)
+    appeals_recovered: Mapped[int] = mapped_column(default=0)
+
+
+class PbxState(Base):
+    """What we last knew of a PBX, in its own time: where the next spool reading begins."""
+
+    __tablename__ = "pbx_states"
+
+    pbx: Mapped[str] = mapped_column(primary_key=True)
+    last_contact_at: Mapped[datetime]
+    startup: Mapped[str]
