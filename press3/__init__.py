@@ -1,1 +1,1 @@
-
+"""The composition root: the only place that reads configuration, environment, signals and the clock."""

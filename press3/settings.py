@@ -1,0 +1,295 @@
+"""Everything that can be configured, with its default, its unit and its check.
+
+Sources, later ones win: defaults here → the TOML file → environment `PRESS3_SECTION__KEY`. A secret
+may stand in a file of its own (`secret_file`). A file that holds a secret must be 0600.
+"""
+
+import difflib
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from press3.errors import ConfigError
+from press3.toml_lines import line_of
+
+__all__ = ["AsteriskSettings", "Settings", "load"]
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ServiceSettings(Section):
+    data_dir: Path = Path("var")
+    language: Literal["ru", "en"] = "ru"
+    timezone: str = "Europe/Moscow"
+
+    @field_validator("timezone")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ValueError(f"no time zone {value!r}; use a name like 'Europe/Moscow'") from error
+        return value
+
+
+class AsteriskSettings(Section):
+    """One PBX. `name` is for ever: every call and appeal id carries it."""
+
+    name: str = Field(default="main", pattern=r"^[A-Za-z0-9_]{1,32}$")
+    host: str = "127.0.0.1"
+    port: Port = 5038
+    username: str = "press3"
+    secret: SecretStr | None = None
+    secret_file: Path | None = None
+    tls: bool = False
+
+    @model_validator(mode="after")
+    def _one_secret(self) -> "AsteriskSettings":
+        if self.secret is not None and self.secret_file is not None:
+            raise ValueError("give either secret or secret_file, not both")
+        return self
+
+    def read_secret(self) -> str:
+        """Return the AMI secret; raises ValueError when none is configured or its file can't be read."""
+        if self.secret_file is not None:
+            return self.secret_file.read_text(encoding="utf-8").strip()
+        if self.secret is None:
+            raise ValueError(f"[[asterisk]] {self.name}: neither secret nor secret_file is set")
+        return self.secret.get_secret_value()
+
+
+class QueueSettings(Section):
+    name: str
+    department: str
+
+
+class DatabaseSettings(Section):
+    url: str = ""
+
+    @field_validator("url")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if not value:
+            return value
+        try:
+            driver = make_url(value).drivername
+        except ArgumentError as error:
+            raise ValueError(
+                "not a database URL; use sqlite+aiosqlite:////path/press3.db"
+            ) from error
+        if driver not in {"sqlite+aiosqlite", "postgresql+psycopg"}:
+            raise ValueError(
+                f"driver {driver!r} is not served; use sqlite+aiosqlite or postgresql+psycopg"
+            )
+        return value
+
+
+class HttpSettings(Section):
+    host: str = "127.0.0.1"
+    port: Port = 8300
+    secure_cookie: bool = False
+
+
+class PushSettings(Section):
+    connections_per_user: int = Field(default=10, ge=1)
+    queue_messages: int = Field(default=500, ge=10)
+    keep_days: int = Field(default=14, ge=1)
+    origins: list[str] = []
+
+
+class CallsSettings(Section):
+    country: str = Field(default="RU", pattern=r"^[A-Z]{2}$")
+    internal: str = r"^[0-9]{2,6}$"
+    interface: list[str] = [
+        r"^(?:PJSIP|SIP)/99(?P<ext>[0-9]{2,6})(?:-[0-9a-f]+)?$",
+        r"^(?:PJSIP|SIP|Local)/(?P<ext>[0-9]{2,6})(?:@|-|/|$)",
+    ]
+    keep: Literal["external", "all"] = "external"
+
+    @field_validator("internal", "interface")
+    @classmethod
+    def _compiles(cls, value: str | list[str]) -> str | list[str]:
+        for pattern in [value] if isinstance(value, str) else value:
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise ValueError(f"{pattern!r} is no regular expression: {error}") from error
+        return value
+
+
+class ObserveSettings(Section):
+    """An existing menu that press3 only watches: `context` and either `exten` or `digit`."""
+
+    asterisk: str | None = None
+    context: str
+    exten: str | None = None
+    digit: str | None = Field(default=None, pattern=r"^[0-9*#A-D]$")
+
+    @model_validator(mode="after")
+    def _one_rule(self) -> "ObserveSettings":
+        if (self.exten is None) == (self.digit is None):
+            raise ValueError("give exten (the step reached) or digit (the key heard), one of them")
+        return self
+
+
+class IvrSettings(Section):
+    queue: str = ""
+    members: list[str] = []
+    menu_timeout_s: int = Field(default=5, ge=1, le=60)
+    queue_timeout_s: int = Field(default=300, ge=5, le=7200)
+    observe: list[ObserveSettings] = []
+
+
+class RecordingsMapSettings(Section):
+    asterisk: str
+    remote: Path
+    local: Path
+
+
+class RecordingsSettings(Section):
+    roots: list[Path] = [Path("/var/spool/asterisk/monitor")]
+    format: Literal["mp3", "opus"] = "mp3"
+    missing_after_s: Seconds = 60
+    map: list[RecordingsMapSettings] = []
+
+
+class DeadlinesSettings(Section):
+    resolve_h: Seconds = 24
+    due_soon_h: Seconds = 4
+
+
+class Settings(BaseSettings):
+    """The whole configuration; frozen, handed out in parts."""
+
+    model_config = SettingsConfigDict(
+        extra="forbid", frozen=True, env_prefix="PRESS3_", env_nested_delimiter="__"
+    )
+
+    service: ServiceSettings = ServiceSettings()
+    asterisk: list[AsteriskSettings] = []
+    queues: list[QueueSettings] = []
+    database: DatabaseSettings = DatabaseSettings()
+    http: HttpSettings = HttpSettings()
+    push: PushSettings = PushSettings()
+    calls: CallsSettings = CallsSettings()
+    ivr: IvrSettings = IvrSettings()
+    recordings: RecordingsSettings = RecordingsSettings()
+    deadlines: DeadlinesSettings = DeadlinesSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let the environment win over the file, whose values come as init arguments."""
+        return env_settings, init_settings
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Settings":
+        names = [pbx.name for pbx in self.asterisk]
+        if len(set(names)) < len(names):
+            raise ValueError(
+                "two [[asterisk]] have the same name; the name is the identity of its calls"
+            )
+        for rule in self.ivr.observe:
+            if rule.asterisk is not None and rule.asterisk not in names:
+                raise ValueError(f"[[ivr.observe]] asterisk = {rule.asterisk!r} is none of {names}")
+        return self
+
+    @property
+    def database_url(self) -> str:
+        """The configured URL, or SQLite in `data_dir`."""
+        return (
+            self.database.url or f"sqlite+aiosqlite:///{self.service.data_dir.absolute()}/press3.db"
+        )
+
+    @property
+    def timezone(self) -> ZoneInfo:
+        return ZoneInfo(self.service.timezone)
+
+
+def load(file: Path) -> Settings:
+    """Read and check `file`; raises ConfigError with every fault, its line and the nearest valid name."""
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(str(file), [f"can't be read: {error}"]) from error
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(str(file), [f"not TOML: {error}"]) from error
+    try:
+        settings = Settings(**values)
+    except ValidationError as error:
+        raise ConfigError(str(file), [_explain(text, fault) for fault in error.errors()]) from error
+    _check_mode(file, settings, values)
+    return settings
+
+
+def _check_mode(file: Path, settings: Settings, values: dict[str, Any]) -> None:
+    inline = any("secret" in pbx for pbx in values.get("asterisk", []))
+    password = bool(settings.database.url and make_url(settings.database.url).password)
+    guarded = [pbx.secret_file for pbx in settings.asterisk if pbx.secret_file]
+    if inline or (password and "database" in values):
+        guarded.insert(0, file)
+    problems = []
+    for path in guarded:
+        if not path.exists():
+            problems.append(f"secret_file {path} does not exist")
+        elif path.stat().st_mode & 0o077:
+            problems.append(f"{path} holds a secret but others may read it; run: chmod 600 {path}")
+    if problems:
+        raise ConfigError(str(file), problems)
+
+
+def _explain(text: str, fault: Any) -> str:
+    path: tuple[str | int, ...] = fault["loc"]
+    line = line_of(text, path)
+    where = f"line {line}: " if line else ""
+    name = ".".join(str(part) for part in path)
+    if fault["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(str(path[-1]), _valid_names(path[:-1]), n=1, cutoff=0.5)
+        return f"{where}unknown key {name!r}" + (f"; did you mean {near[0]!r}?" if near else "")
+    message = fault["msg"].removeprefix("Value error, ")
+    return f"{where}{name}: {message}" if name else f"{where}{message}"
+
+
+def _valid_names(path: tuple[str | int, ...]) -> list[str]:
+    model: Any = Settings
+    for part in path:
+        if isinstance(part, str):
+            model = _model_of(model.model_fields.get(part))
+        if model is None:
+            return []
+    return list(model.model_fields)
+
+
+def _model_of(field: FieldInfo | None) -> Any:
+    annotation: Any = field.annotation if field else None
+    inner = getattr(annotation, "__args__", (annotation,))[0]
+    return inner if isinstance(inner, type) and issubclass(inner, BaseModel) else None

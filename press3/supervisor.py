@@ -1,0 +1,79 @@
+"""Named tasks with an owner: one that dies unexpectedly stops the service loudly; the stop has stages."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from press3.errors import ServiceFailed
+
+__all__ = ["Stage", "Supervisor"]
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One step of the stop. `limit_s` passed, the stop goes on and says what hung."""
+
+    name: str
+    stop: Callable[[], Awaitable[None]]
+    limit_s: float = 5
+
+
+class Supervisor:
+    """Owns the tasks of the service. `start` them, `wait` until told to stop or one dies, then `stop`."""
+
+    def __init__(self) -> None:
+        self._tasks: dict[asyncio.Task[None], str] = {}
+        self._stages: list[Stage] = []
+        self._stopping = asyncio.Event()
+
+    def start(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        """Run `work` as a task; if it ends before the stop, the service stops as failed."""
+        self._tasks[asyncio.create_task(work, name=name)] = name
+
+    def on_stop(self, stage: Stage) -> None:
+        """Add a stage; stages run in the order in which they were added."""
+        self._stages.append(stage)
+
+    def request_stop(self) -> None:
+        self._stopping.set()
+
+    async def wait(self) -> None:
+        """Return when a stop was requested; raise ServiceFailed when a task ended unasked."""
+        stop = asyncio.create_task(self._stopping.wait(), name="stop-requested")
+        try:
+            done, _ = await asyncio.wait([stop, *self._tasks], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stop.cancel()
+        for task in done - {stop}:
+            error = (
+                RuntimeError("ended")
+                if task.cancelled()
+                else task.exception() or RuntimeError("ended")
+            )
+            log.error("a task of the service died", task=self._tasks[task], exc_info=error)  # type: ignore[index]
+            raise ServiceFailed(self._tasks[task], error)  # type: ignore[index]
+
+    async def stop(self) -> None:
+        """Run the stages, then cancel what is left."""
+        for stage in self._stages:
+            try:
+                await asyncio.wait_for(stage.stop(), stage.limit_s)
+            except TimeoutError:
+                log.error(
+                    "a stage of the stop hangs and is left behind",
+                    stage=stage.name,
+                    limit_s=stage.limit_s,
+                )
+            except Exception:
+                log.exception("a stage of the stop failed", stage=stage.name)
+        for task in self._tasks:
+            task.cancel()
+        for task in self._tasks:
+            with suppress(asyncio.CancelledError, Exception):
+                await task
