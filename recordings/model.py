@@ -26,7 +26,13 @@ class RecordingState(enum.StrEnum):
 
 
 class Recording(Base):
-    """`remote_path` as the PBX named it, `path` where we read it; audio and peaks are ours, in data_dir."""
+    """`remote_path` as the PBX named it, `path` where we read it (never written to: the original stays).
+
+    `audio_path` and `peaks_path` are our own copy, relative to `data_dir/recordings`; `media_type` is
+    that copy's. `started_at` and `stopped_at` are PBX time, `stop_seen_at` is our clock when we learned
+    that nothing more will be written: waiting is measured from it, so a skewed PBX clock costs nothing.
+    `error` is `<code>: <explanation>`; see docs in `recordings.lifecycle`.
+    """
 
     __tablename__ = "recordings"
     __table_args__ = (UniqueConstraint("pbx", "remote_path"),)
@@ -40,6 +46,7 @@ class Recording(Base):
     guessed: Mapped[bool] = mapped_column(default=False)
     started_at: Mapped[datetime | None]
     stopped_at: Mapped[datetime | None]
+    stop_seen_at: Mapped[datetime | None]
     size_bytes: Mapped[int | None] = mapped_column(BigInteger)
     sha256: Mapped[str | None] = mapped_column(String(64))
     duration_s: Mapped[float | None]
@@ -54,7 +61,7 @@ class Recording(Base):
 
 
 class Listening(Base):
-    """Who listened to which recording, when and from where in it."""
+    """Who listened to which recording, and when."""
 
     __tablename__ = "listenings"
 
