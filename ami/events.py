@@ -27,6 +27,7 @@ __all__ = [
     "Event",
     "FullyBooted",
     "Hangup",
+    "HangupRequested",
     "Hold",
     "LocalBridge",
     "MixMonitorStart",
@@ -123,6 +124,11 @@ class Hangup(ChannelEvent):
     """`cause` is the Q.850 cause: 16 normal, 17 busy, 19 no answer, 21 rejected, 26 answered elsewhere."""
 
     cause: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HangupRequested(ChannelEvent):
+    """AMI `HangupRequest`: the channel's own party hung up (not the dialplan). Tells abandoned from timed out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
