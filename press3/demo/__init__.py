@@ -1,0 +1,1 @@
+"""A demonstration without any telephones: a private Asterisk that plays customers and operators."""
