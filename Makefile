@@ -1,0 +1,64 @@
+# The two commands of the README are `make demo` and `make test`; everything else serves them.
+# Everything is installed into this folder (.venv, .tools, web/ui/node_modules) and the user's cache.
+
+PYTHON ?= python3
+UV = .tools/bin/uv
+BIN = .venv/bin
+export UV_PYTHON_DOWNLOADS = never
+export UV_LINK_MODE = copy
+
+.PHONY: demo test check fast bench lock ui clean help
+
+help:
+	@echo "make demo    a call centre that calls itself: real Asterisk, press3, a screen to look at"
+	@echo "make test    install what the tests need, then lint, types, imports and every test"
+	@echo "make fast    the tests that need no Asterisk, browser or PostgreSQL"
+	@echo "make bench   the benchmarks; results go to bench/RESULTS.md"
+	@echo "make lock    resolve the dependencies anew into requirements*.lock"
+
+demo: .venv/app ui
+	@exec $(BIN)/press3 demo
+
+test: .venv/dev ui
+	@PYTHON=$(BIN)/python sh scripts/test-tools.sh
+	@$(MAKE) --no-print-directory check
+	$(BIN)/python -m pytest
+
+check: .venv/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+fast: .venv/dev
+	$(BIN)/python -m pytest -m "not asterisk and not browser and not postgres"
+
+bench: .venv/dev ui
+	$(BIN)/python -m bench
+
+ui: .venv/app
+	@$(BIN)/python hatch_build.py
+
+$(UV):
+	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "press3 needs Python 3.11 to 3.13; run: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv .tools
+	.tools/bin/pip install --quiet --disable-pip-version-check uv
+
+.venv/app: requirements.lock pyproject.toml | $(UV)
+	test -x $(BIN)/python || $(UV) venv --quiet --python $(PYTHON) .venv
+	$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps -e .
+	@touch $@
+
+.venv/dev: requirements-dev.lock .venv/app
+	$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements-dev.lock
+	@touch $@
+
+lock: $(UV)
+	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --all-extras \
+	  --no-header pyproject.toml -o requirements.lock
+	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --all-extras \
+	  --no-header --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+
+clean:
+	rm -rf .venv .tools web/static web/ui/node_modules .pytest_cache .mypy_cache .ruff_cache var
