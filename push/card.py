@@ -1,0 +1,86 @@
+"""What a pop says about a call: who calls, which customer that is, and which appeals are open."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from appeals import customers
+from appeals.model import Appeal, AppealCall, Customer, Phase
+from calls.facts import Party
+from calls.story import CallStory
+from push.messages import Caller, Named
+
+__all__ = ["Card", "other_party", "read_card"]
+
+_OVER = (Phase.CLOSED, Phase.REJECTED)
+_OPEN_APPEALS_SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """The part of `pop.shown` that is the same for every operator who rings."""
+
+    call: str
+    caller: Caller
+    customer: Named | None
+    appeal: int | None
+    open_appeals: list[int]
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def other_party(story: CallStory) -> Party:
+    """Return the customer's end of the call: after a transfer it is still the customer, not the colleague."""
+    return story.to if story.direction == "out" else story.caller
+
+
+async def read_card(session: AsyncSession, story: CallStory) -> Card:
+    """Return the card of a call as the database knows it in this transaction."""
+    party = other_party(story)
+    customer = await _customer(session, party)
+    return Card(
+        call=story.id,
+        caller=Caller(raw=party.raw, e164=party.e164, name=party.name),
+        customer=customer,
+        appeal=await _appeal(session, story.id),
+        open_appeals=await _open_appeals(session, customer) if customer else [],
+    )
+
+
+async def _customer(session: AsyncSession, party: Party) -> Named | None:
+    customer_id = await customers.find(session, party)
+    if customer_id is None:
+        return None
+    name = await session.scalar(select(Customer.name).where(Customer.id == customer_id))
+    return Named(id=customer_id, name=name)
+
+
+async def _appeal(session: AsyncSession, call_id: str) -> int | None:
+    """Return the appeal that the call opened, or else the newest one that it is linked to."""
+    opened = await session.scalar(
+        select(Appeal.number)
+        .where(Appeal.call_id == call_id)
+        .order_by(Appeal.number.desc())
+        .limit(1)
+    )
+    if opened is not None:
+        return opened
+    return await session.scalar(
+        select(AppealCall.appeal_number)
+        .where(AppealCall.call_id == call_id)
+        .order_by(AppealCall.appeal_number.desc())
+        .limit(1)
+    )
+
+
+async def _open_appeals(session: AsyncSession, customer: Named) -> list[int]:
+    rows = await session.scalars(
+        select(Appeal.number)
+        .where(Appeal.customer_id == customer.id, Appeal.phase.not_in(_OVER))
+        .order_by(Appeal.number.desc())
+        .limit(_OPEN_APPEALS_SHOWN)
+    )
+    return list(rows)

@@ -1,0 +1,290 @@
+"""Pops: shown while an operator's telephone rings, withdrawn once when its last device stopped.
+
+`on_change` runs in the transaction that stores the call, after the appeal was opened, so that a pop
+names its appeal and is told exactly when all of it is durable.
+"""
+
+import hashlib
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from appeals.model import Appeal
+from calls.facts import (
+    CallEnded,
+    ComplaintRequested,
+    Fact,
+    OperatorAnswered,
+    OperatorLeft,
+    OperatorRang,
+    OperatorStoppedRinging,
+    RingStop,
+)
+from calls.model import Call
+from calls.story import CallChange, CallStory
+from people import directory
+from people.audience import Audience
+from push import unseen
+from push.card import Card, read_card
+from push.messages import WithdrawReason
+from push.model import Pop
+from push.unseen import unseen_tick
+from store import outbox
+
+__all__ = [
+    "REASONS",
+    "CardReader",
+    "ack",
+    "close_stale",
+    "on_change",
+    "pop_id_of",
+    "unseen_tick",
+]
+
+CardReader = Callable[[AsyncSession, CallStory], Awaitable[Card]]
+
+REASONS: Mapping[RingStop, WithdrawReason] = {
+    "answered": "answered_here",
+    "elsewhere": "answered_elsewhere",
+    "no_answer": "timeout",
+    "rejected": "rejected",
+    "busy": "rejected",  # many telephones decline with 486 Busy Here
+    "failed": "unknown",
+    "abandoned": "abandoned",
+    "transferred": "transferred",
+    "unknown": "unknown",
+}
+
+_TELLING = (
+    OperatorRang,
+    OperatorStoppedRinging,
+    OperatorAnswered,
+    OperatorLeft,
+    ComplaintRequested,
+    CallEnded,
+)
+_FLOOD_PRESSES = 5
+_FLOOD_WINDOW = timedelta(minutes=1)
+
+
+async def on_change(
+    session: AsyncSession, change: CallChange, *, now: datetime, card: CardReader = read_card
+) -> None:
+    """Show and withdraw pops for what `change` adds to a call; tell it through the outbox.
+
+    Facts already told change nothing. Ringing learned after a blind window shows a pop only while
+    it still rings. `card` reads what a pop says of the call.
+    """
+    told = [fact for fact in change.facts if isinstance(fact, _TELLING)]
+    if not told:
+        return
+    pops = await _load(session, change)
+    board = _Board(session, change.story, pops, now, card)
+    for fact in told:
+        await board.tell(fact)
+
+
+async def _load(session: AsyncSession, change: CallChange) -> list[Pop]:
+    if change.before is None:
+        return []
+    return list(await session.scalars(select(Pop).where(Pop.call_id == change.story.id)))
+
+
+class _Board:
+    """The pops of one call during one change."""
+
+    def __init__(
+        self,
+        session: AsyncSession,
+        story: CallStory,
+        pops: list[Pop],
+        now: datetime,
+        card: CardReader,
+    ) -> None:
+        self._session = session
+        self._story = story
+        self._pops = {pop.employee_id: pop for pop in pops}
+        self._now = now
+        self._read_card = card
+        self._card: dict[str, Any] | None = None
+
+    async def tell(self, fact: Fact) -> None:
+        match fact:
+            case OperatorRang():
+                await self._rang(fact)
+            case OperatorStoppedRinging():
+                self._stopped(fact.leg, REASONS[fact.reason])
+            case OperatorAnswered():
+                self._stopped(fact.leg, "answered_here")
+                await unseen.settle(self._session, self._story.id)
+            case OperatorLeft():
+                self._left(fact.leg)
+            case ComplaintRequested():
+                await self._pressed()
+            case CallEnded():
+                for pop in self._pops.values():
+                    _finish(self._session, pop, fact.outcome, self._now)
+
+    async def _rang(self, fact: OperatorRang) -> None:
+        if fact.recovered and not self._rings_still(fact.leg):
+            return
+        employee = await directory.employee_at(self._session, fact.extension, fact.at)
+        if employee is None or await self._is_flood():
+            return
+        pop = self._pops.get(employee.id)
+        if pop is not None and pop.withdrawn_at is None:
+            pop.ringing = sorted({*pop.ringing, fact.leg})  # a second device: the same pop
+            return
+        pop = await self._show(pop or self._new(employee.id), fact)
+        self._pops[employee.id] = pop
+        await self._watch()
+
+    async def _watch(self) -> None:
+        if self._story.pressed_at is not None and self._story.answered_at is None:
+            await self._session.flush()
+            await unseen.watch(self._session, self._story.id, self._now)
+
+    def _new(self, employee_id: int) -> Pop:
+        return Pop(
+            pop_id=pop_id_of(self._story.id, employee_id),
+            call_id=self._story.id,
+            employee_id=employee_id,
+            round=0,
+        )
+
+    async def _show(self, pop: Pop, fact: OperatorRang) -> Pop:
+        pop.extension = fact.extension
+        pop.round += 1
+        pop.ringing = [fact.leg]
+        pop.shown_at = self._now
+        pop.answered_leg = pop.withdrawn_at = pop.reason = pop.left_at = None
+        pop.card = await self._card_of(pop)
+        self._session.add(pop)  # only now: what reads the card would flush a pop without one
+        _tell(self._session, pop, "pop.shown", pop.card, self._now)
+        return pop
+
+    async def _card_of(self, pop: Pop) -> dict[str, Any]:
+        if self._card is None:
+            self._card = (await self._read_card(self._session, self._story)).to_json()
+        return {"pop_id": pop.pop_id, "round": pop.round, **self._card}
+
+    async def _is_flood(self) -> bool:
+        """Anybody can send unverified presses: more than five a minute of one number raise no pops."""
+        story = self._story
+        if story.evidence != "unverified" or story.pressed_at is None:
+            return False
+        presses = await self._session.scalar(
+            select(func.count())
+            .select_from(Appeal)
+            .where(
+                Appeal.caller_raw == story.caller.raw,
+                Appeal.verified == "unverified",
+                Appeal.pressed_at > story.pressed_at - _FLOOD_WINDOW,
+                Appeal.opened_at > story.pressed_at - _FLOOD_WINDOW,
+            )
+        )
+        return (presses or 0) > _FLOOD_PRESSES
+
+    def _rings_still(self, leg: str) -> bool:
+        return self._story.ended_at is None and any(
+            story.uniqueid == leg and story.ended_at is None and story.outcome is None
+            for story in self._story.legs
+        )
+
+    def _stopped(self, leg: str, reason: WithdrawReason) -> None:
+        """Take `leg` off; with the last one the pop goes. Answering on one device decides for all."""
+        pop = next((pop for pop in self._pops.values() if leg in pop.ringing), None)
+        if pop is None:
+            return
+        pop.ringing = [other for other in pop.ringing if other != leg]
+        if reason == "answered_here":
+            pop.answered_leg = leg
+        if not pop.ringing:
+            _withdraw(
+                self._session, pop, "answered_here" if pop.answered_leg else reason, self._now
+            )
+
+    def _left(self, leg: str) -> None:
+        for pop in self._pops.values():
+            if pop.answered_leg == leg and not pop.ringing:
+                _leave(self._session, pop, self._now)
+
+    async def _pressed(self) -> None:
+        """Correct pops that were shown before the press was known (it was learned after a gap)."""
+        if not self._pops:
+            return
+        for pop in self._pops.values():
+            card = await self._card_of(pop)
+            if pop.withdrawn_at is None and card != pop.card:
+                pop.card = card
+                _tell(self._session, pop, "pop.shown", card, self._now)
+        await self._watch()
+
+
+def pop_id_of(call_id: str, employee_id: int) -> str:
+    """Return the pop's id: the same for a repeated transaction, after a restart, on any process."""
+    return hashlib.blake2b(f"{call_id}\0{employee_id}".encode(), digest_size=16).hexdigest()
+
+
+async def ack(session: AsyncSession, pop_id: str, employee_id: int, *, now: datetime) -> bool:
+    """Note that the person has seen his pop; say whether it was news. Others' pops are left alone."""
+    pop = await session.get(Pop, pop_id)
+    if pop is None or pop.employee_id != employee_id or pop.acked_at is not None:
+        return False
+    pop.acked_at = now
+    await unseen.settle(session, pop.call_id)
+    return True
+
+
+async def close_stale(session: AsyncSession, *, now: datetime) -> int:
+    """Finish the pops of calls that are over, left open by a service that stopped; return how many."""
+    rows = await session.execute(
+        select(Pop, Call.outcome)
+        .join(Call, Call.id == Pop.call_id)
+        .where(Call.ended_at.is_not(None), _is_open())
+    )
+    found = rows.all()
+    for pop, outcome in found:
+        _finish(session, pop, outcome, now)
+    return len(found)
+
+
+def _is_open() -> ColumnElement[bool]:
+    return or_(
+        Pop.withdrawn_at.is_(None), and_(Pop.reason == "answered_here", Pop.left_at.is_(None))
+    )
+
+
+def _finish(session: AsyncSession, pop: Pop, outcome: str | None, now: datetime) -> None:
+    """End whatever `pop` still shows: its call is over."""
+    if pop.withdrawn_at is None:
+        _withdraw(session, pop, _reason_at_end(pop, outcome), now)
+    _leave(session, pop, now)
+
+
+def _reason_at_end(pop: Pop, outcome: str | None) -> WithdrawReason:
+    if pop.answered_leg:
+        return "answered_here"
+    return "abandoned" if outcome == "abandoned" else "unknown"
+
+
+def _withdraw(session: AsyncSession, pop: Pop, reason: WithdrawReason, now: datetime) -> None:
+    pop.ringing = []
+    pop.withdrawn_at = now
+    pop.reason = reason
+    _tell(session, pop, "pop.withdrawn", {"pop_id": pop.pop_id, "reason": reason}, now)
+
+
+def _leave(session: AsyncSession, pop: Pop, now: datetime) -> None:
+    """The operator is out of a call that he had answered; said once."""
+    if pop.reason == "answered_here" and pop.left_at is None:
+        pop.left_at = now
+        _tell(session, pop, "call.left", {"call": pop.call_id, "pop_id": pop.pop_id}, now)
+
+
+def _tell(session: AsyncSession, pop: Pop, kind: str, data: dict[str, Any], now: datetime) -> None:
+    audience = Audience(employees=(pop.employee_id,)).to_json()
+    outbox.emit(session, outbox.Message(type=kind, at=now, audience=audience, data=data))

@@ -1,0 +1,55 @@
+"""From the outbox to the screens: reads rows in order of `seq` and hands them to the hub."""
+
+import structlog
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+from push.bus import Bus
+from push.hub import Hub
+from store import outbox
+
+__all__ = ["Relay"]
+
+log = structlog.get_logger(__name__)
+
+_PAGE = 500
+
+
+class Relay:
+    """Woken by `bus`; looks by itself every `poll_s`, so a bell that never rings only costs time."""
+
+    def __init__(
+        self,
+        sessions: async_sessionmaker[AsyncSession],
+        hub: Hub,
+        bus: Bus,
+        *,
+        poll_s: float = 1.0,
+    ) -> None:
+        self._sessions = sessions
+        self._hub = hub
+        self._bell = bus.subscribe()
+        self._poll_s = poll_s
+
+    async def run(self) -> None:
+        """Deliver for ever, beginning with what is committed from now on."""
+        while True:
+            try:
+                await self._until_level()
+            except DBAPIError:  # a database that comes back must find its screens served
+                log.exception("outbox cannot be read, trying again", retry_s=self._poll_s)
+            await self._bell.wait(self._poll_s)
+
+    async def _until_level(self) -> None:
+        """Deliver everything that is committed."""
+        if (position := self._hub.position) is None:
+            async with self._sessions() as session:
+                position = await outbox.last_seq(session)
+            self._hub.begin(position)
+        full = True
+        while full:
+            async with self._sessions() as session:
+                messages = await outbox.read_after(session, position, _PAGE)
+            self._hub.deliver(messages)
+            position = messages[-1].seq if messages else position
+            full = len(messages) == _PAGE

@@ -1,0 +1,59 @@
+"""A pressed-3 call that rang and that nobody has seen: its supervisor is told, once, also after a restart."""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from appeals.audience import supervisors
+from appeals.model import Appeal
+from push.model import UnseenWatch
+from store import outbox
+
+__all__ = ["SEEN_WITHIN", "settle", "unseen_tick", "watch"]
+
+SEEN_WITHIN = timedelta(seconds=30)
+
+
+async def watch(session: AsyncSession, call_id: str, now: datetime) -> None:
+    """Start the clock of a pressed-3 call at its first pop; a clock that runs, or ran, is left alone."""
+    if await session.get(UnseenWatch, call_id) is None:
+        session.add(UnseenWatch(call_id=call_id, due_at=now + SEEN_WITHIN, told_at=None))
+        await session.flush()
+
+
+async def settle(session: AsyncSession, call_id: str) -> None:
+    """Stop the clock: somebody has acknowledged a pop of the call, or answered it."""
+    watched = await session.get(UnseenWatch, call_id)
+    if watched is not None:
+        watched.due_at = None
+        await session.flush()
+
+
+async def unseen_tick(session: AsyncSession, now: datetime) -> int:
+    """Tell supervisors of every call whose 30 seconds are over; return how many calls that were."""
+    due = await session.scalars(
+        update(UnseenWatch)
+        .where(UnseenWatch.due_at <= now)
+        .values(due_at=None, told_at=now)
+        .returning(UnseenWatch.call_id)
+        .execution_options(synchronize_session="fetch")
+    )
+    calls = sorted(due)
+    for call_id in calls:
+        await _tell(session, call_id, now)
+    return len(calls)
+
+
+async def _tell(session: AsyncSession, call_id: str, now: datetime) -> None:
+    appeal = (
+        await session.execute(
+            select(Appeal.number, Appeal.department_id).where(Appeal.call_id == call_id).limit(1)
+        )
+    ).one_or_none()
+    audience = await supervisors(session, appeal.department_id if appeal else None)
+    data = {"call": call_id, "appeal": appeal.number if appeal else None}
+    outbox.emit(
+        session,
+        outbox.Message(type="pop.unseen", at=now, audience=audience.to_json(), data=data),
+    )
