@@ -1,0 +1,150 @@
+"""Where a recording lies on this machine, and whether we may read it.
+
+Paths come from a PBX, so from outside: nothing is opened whose real path is not inside a configured
+root, however it was spelt (`..`, symbolic links, absolute paths elsewhere).
+"""
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from recordings import formats, wav
+from recordings.settings import RecordingSettings
+
+__all__ = ["Absent", "Look", "OutOfReach", "Present", "look", "possible", "remote_name", "sha256"]
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """`closed` is False for a WAV whose header does not fit its size. `changed_at` is epoch seconds."""
+
+    path: Path
+    size_bytes: int
+    changed_at: float
+    closed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """The roots can be read and the file is in none of them; `tried` is the first place looked at."""
+
+    tried: Path
+
+
+@dataclass(frozen=True, slots=True)
+class OutOfReach:
+    """We can't know whether the file exists. `code`: `no_root`, `root`, `refused` or `denied`."""
+
+    code: str
+    detail: str
+
+
+Look = Present | Absent | OutOfReach
+
+
+def look(pbx: str, remote_path: str, settings: RecordingSettings) -> Look:
+    """Look for the file that `pbx` calls `remote_path`. Blocks: call it in a thread."""
+    if not settings.places:
+        return OutOfReach("no_root", "no [recordings] roots are configured")
+    if not remote_path or "\0" in remote_path:
+        return OutOfReach("refused", f"not a file name: {remote_path!r}")
+    seen = [_look_at(place, settings) for place in _places(pbx, remote_path, settings)]
+    return _best(seen)
+
+
+def _best(seen: list[Look]) -> Look:
+    """What exists counts first, then what can't be known; absent is only what is absent everywhere."""
+    for kind in (Present, OutOfReach, Absent):
+        for each in seen:
+            if isinstance(each, kind):
+                return each
+    raise AssertionError("a path has at least one place")
+
+
+def possible(pbx: str, remote_path: str, settings: RecordingSettings) -> list[Path]:
+    """Return the places where `look` would look, in the spelling of the configuration. Pure."""
+    if not remote_path or "\0" in remote_path:
+        return []
+    return [Path(os.path.normpath(place)) for place in _places(pbx, remote_path, settings)]
+
+
+def remote_name(place: Path, settings: RecordingSettings) -> tuple[str, str]:
+    """Return (pbx, remote path) of a file found at `place`: the way back through the maps. Pure.
+
+    The pbx is "" when no map says whose the file is.
+    """
+    for each in settings.maps:
+        if place.is_relative_to(each.local):
+            return each.asterisk, str(each.remote / place.relative_to(each.local))
+    return "", str(place)
+
+
+def _places(pbx: str, remote_path: str, settings: RecordingSettings) -> list[Path]:
+    remote = formats.disk_name(Path(remote_path))
+    maps = [each for each in settings.maps if each.asterisk == pbx]
+    if not remote.is_absolute():
+        return [root / remote for root in (*(each.local for each in maps), *settings.roots)]
+    fitting = [each for each in maps if remote.is_relative_to(each.remote)]
+    if not fitting:
+        return [remote]
+    longest = max(fitting, key=lambda each: len(each.remote.parts))
+    return [longest.local / remote.relative_to(longest.remote)]
+
+
+def _variants(place: Path) -> Iterator[Path]:
+    """The name itself, then what a post-processing command (MIXMON_POST) may have made of it."""
+    yield place
+    for suffix in ("mp3", "ogg", "opus", "wav", "WAV", "gsm"):
+        if place.suffix and place.suffix != f".{suffix}":
+            yield place.with_suffix(f".{suffix}")
+
+
+def _look_at(place: Path, settings: RecordingSettings) -> Look:
+    root = _root_of(os.path.realpath(place), settings)
+    if root is None:
+        return OutOfReach("refused", f"{place} is outside the configured roots")
+    if (why := _unreadable(root)) is not None:
+        return OutOfReach("root", f"{root} can't be read: {why}")
+    for name in _variants(place):
+        found = _stat(name, settings)
+        if found is not None:
+            return found
+    return Absent(place)
+
+
+def _root_of(real: str, settings: RecordingSettings) -> Path | None:
+    for root in settings.places:
+        if Path(real).is_relative_to(os.path.realpath(root)):
+            return root
+    return None
+
+
+def _unreadable(root: Path) -> str | None:
+    try:
+        os.scandir(root).close()
+    except OSError as error:
+        return error.strerror or str(error)
+    return None
+
+
+def _stat(name: Path, settings: RecordingSettings) -> Present | OutOfReach | None:
+    real = Path(os.path.realpath(name))
+    try:
+        status = os.stat(real, follow_symlinks=False)
+        if not stat.S_ISREG(status.st_mode) or _root_of(str(real), settings) is None:
+            return OutOfReach("refused", f"{name} is no plain file inside the configured roots")
+        closed = wav.is_closed(real)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:  # permission, I/O error, stale mount, name too long
+        return OutOfReach("denied", f"{name} can't be read: {error.strerror}")
+    return Present(real, status.st_size, status.st_mtime, closed)
+
+
+def sha256(path: Path) -> str:
+    """Return the hex digest of the file, read in pieces. Blocks: call it in a thread."""
+    with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

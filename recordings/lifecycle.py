@@ -1,0 +1,170 @@
+"""The life of a recording, as data and pure decisions. Everything that waits is a row with a time.
+
+expected → found → final → linked → converted, and beside the way:
+
+- `missing`: the roots can be read and the file is not there, some time after the recorder stopped.
+  Looked for again for a day, because copies from another machine may come late.
+- `unreachable`: we can't know (no readable root, a path outside the roots, no permission). Retried for
+  ever and never called missing.
+- `orphan`: a file without a call. Its call is looked for again for a day.
+- Broken sound (empty, cut to nothing, not audio) stays `linked` with an `error`: the file exists and
+  belongs to its call, there is just nothing to play. It is tried a few times, then left.
+
+`error` is `<code>: <text>`. Codes: `absent`, `never_answered`, `vanished`, `overwritten`, `no_root`,
+`root`, `refused`, `denied`, `empty`, `not_audio`, `unknown_format`, `too_slow`, `disk_full`,
+`no_ffmpeg`, `worker_died`, `no_call`.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from recordings.errors import BrokenAudio, RecordingError
+from recordings.files import Absent, Look, OutOfReach, Present
+from recordings.model import Recording, RecordingState
+from recordings.settings import Timing
+
+__all__ = ["TRANSITIONS", "IllegalStep", "Step", "after_failure", "after_look", "check"]
+
+S = RecordingState
+
+_LOOKED_FOR = frozenset({S.EXPECTED, S.FOUND, S.FINAL, S.MISSING, S.UNREACHABLE})
+TRANSITIONS: dict[RecordingState, frozenset[RecordingState]] = {
+    S.EXPECTED: _LOOKED_FOR - {S.FINAL},
+    S.FOUND: _LOOKED_FOR,
+    S.FINAL: _LOOKED_FOR | {S.LINKED},
+    S.LINKED: (_LOOKED_FOR - {S.FINAL}) | {S.LINKED, S.CONVERTED, S.ERASED},
+    S.CONVERTED: frozenset({S.EXPECTED, S.ERASED}),  # expected: the PBX appends to the same file
+    S.MISSING: frozenset({S.MISSING, S.FOUND, S.UNREACHABLE, S.EXPECTED}),
+    S.UNREACHABLE: _LOOKED_FOR - {S.FINAL},
+    S.ORPHAN: frozenset({S.ORPHAN, S.FOUND, S.EXPECTED, S.ERASED}),
+    S.ERASED: frozenset(),
+}
+
+_WHILE_RECORDING_S = 10.0
+_LATE_S = (15.0, 60.0, 300.0, 900.0)
+_OUT_OF_REACH_S = (5.0, 10.0, 30.0, 60.0, 300.0)
+_BROKEN_S = (5.0, 30.0, 120.0)  # then left as it is
+_OUR_FAULT_S = (1.0, 5.0, 30.0, 300.0, 900.0)
+_MOST_DEATHS = 8  # a file that kills every worker must not do so for ever
+
+
+class IllegalStep(Exception):
+    """A step that TRANSITIONS does not know: a bug, nothing was changed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """What becomes of a recording. `again_s`: when to look again, 0 at once, None never."""
+
+    to: RecordingState
+    again_s: float | None
+    error: str | None = None
+    attempts: int = 0
+    changes: dict[str, Any] = field(default_factory=dict)
+
+
+def check(before: RecordingState, to: RecordingState) -> None:
+    """Raise IllegalStep unless a recording may go from `before` to `to`."""
+    if to not in TRANSITIONS[before]:
+        raise IllegalStep(f"no way from {before} to {to}")
+
+
+def after_look(
+    recording: Recording, look: Look, now: datetime, timing: Timing, *, answered: bool = True
+) -> Step:
+    """Decide what a look at the disk means; `answered` is whether anybody ever answered the call."""
+    match look:
+        case OutOfReach():
+            return _out_of_reach(recording, look)
+        case Absent():
+            return _absent(recording, look, now, timing, answered)
+        case Present():
+            return _present(recording, look, now, timing)
+
+
+def _out_of_reach(recording: Recording, look: OutOfReach) -> Step:
+    tried = recording.attempts if recording.state == S.UNREACHABLE else 0
+    return Step(
+        to=S.UNREACHABLE,
+        again_s=_pick(_OUT_OF_REACH_S, tried),
+        error=f"{look.code}: {look.detail}",
+        attempts=tried + 1,
+    )
+
+
+def _absent(
+    recording: Recording, look: Absent, now: datetime, timing: Timing, answered: bool
+) -> Step:
+    if recording.seen_size_bytes is not None and recording.state != S.MISSING:
+        return Step(
+            to=S.MISSING, again_s=_LATE_S[0], error=f"vanished: {look.tried} was there, and is gone"
+        )
+    stop_seen_at = recording.stop_seen_at or _silent_since(recording.started_at, now, timing)
+    if stop_seen_at is None:
+        return _wait(recording, _WHILE_RECORDING_S)
+    changes = {"stop_seen_at": stop_seen_at}
+    waited_s = (now - stop_seen_at).total_seconds()
+    if waited_s < timing.missing_after_s:
+        return _wait(recording, min(1.0, timing.missing_after_s - waited_s), **changes)
+    return _missing(recording, look, waited_s < timing.late_until_s, answered, changes)
+
+
+def _missing(
+    recording: Recording, look: Absent, may_come: bool, answered: bool, changes: dict[str, Any]
+) -> Step:
+    tried = recording.attempts if recording.state == S.MISSING else 0
+    why = f"absent: no {look.tried}"
+    if not answered:
+        why = f"never_answered: nobody answered, so the recorder had nothing to write; no {look.tried}"
+    if recording.state == S.MISSING and recording.error is not None:
+        why = recording.error
+    again_s = _pick(_LATE_S, tried) if may_come else None
+    return Step(to=S.MISSING, again_s=again_s, error=why, attempts=tried + 1, changes=changes)
+
+
+def _wait(recording: Recording, again_s: float, **changes: Any) -> Step:
+    if recording.state == S.MISSING:
+        return Step(to=S.MISSING, again_s=again_s, error=recording.error, changes=changes)
+    return Step(to=S.EXPECTED, again_s=again_s, changes=changes)
+
+
+def _present(recording: Recording, look: Present, now: datetime, timing: Timing) -> Step:
+    if recording.state in (S.FINAL, S.LINKED) and look.size_bytes == recording.seen_size_bytes:
+        return Step(to=recording.state, again_s=0)
+    seen = {"path": str(look.path), "seen_size_bytes": look.size_bytes, "seen_at": now}
+    changed_at = datetime.fromtimestamp(look.changed_at, tz=now.tzinfo)
+    stop_seen_at = recording.stop_seen_at or _silent_since(changed_at, now, timing)
+    if stop_seen_at is None:
+        return Step(to=S.FOUND, again_s=_WHILE_RECORDING_S, changes=seen)
+    seen["stop_seen_at"] = stop_seen_at
+    before = recording.seen_at if recording.state == S.FOUND else None
+    if before is None or look.size_bytes != recording.seen_size_bytes or before < stop_seen_at:
+        return Step(to=S.FOUND, again_s=timing.stable_for_s, changes=seen)
+    wanted_s = timing.stable_for_s if look.closed else timing.unclosed_for_s
+    left_s = wanted_s - (now - before).total_seconds()
+    if left_s > 0:
+        return Step(to=S.FOUND, again_s=left_s)
+    return Step(to=S.FINAL, again_s=0, changes=seen)
+
+
+def _silent_since(last_sign: datetime | None, now: datetime, timing: Timing) -> datetime | None:
+    """Return `now` when the recorder has given no sign for so long that it must have stopped."""
+    if last_sign is None or (now - last_sign) < timedelta(seconds=timing.silent_after_s):
+        return None
+    return now
+
+
+def after_failure(recording: Recording, error: RecordingError) -> Step:
+    """Decide when a failed conversion is tried again: broken files a few times, our faults longer."""
+    tried = recording.attempts
+    if isinstance(error, BrokenAudio):
+        again_s = _BROKEN_S[tried] if tried < len(_BROKEN_S) else None
+    else:
+        deadly = error.code == "worker_died" and tried + 1 >= _MOST_DEATHS
+        again_s = None if deadly else _pick(_OUR_FAULT_S, tried)
+    return Step(to=S.LINKED, again_s=again_s, error=str(error), attempts=tried + 1)
+
+
+def _pick(delays: tuple[float, ...], tried: int) -> float:
+    return delays[min(tried, len(delays) - 1)]
