@@ -1,31 +1,102 @@
 """Engines: SQLite with the pragmas that make a commit durable, PostgreSQL by URL."""
 
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 
-from sqlalchemy import event
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy import Connection, event, func, make_url, select, type_coerce
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
-__all__ = ["create_engine"]
+from store.base import UtcDateTime
+
+__all__ = ["create_engine", "database_time", "sqlite_file", "transaction_is_sound"]
+
+_PRAGMAS = (
+    "busy_timeout=10000",  # ms; first, because switching to WAL takes a lock itself
+    "journal_mode=WAL",
+    "synchronous=FULL",
+    "foreign_keys=ON",
+)
+_POSTGRES = {
+    "connect_timeout": 5,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    # A host that vanished in mid-transaction must not hold its row locks (the lease!) for hours.
+    "options": "-c idle_in_transaction_session_timeout=30s",
+}
 
 
 def create_engine(url: str) -> AsyncEngine:
-    """Return an engine for `sqlite+aiosqlite:///PATH` or `postgresql+psycopg://…`."""
-    engine = create_async_engine(url, pool_pre_ping=not url.startswith("sqlite"))
-    if engine.dialect.name == "sqlite":
+    """Return an engine for `sqlite+aiosqlite:///PATH` or `postgresql+psycopg://…`.
+
+    Transactions of `engine.execution_options(press3_write=True)` take SQLite's write lock when they
+    begin: one that read first and then wanted to write would be refused without any waiting.
+
+    Raises:
+        ValueError: another kind of database.
+    """
+    driver = make_url(url).drivername
+    if driver == "postgresql+psycopg":
+        engine = create_async_engine(url, pool_pre_ping=True, connect_args=_POSTGRES)
+    elif driver == "sqlite+aiosqlite":
+        engine = create_async_engine(url)
         event.listen(engine.sync_engine, "connect", _sqlite_pragmas)
         event.listen(engine.sync_engine, "begin", _sqlite_begin)
+    else:
+        raise ValueError(f"{driver!r} is not served: use sqlite+aiosqlite or postgresql+psycopg")
+    event.listen(engine.sync_engine, "savepoint", _refuse_unsound)
+    event.listen(engine.sync_engine, "commit", _refuse_unsound)
     return engine
+
+
+def sqlite_file(url: str) -> Path | None:
+    """Return the file of an SQLite URL, None for another database."""
+    parsed = make_url(url)
+    return Path(parsed.database or "") if parsed.get_backend_name() == "sqlite" else None
+
+
+async def database_time(session: AsyncSession) -> datetime:
+    """Return the time by the database's own clock, the one clock that several hosts share."""
+    if session.get_bind().dialect.name == "sqlite":
+        text = func.strftime("%Y-%m-%d %H:%M:%f000", "now")  # the form SQLAlchemy reads back
+        clock = type_coerce(text, UtcDateTime())
+    else:
+        clock = type_coerce(func.clock_timestamp(), UtcDateTime())
+    return (await session.scalars(select(clock))).one()
+
+
+def transaction_is_sound(connection: Connection) -> bool:
+    """Return whether the driver still has a transaction that a COMMIT would commit.
+
+    SQLite ends a transaction by itself (full disk, I/O error), and its driver's commit is then silent;
+    PostgreSQL answers COMMIT of a failed transaction with a silent ROLLBACK.
+    """
+    if connection.invalidated or connection.closed:
+        return False
+    driver: Any = connection.connection.driver_connection
+    if connection.dialect.name == "sqlite":
+        return bool(driver.in_transaction)
+    return driver.info.transaction_status.name not in ("INERROR", "UNKNOWN")
+
+
+def _refuse_unsound(connection: Connection, *_details: object) -> None:
+    # A SAVEPOINT outside a transaction would begin one on SQLite, and its RELEASE commit it.
+    if not transaction_is_sound(connection):
+        lost = RuntimeError("the database has ended the transaction")
+        raise OperationalError(None, None, lost)
 
 
 def _sqlite_pragmas(connection: Any, _record: Any) -> None:
     # The driver's own BEGIN comes too late for SAVEPOINT; we say BEGIN ourselves (SQLAlchemy docs, pysqlite).
     connection.isolation_level = None
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=10000"):
+    for pragma in _PRAGMAS:
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 
 
-def _sqlite_begin(connection: Any) -> None:
+def _sqlite_begin(connection: Connection) -> None:
     mode = "IMMEDIATE" if connection.get_execution_options().get("press3_write") else "DEFERRED"
     connection.exec_driver_sql(f"BEGIN {mode}")

@@ -14,8 +14,19 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from store.base import Base
+from store.errors import CommitFailed
 
-__all__ = ["Message", "OutboxCounter", "OutboxRow", "assign", "emit", "last_seq", "mark", "read_after", "rewind"]
+__all__ = [
+    "Message",
+    "OutboxCounter",
+    "OutboxRow",
+    "assign",
+    "emit",
+    "last_seq",
+    "mark",
+    "read_after",
+    "rewind",
+]
 
 _PENDING = "press3_outbox"
 
@@ -72,14 +83,14 @@ async def assign(session: AsyncSession) -> int | None:
     pending: list[Message] = session.info.pop(_PENDING, [])
     if not pending:
         return None
-    last = await session.scalar(
+    last: int | None = await session.scalar(
         update(OutboxCounter)
         .where(OutboxCounter.id == 1)
         .values(last_seq=OutboxCounter.last_seq + len(pending))
         .returning(OutboxCounter.last_seq)
     )
     if last is None:
-        raise RuntimeError("outbox counter row is missing: run `press3 migrate`")
+        raise CommitFailed("the outbox counter row is missing: run `press3 migrate`")
     first = last - len(pending) + 1
     await session.execute(
         insert(OutboxRow),
@@ -101,4 +112,6 @@ async def read_after(session: AsyncSession, seq: int, limit: int = 500) -> Seque
     rows = await session.scalars(
         select(OutboxRow).where(OutboxRow.seq > seq).order_by(OutboxRow.seq).limit(limit)
     )
-    return [Message(type=r.type, at=r.at, audience=r.audience, data=r.data, seq=r.seq) for r in rows]
+    return [
+        Message(type=r.type, at=r.at, audience=r.audience, data=r.data, seq=r.seq) for r in rows
+    ]

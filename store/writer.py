@@ -6,25 +6,53 @@ that fails takes nobody else's work with it.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+import structlog
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import (
+    AsyncConnection,
+    AsyncEngine,
+    AsyncSession,
+    AsyncSessionTransaction,
+)
 
 from store import outbox
+from store.engine import transaction_is_sound
+from store.errors import CommitFailed, WriterBusy, WriterClosed
 
 __all__ = ["Work", "Writer"]
 
+log = structlog.get_logger(__name__)
+
 T = TypeVar("T")
 Work = Callable[[AsyncSession], Awaitable[T]]
+
+_ATTEMPTS = 3
+_TRY_AGAIN = frozenset({"40001", "40P01"})  # PostgreSQL: serialization failure, deadlock
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Job:
+    work: Work[Any]
+    future: asyncio.Future[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    job: _Job
+    result: Any
+    failure: Exception | None
 
 
 class Writer:
     """The one door for writes of a process. `async with Writer(engine) as writer: await writer.run(work)`.
 
-    `run` returns what `work` returned once it is durable, or raises what `work` raised.
-    `on_commit(seq)` is called after each commit that added messages, with the last seq.
+    `on_commit(seq)` is called after each commit that added messages, with the last seq. A batch holds
+    at most `max_batch` pieces of work and may last `batch_limit_s` seconds; `max_waiting` may queue.
     """
 
     def __init__(
@@ -33,68 +61,186 @@ class Writer:
         *,
         on_commit: Callable[[int], None] = lambda seq: None,
         max_batch: int = 200,
+        max_waiting: int = 10_000,
+        batch_limit_s: float = 60,
     ) -> None:
         self._engine = engine.execution_options(press3_write=True)
         self._on_commit = on_commit
         self._max_batch = max_batch
-        self._queue: asyncio.Queue[tuple[Work[Any], asyncio.Future[Any]]] = asyncio.Queue()
+        self._max_waiting = max_waiting
+        self._batch_limit_s = batch_limit_s
+        self._waiting: deque[_Job] = deque()
+        self._wake = asyncio.Event()
+        self._open = False
+        # Its own connection for good: readers who hold the whole pool must not stop a press.
+        self._connection: AsyncConnection | None = None
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> "Writer":
+        self._open = True
         self._task = asyncio.create_task(self._loop(), name="store-writer")
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
-        await self._queue.join()
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        await self.close()
 
     async def run(self, work: Work[T]) -> T:
-        """Run `work` in a transaction and return its result when the commit is durable."""
+        """Run `work` in a transaction and return its result when the commit is durable.
+
+        `work` must not commit or roll back, must bear being run again (deadlock, lost connection),
+        and must not do slow things: everybody else's writes wait meanwhile. Whoever is cancelled
+        while waiting withdraws work that has not begun; work that has begun may be committed.
+
+        Raises:
+            CommitFailed: nothing of it is stored, or nobody can tell; run it again.
+            WriterBusy, WriterClosed: nothing was done.
+            Exception: whatever `work` raised; nothing of it is stored.
+        """
+        if not self._open:
+            raise WriterClosed
+        if len(self._waiting) >= self._max_waiting:
+            raise WriterBusy(len(self._waiting))
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._queue.put_nowait((work, future))
+        self._waiting.append(_Job(work, future))
+        self._wake.set()
         return await future
 
-    async def _loop(self) -> None:
-        while True:
-            batch = [await self._queue.get()]
-            while not self._queue.empty() and len(batch) < self._max_batch:
-                batch.append(self._queue.get_nowait())
-            try:
-                await self._commit(batch)
-            finally:
-                for _ in batch:
-                    self._queue.task_done()
+    async def ended(self) -> None:
+        """Wait until the writer stops; raises what killed it, if something did."""
+        if self._task is not None:
+            await asyncio.shield(self._task)
 
-    async def _commit(self, batch: list[tuple[Work[Any], asyncio.Future[Any]]]) -> None:
-        done: list[tuple[asyncio.Future[Any], Any, Exception | None]] = []
-        try:
-            async with AsyncSession(self._engine, expire_on_commit=False) as session, session.begin():
-                for work, future in batch:
-                    done.append((future, *await self._one(session, work)))
-                seq = await outbox.assign(session)
-        except Exception as error:  # noqa: BLE001  the border: every waiter gets the error, none is swallowed
-            for _, future in batch:
-                if not future.done():
-                    future.set_exception(error)
+    async def close(self, *, limit_s: float = 10) -> None:
+        """Refuse new work, finish what waits, stop; after `limit_s` seconds give up the rest. Idempotent."""
+        self._open = False
+        self._wake.set()
+        if self._task is None:
             return
-        for future, result, failure in done:
-            if future.done():  # its caller was cancelled while waiting; the work is committed all the same
-                continue
-            if failure is None:
-                future.set_result(result)
-            else:
-                future.set_exception(failure)
-        if seq is not None:
-            self._on_commit(seq)
+        _, late = await asyncio.wait({self._task}, timeout=limit_s)
+        if late:
+            log.error("the writer did not finish in time; work is given up", limit_s=limit_s)
+            self._task.cancel()
+            await asyncio.wait({self._task}, timeout=limit_s)
 
-    async def _one(self, session: AsyncSession, work: Work[Any]) -> tuple[Any, Exception | None]:
+    async def _loop(self) -> None:
+        try:
+            while batch := await self._next():
+                await self._commit(batch)
+        finally:
+            self._open = False
+            _settle(self._waiting, WriterClosed)
+            await self._hang_up()
+
+    async def _next(self) -> list[_Job]:
+        """Return the work that waits now, at least one piece; nothing once closed and empty."""
+        while not self._waiting and self._open:
+            self._wake.clear()
+            await self._wake.wait()
+        return [self._waiting.popleft() for _ in range(min(len(self._waiting), self._max_batch))]
+
+    async def _commit(self, batch: Sequence[_Job]) -> None:
+        try:
+            async with asyncio.timeout(self._batch_limit_s):
+                done, seq = await self._until_committed(batch)
+        except (CommitFailed, SQLAlchemyError, OSError, TimeoutError) as error:
+            log.error("a batch could not be committed", works=len(batch), error=repr(error))
+            reason = repr(error)
+            _settle(batch, lambda: CommitFailed(reason))
+            await self._hang_up()
+        except BaseException as error:  # told to those who wait, then the task ends with it
+            reason = f"the writer stopped in mid-commit: {error!r}"
+            _settle(batch, lambda: CommitFailed(reason))
+            raise
+        else:
+            for one in done:
+                _answer(one)
+            if seq is not None:
+                self._on_commit(seq)
+
+    async def _until_committed(self, batch: Sequence[_Job]) -> tuple[list[_Done], int | None]:
+        for left in reversed(range(_ATTEMPTS)):
+            attempt = _Attempt(await self._connect())
+            try:
+                return await attempt.run(batch)
+            except DBAPIError as error:
+                # Once COMMIT was sent nobody knows; only what surely is not stored is done again.
+                if not left or attempt.committing or not _worth_trying_again(error):
+                    raise
+                log.warning("a batch is done again", works=len(batch), error=repr(error))
+                await self._hang_up()
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    async def _connect(self) -> AsyncConnection:
+        if self._connection is None:
+            self._connection = await self._engine.connect()
+        return self._connection
+
+    async def _hang_up(self) -> None:
+        """Give the connection up; the next batch begins with a fresh one."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.invalidate()
+            await connection.close()
+
+
+class _Attempt:
+    """One try to commit a batch."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+        self.committing = False
+
+    async def run(self, batch: Sequence[_Job]) -> tuple[list[_Done], int | None]:
+        """Return what became of each piece of work, and the last seq, after the commit."""
+        session = AsyncSession(self._connection, expire_on_commit=False)
+        async with session, session.begin() as root:
+            jobs = (job for job in batch if not job.future.cancelled())
+            done = [await self._one(session, root, job) for job in jobs]
+            seq = await outbox.assign(session)
+            self.committing = True
+        return done, seq
+
+    async def _one(self, session: AsyncSession, root: AsyncSessionTransaction, job: _Job) -> _Done:
         mark = outbox.mark(session)
         try:
             async with session.begin_nested():
-                return await work(session), None
+                result = await job.work(session)
+            return _Done(job, result, None)
+        except asyncio.CancelledError:
+            if _we_are_cancelled():
+                raise
+            failure: Exception = CommitFailed("something the work waited for was cancelled")
         except Exception as error:  # noqa: BLE001  handed to the caller of run()
-            outbox.rewind(session, mark)
-            return None, error
+            failure = error
+        if isinstance(failure, DBAPIError) and _worth_trying_again(failure):
+            raise failure
+        sync = self._connection.sync_connection
+        if sync is None or not root.is_active or not transaction_is_sound(sync):
+            raise CommitFailed(f"the transaction ended early: {failure!r}") from failure
+        outbox.rewind(session, mark)
+        return _Done(job, None, failure)
+
+
+def _we_are_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def _worth_trying_again(error: DBAPIError) -> bool:
+    return error.connection_invalidated or getattr(error.orig, "sqlstate", None) in _TRY_AGAIN
+
+
+def _answer(done: _Done) -> None:
+    future = done.job.future
+    if future.done():  # its caller was cancelled while waiting; the work is committed all the same
+        return
+    if done.failure is None:
+        future.set_result(done.result)
+    else:
+        future.set_exception(done.failure)
+
+
+def _settle(jobs: Iterable[_Job], make: Callable[[], Exception]) -> None:
+    for job in jobs:
+        if not job.future.done():
+            job.future.set_exception(make())

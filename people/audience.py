@@ -1,0 +1,62 @@
+"""Who may see a message: decided once when it is written, asked again for each screen."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from people.model import Employee, Role
+
+__all__ = ["Audience", "Viewer"]
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """Who looks at a screen. `department_id` null: the whole company."""
+
+    id: int
+    role: Role
+    department_id: int | None
+
+    @classmethod
+    def of(cls, employee: Employee) -> "Viewer":
+        return cls(employee.id, Role(employee.role), employee.department_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audience:
+    """`employees` by name, and everybody of one of `roles` whose department is in charge.
+
+    `departments` are the subject's department and all above it (`people.directory.ancestors`); empty:
+    only those of the whole company; None: of any department. Someone without department is always in.
+    """
+
+    employees: tuple[int, ...] = ()
+    roles: tuple[Role, ...] = ()
+    departments: tuple[int, ...] | None = None
+
+    def includes(self, viewer: Viewer) -> bool:
+        if viewer.id in self.employees:
+            return True
+        return viewer.role in self.roles and self._in_charge(viewer.department_id)
+
+    def _in_charge(self, department_id: int | None) -> bool:
+        return (
+            department_id is None or self.departments is None or department_id in self.departments
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the form kept in the outbox."""
+        return {
+            "employees": list(self.employees),
+            "roles": [role.value for role in self.roles],
+            "departments": None if self.departments is None else list(self.departments),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "Audience":
+        departments = data.get("departments")
+        return cls(
+            employees=tuple(data.get("employees", ())),
+            roles=tuple(Role(role) for role in data.get("roles", ())),
+            departments=None if departments is None else tuple(departments),
+        )

@@ -1,0 +1,32 @@
+"""The whole schema: the tables of all packages in one place, and the door to its migrations.
+
+`store` may not know the packages above it; importing this module registers every model on
+`store.base.Base.metadata`, which is what the migrations are compared with and made from.
+"""
+
+import appeals.model
+import calls.model
+import people.model
+import push.model
+import recordings.model
+import store.journal
+import store.lease
+import store.outbox
+import web.model
+from store.base import Base
+from store.migrate import current, head, is_current, upgrade
+
+__all__ = ["MODELS", "current", "head", "is_current", "metadata", "upgrade"]
+
+MODELS = (
+    appeals.model,
+    calls.model,
+    people.model,
+    push.model,
+    recordings.model,
+    store.journal,
+    store.lease,
+    store.outbox,
+    web.model,
+)
+metadata = Base.metadata

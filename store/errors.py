@@ -1,0 +1,59 @@
+"""What can go wrong in the store, by whose fault it is."""
+
+__all__ = [
+    "AlreadyServing",
+    "CommitFailed",
+    "LeaseLost",
+    "StoreError",
+    "WriterBusy",
+    "WriterClosed",
+]
+
+
+class StoreError(Exception):
+    """Base of this package's errors."""
+
+
+class CommitFailed(StoreError):
+    """The batch was not committed, or the connection broke so that nobody can tell.
+
+    The work may be run again unchanged: work handed to the writer must bear being done twice.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"not committed: {reason}")
+        self.reason = reason
+
+
+class WriterBusy(StoreError):
+    """Too much work waits for the one writer; nothing of this work was done."""
+
+    def __init__(self, waiting: int) -> None:
+        super().__init__(f"{waiting} pieces of work wait for the writer; this one was refused")
+        self.waiting = waiting
+
+
+class WriterClosed(StoreError):
+    """The writer is not running (not yet, or no more); nothing of this work was done."""
+
+    def __init__(self) -> None:
+        super().__init__("the writer is closed")
+
+
+class LeaseLost(StoreError):
+    """Another process serves this PBX now; what this one still wants to write is out of date."""
+
+    def __init__(self, pbx: str, fence: int) -> None:
+        super().__init__(f"the lease on PBX {pbx!r} (fence {fence}) belongs to another process now")
+        self.pbx = pbx
+        self.fence = fence
+
+
+class AlreadyServing(StoreError):
+    """A second service on one SQLite file; `pid` is null when the holder did not say."""
+
+    def __init__(self, database: str, pid: int | None) -> None:
+        who = f"process {pid}" if pid is not None else "another process"
+        super().__init__(f"{who} already serves {database}; stop it first")
+        self.database = database
+        self.pid = pid

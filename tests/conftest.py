@@ -1,0 +1,97 @@
+"""Database fixtures for every test: each test gets a fresh, migrated, seeded database of both kinds.
+
+Ask for `writer` and `sessions` and the test runs on SQLite and on a real PostgreSQL. A test that is
+about one of them says `@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)`.
+"""
+
+import asyncio
+import os
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
+
+from press3 import schema
+from store.engine import create_engine
+from store.writer import Writer
+from tests.postgres import NoPostgres, Postgres, private_postgres
+
+
+def _migrate(url: str) -> None:
+    with ThreadPoolExecutor(1) as apart:  # away from the event loop of the test that asked first
+        apart.submit(asyncio.run, schema.upgrade(url)).result()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """One real PostgreSQL for the test run."""
+    try:
+        with private_postgres() as server:
+            yield server
+    except NoPostgres as why:
+        if os.environ.get("CI", "").lower() in {"1", "true"}:
+            pytest.fail(f"no PostgreSQL, and CI must not skip it: {why}", pytrace=False)
+        pytest.skip(f"no PostgreSQL: {why}")
+
+
+@pytest.fixture(scope="session")
+def _postgres_template(postgres: Postgres) -> str:
+    name = postgres.create(name="press3_template")
+    _migrate(postgres.url(name))
+    return name
+
+
+@pytest.fixture(scope="session")
+def _sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("template") / "press3.db"
+    _migrate(f"sqlite+aiosqlite:///{path}")
+    return path
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of a fresh database with the schema of the migrations and its seed rows."""
+    if request.param == "sqlite":
+        path = tmp_path / "press3.db"
+        shutil.copyfile(request.getfixturevalue("_sqlite_template"), path)
+        yield f"sqlite+aiosqlite:///{path}"
+        return
+    server: Postgres = request.getfixturevalue("postgres")
+    name = server.create(template=request.getfixturevalue("_postgres_template"))
+    yield server.url(name)
+    server.drop(name)
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of a database without any table."""
+    if request.param == "sqlite":
+        yield f"sqlite+aiosqlite:///{tmp_path}/empty.db"
+        return
+    server: Postgres = request.getfixturevalue("postgres")
+    name = server.create()
+    yield server.url(name)
+    server.drop(name)
+
+
+@pytest.fixture
+async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
+    engine = create_engine(database_url)
+    yield engine
+    await engine.dispose()
+
+
+@pytest.fixture
+def sessions(engine: AsyncEngine) -> async_sessionmaker[AsyncSession]:
+    """Sessions for reading (and for a test's own set-up)."""
+    return async_sessionmaker(engine, expire_on_commit=False)
+
+
+@pytest.fixture
+async def writer(engine: AsyncEngine) -> AsyncIterator[Writer]:
+    """A running writer, as in the service."""
+    async with Writer(engine) as writer:
+        yield writer

