@@ -2,18 +2,17 @@
 
 import asyncio
 import contextlib
-import os
 import random
 import shlex
 import shutil
-import signal
 import socket
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
 from press3.demo.tree import AsteriskTree
 
-__all__ = ["AsteriskFailed", "PrivateAsterisk", "free_port", "free_port_range"]
+__all__ = ["AsteriskFailed", "PrivateAsterisk", "dying_with_parent", "free_port", "free_port_range"]
 
 # Asterisk 16/22 hand work to threads over sockets of the ephemeral range; a port taken there leaves
 # it running without AMI, so we stay below.
@@ -69,7 +68,7 @@ class PrivateAsterisk:
         self.tree = tree
         self.directory = directory
         self.system_name = system_name
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: subprocess.Popen[bytes] | None = None
         self._write_files(etc)
 
     @property
@@ -88,18 +87,19 @@ class PrivateAsterisk:
 
     @property
     def running(self) -> bool:
-        return self._process is not None and self._process.returncode is None
+        return self._process is not None and self._process.poll() is None
 
     async def start(self, *, deadline_s: float = 20) -> None:
         """Start and wait until fully booted. Raises AsteriskFailed after `deadline_s`."""
         if self.running:
             return
+        # a dead one's socket would make `rx` believe that it is already there
+        (self.directory / "run/asterisk.ctl").unlink(missing_ok=True)
         with (self.directory / "log/stdout").open("ab") as said:
-            self._process = await asyncio.create_subprocess_exec(
-                *_dying_with_parent(),
-                str(self.console),
-                "-f",
-                stdin=asyncio.subprocess.DEVNULL,
+            # not asyncio's subprocess, which belongs to one event loop: tests share an Asterisk
+            self._process = subprocess.Popen(  # noqa: ASYNC220 - takes a millisecond
+                [*dying_with_parent(), str(self.console), "-f"],
+                stdin=subprocess.DEVNULL,
                 stdout=said,
                 stderr=said,
                 start_new_session=True,  # Ctrl-C at the demo's terminal is for us, not for it
@@ -108,7 +108,7 @@ class PrivateAsterisk:
             async with asyncio.timeout(deadline_s):
                 await self._booted()
         except TimeoutError as error:
-            await self.kill9()
+            self.kill9()
             raise AsteriskFailed(f"not booted in {deadline_s} s: {self._last_words()}") from error
 
     async def _booted(self) -> None:
@@ -138,24 +138,20 @@ class PrivateAsterisk:
 
     async def stop(self, *, deadline_s: float = 5) -> None:
         """Stop at once but orderly: calls hang up, files close. Killed after `deadline_s`. Idempotent."""
-        process = self._process
-        if process is None or process.returncode is not None:
+        if self._process is None:
             return
-        process.send_signal(signal.SIGTERM)
-        try:
-            await asyncio.wait_for(process.wait(), deadline_s)
-        except TimeoutError:
-            await self.kill9()
+        self._process.terminate()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(deadline_s):
+                while self.running:  # noqa: ASYNC110 - a plain process tells nobody that it ended
+                    await asyncio.sleep(0.02)
+        self.kill9()
 
-    async def kill9(self) -> None:
-        """Kill without warning, as a power cut would, and wait until it is gone."""
-        process = self._process
-        if process is None or process.returncode is not None:
-            return
-        _kill_if_running(process)
-        await process.wait()
-        # the socket of the dead one would make the next `rx` believe that it is already there
-        (self.directory / "run/asterisk.ctl").unlink(missing_ok=True)
+    def kill9(self) -> None:
+        """Kill without warning, as a power cut would, and wait until it is gone. Idempotent."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
 
     async def restart(self) -> None:
         await self.stop()
@@ -200,7 +196,7 @@ class PrivateAsterisk:
         return "(it said nothing)"
 
 
-def _dying_with_parent() -> tuple[str, ...]:
+def dying_with_parent() -> tuple[str, ...]:
     """Prefix that makes the kernel kill the child when the thread that started it is gone.
 
     An `atexit` or `finally` does not run when the parent is killed with -9. The child is started by
@@ -213,4 +209,4 @@ def _dying_with_parent() -> tuple[str, ...]:
 def _kill_if_running(process: asyncio.subprocess.Process) -> None:
     if process.returncode is None:
         with contextlib.suppress(ProcessLookupError):
-            os.kill(process.pid, signal.SIGKILL)
+            process.kill()

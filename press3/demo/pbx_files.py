@@ -22,7 +22,8 @@ LEFT_OUT = (
     "res_config_pgsql res_config_sqlite res_config_sqlite3 res_corosync res_fax res_fax_spandsp "
     "res_hep res_hep_pjsip res_hep_rtcp res_odbc res_odbc_transaction func_odbc res_phoneprov "
     "res_pjsip_notify res_pjsip_phoneprov_provider res_snmp res_stasis_test res_timing_dahdi "
-    "res_xmpp chan_jingle"
+    "res_xmpp chan_jingle res_stun_monitor res_prometheus chan_websocket "
+    "res_http_media_cache"
 )
 
 
@@ -96,7 +97,7 @@ def _pjsip(ports: PbxPorts, endpoints: Iterable[Endpoint], anonymous_context: st
         f"[udp]\ntype = transport\nprotocol = udp\nbind = 127.0.0.1:{ports.sip}\n",
         "[phone](!)\ntype = endpoint\ntransport = udp\ndisallow = all\nallow = alaw\n"
         "direct_media = no\ndtmf_mode = auto_info\ntrust_id_inbound = yes\nsend_pai = yes\n"
-        "send_connected_line = no\nlanguage = ru\n",
+        "send_connected_line = no\nlanguage = ru\ncall_group = 1\npickup_group = 1\n",
         f"[anonymous](phone)\ncontext = {anonymous_context}\n",
     ]
     parts += [_endpoint(endpoint) for endpoint in endpoints]

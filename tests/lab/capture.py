@@ -1,0 +1,334 @@
+"""Capture real AMI traffic for tests/traces: `python -m tests.lab.capture [22|16] [STORY …]`.
+
+Each story is a telephone call on a private real Asterisk; what press3's own AMI user receives is
+written as JSON lines `{"at": ISO arrival time, "raw": message}`. `raw` is the message's bytes as
+latin-1, so that any byte survives.
+"""
+
+import asyncio
+import json
+import sys
+import tempfile
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ivr.menu import Action, Menu, ObservedMenu
+from press3.demo.tree import get_tree
+from tests.lab.ami_tap import AmiMessage, AmiTap
+from tests.lab.harness import Lab, LabMenu, SippCall, start_lab
+from tests.lab.scenarios import Bye, Key, Speak, Step, TelephoneHabit, Wait, WaitBye
+
+TRACES = Path(__file__).parent.parent / "traces"
+PRESS: list[Step] = [Wait(0.4), Key("3"), Speak()]
+TWO = Menu(
+    members=("PJSIP/101", "PJSIP/102"), menu_timeout_s=1, queue_timeout_s=30, ring_s=3, rounds=1
+)
+
+
+@dataclass
+class Stage:
+    """What a story plays on: the PBX, press3's session, and an admin's session."""
+
+    lab: Lab
+    tap: AmiTap
+    control: AmiTap
+    phones: AsyncExitStack
+
+    async def phone(self, name: str, habit: TelephoneHabit) -> None:
+        await self.phones.enter_async_context(self.lab.telephone(name, habit))
+
+    async def call(self, steps: list[Step], **who: str) -> SippCall:
+        return await self.lab.call(steps=steps, **who)  # type: ignore[arg-type]
+
+    async def channel(self, prefix: str) -> str:
+        """Wait until the operator's channel has talked for two seconds; return its name."""
+        event = await self.tap._wait(
+            lambda: next(
+                (e for e in self.tap.all("BridgeEnter") if e.get("Channel").startswith(prefix)),
+                None,
+            ),
+            20,
+            f"{prefix} talks",
+        )
+        await asyncio.sleep(2)
+        return event.get("Channel")
+
+
+Story = Callable[[Stage], Awaitable[None]]
+STORIES: dict[str, tuple[Story, LabMenu]] = {}
+
+
+def story(config: LabMenu | None = None) -> Callable[[Story], Story]:
+    def register(play: Story) -> Story:
+        name = play.__name__.replace("_", "-")
+        STORIES[name] = (play, config or LabMenu(menu=TWO))
+        return play
+
+    return register
+
+
+@story()
+async def answered(stage: Stage) -> None:
+    """3 pressed, two operators ring, 101 answers, they talk, the caller hangs up."""
+    await stage.phone("101", TelephoneHabit(ring_s=1))
+    await stage.phone("102", TelephoneHabit(then="noanswer"))
+    await (await stage.call([*PRESS, Wait(6), Bye()])).done()
+
+
+@story()
+async def gave_up(stage: Stage) -> None:
+    """3 pressed; the caller gives up while two operators ring."""
+    await stage.phone("101", TelephoneHabit(then="noanswer"))
+    await stage.phone("102", TelephoneHabit(then="noanswer"))
+    await (await stage.call([*PRESS, Wait(4), Bye()])).done()
+
+
+@story(LabMenu(menu=replace(TWO, queue_timeout_s=4)))
+async def queue_timeout(stage: Stage) -> None:
+    """3 pressed; nobody answers before the queue's time is over, the PBX says good-bye."""
+    await stage.phone("101", TelephoneHabit(then="noanswer"))
+    await stage.phone("102", TelephoneHabit(then="noanswer"))
+    await (await stage.call([*PRESS, WaitBye()])).done()
+
+
+@story(LabMenu(menu=replace(TWO, members=("PJSIP/101",))))
+async def second_round(stage: Stage) -> None:
+    """The only operator lets the first round ring out (3 s) and answers in the second."""
+    await stage.phone("101", TelephoneHabit(ring_s=4))
+    call = await stage.call([*PRESS, Wait(20), Bye()])
+    await stage.tap.event("AgentRingNoAnswer", deadline_s=15)
+    await stage.phones.aclose()
+    await stage.phone("101", TelephoneHabit(ring_s=1, talk_s=2))
+    await call.done()
+
+
+@story(LabMenu(menu=replace(TWO, queue_timeout_s=2, queue_timeout=Action(kind="menu"))))
+async def pressed_twice(stage: Stage) -> None:
+    """3 pressed, the queue's time runs out, back in the menu 3 is pressed again, 101 answers."""
+    await stage.phone("101", TelephoneHabit(then="noanswer"))
+    call = await stage.call([*PRESS, Wait(9), Key("3"), WaitBye()])
+    await stage.tap.event("QueueCallerLeave", deadline_s=15)
+    await stage.phones.aclose()
+    await stage.phone("101", TelephoneHabit(ring_s=0.5, talk_s=2))
+    await call.done()
+
+
+@story()
+async def blind_transfer(stage: Stage) -> None:
+    """101 answers and sends the caller blindly on to 103, who answers; the caller hangs up."""
+    await stage.phone("101", TelephoneHabit(ring_s=0.5))
+    await stage.phone("102", TelephoneHabit(then="noanswer"))
+    await stage.phone("103", TelephoneHabit(ring_s=1.5))
+    call = await stage.call([*PRESS, Wait(9), Bye()])
+    channel = await stage.channel("PJSIP/101")
+    await stage.control.action(
+        "BlindTransfer", Channel=channel, Context="from-internal", Exten="103"
+    )
+    await call.done()
+
+
+@story()
+async def cyrillic_name(stage: Stage) -> None:
+    """The caller's name is Cyrillic UTF-8 with quotes' neighbours: a company in brackets."""
+    await stage.phone("101", TelephoneHabit(ring_s=0.5, talk_s=2))
+    await stage.phone("102", TelephoneHabit(then="noanswer"))
+    call = await stage.call([*PRESS, WaitBye()], name="Пётр Ильич (ООО «Ромашка»)")
+    await call.done()
+
+
+@story()
+async def anonymous(stage: Stage) -> None:
+    """The number is withheld."""
+    await stage.phone("101", TelephoneHabit(ring_s=0.5, talk_s=2))
+    await stage.phone("102", TelephoneHabit(then="noanswer"))
+    call = await stage.call([*PRESS, WaitBye()], name="Anonymous", number="anonymous")
+    await call.done()
+
+
+@story(LabMenu(menu=replace(TWO, members=("Local/101@from-queue/n", "Local/102@from-queue/n"))))
+async def local_members(stage: Stage) -> None:
+    """FreePBX's members Local/101@from-queue/n and 102; 101 answers and hangs up."""
+    await stage.phone("101", TelephoneHabit(ring_s=1, talk_s=3))
+    await stage.phone("102", TelephoneHabit(then="noanswer"))
+    await (await stage.call([*PRESS, WaitBye()])).done()
+
+
+@story()
+async def attended_transfer(stage: Stage) -> None:
+    """101 answers, consults 103 by the feature code, hangs up: caller and 103 talk."""
+    await stage.phone("101", TelephoneHabit(ring_s=0.5, talk_s=6))
+    await stage.phone("102", TelephoneHabit(then="noanswer"))
+    await stage.phone("103", TelephoneHabit(ring_s=1, talk_s=9))
+    call = await stage.call([*PRESS, WaitBye()])
+    channel = await stage.channel("PJSIP/101")
+    await stage.control.action("Atxfer", Channel=channel, Context="from-internal", Exten="103")
+    await call.done()
+
+
+@story()
+async def attended_transfer_fails(stage: Stage) -> None:
+    """101 answers, consults 103, who is busy; caller and 101 are together again, caller hangs up."""
+    await stage.phone("101", TelephoneHabit(ring_s=0.5))
+    await stage.phone("102", TelephoneHabit(then="noanswer"))
+    await stage.phone("103", TelephoneHabit(then="busy", ring_s=0.5))
+    call = await stage.call([*PRESS, Wait(11), Bye()])
+    channel = await stage.channel("PJSIP/101")
+    await stage.control.action("Atxfer", Channel=channel, Context="from-internal", Exten="103")
+    await call.done()
+
+
+@story()
+async def parked(stage: Stage) -> None:
+    """101 answers and parks the caller; 103 fetches him from the space; the caller hangs up."""
+    await stage.phone("101", TelephoneHabit(ring_s=0.5))
+    await stage.phone("102", TelephoneHabit(then="noanswer"))
+    call = await stage.call([*PRESS, Wait(12), Bye()])
+    channel = await stage.channel("PJSIP/101")
+    caller = next(e.get("Channel") for e in stage.tap.all("Newchannel"))
+    await stage.control.action(
+        "Park", Channel=caller, TimeoutChannel=channel, AnnounceChannel=channel
+    )
+    space = (await stage.tap.event("ParkedCall")).get("ParkingSpace")
+    fetch = await stage.call([Speak(), WaitBye()], number="103", name="Operator 103", to=space)
+    await call.done()
+    await fetch.done()
+
+
+@story()
+async def picked_up(stage: Stage) -> None:
+    """103 dials *8 while the telephone of 101 rings outside a queue, and takes the call."""
+    await stage.phone("101", TelephoneHabit(then="noanswer"))
+    call = await stage.call([Speak(), Wait(5), Bye()], to="9101")
+    await stage.tap.event("Newstate", ChannelStateDesc="Ringing")
+    pick = await stage.call([Speak(), WaitBye()], number="103", name="Operator 103", to="*8")
+    await call.done()
+    await pick.done()
+
+
+@story()
+async def outbound(stage: Stage) -> None:
+    """101 calls a customer, who answers and hangs up."""
+    await stage.phone("customer", TelephoneHabit(ring_s=1, talk_s=2))
+    steps: list[Step] = [Speak(), WaitBye()]
+    call = await stage.call(steps, number="101", name="Operator 101", to="89110000002")
+    await call.done()
+
+
+@story()
+async def click_to_call(stage: Stage) -> None:
+    """AMI Originate: the telephone of 101 rings, then the customer's."""
+    await stage.phone("101", TelephoneHabit(ring_s=0.5))
+    await stage.phone("customer", TelephoneHabit(ring_s=1, talk_s=2))
+    await stage.control.action(
+        "Originate",
+        Channel="PJSIP/101",
+        Context="from-internal",
+        Exten="89110000002",
+        Priority="1",
+        Async="true",
+        CallerID="+79110000002",
+    )
+    await stage.tap.event("Hangup", deadline_s=20)
+
+
+@story()
+async def internal(stage: Stage) -> None:
+    """101 calls 102; a colleague's call, no customer in it."""
+    await stage.phone("102", TelephoneHabit(ring_s=0.5, talk_s=2))
+    steps: list[Step] = [Speak(), WaitBye()]
+    await (await stage.call(steps, number="101", name="Operator 101", to="102")).done()
+
+
+@story()
+async def rejected(stage: Stage) -> None:
+    """101 declines (603), 102 is busy (486), 103 answers later; then 103 hangs up."""
+    await stage.phone("101", TelephoneHabit(ring_s=0.5, then="reject"))
+    await stage.phone("102", TelephoneHabit(ring_s=0.2, then="busy"))
+    await stage.phone("103", TelephoneHabit(ring_s=1.5, talk_s=2))
+    await (await stage.call([*PRESS, WaitBye()])).done()
+
+
+STORIES["rejected"] = (rejected, LabMenu(menu=replace(TWO, members=(*TWO.members, "PJSIP/103"))))
+
+
+@story(LabMenu(menu=replace(TWO, members=("Local/101@both-devices/n", "PJSIP/102"))))
+async def two_devices(stage: Stage) -> None:
+    """Operator 101 has two telephones, PJSIP/101 and PJSIP/99101; the second one answers."""
+    await stage.phone("101", TelephoneHabit(then="noanswer"))
+    await stage.phone("99101", TelephoneHabit(ring_s=1, talk_s=3))
+    await stage.phone("102", TelephoneHabit(then="noanswer"))
+    await (await stage.call([*PRESS, WaitBye()])).done()
+
+
+@story()
+async def no_choice(stage: Stage) -> None:
+    """The caller presses nothing and is sent away."""
+    await (await stage.call([WaitBye()])).done()
+
+
+@story(
+    LabMenu(
+        menu=TWO,
+        observed=(ObservedMenu(context="ivr-7"),),
+        files={
+            "extensions_more.conf": "[incoming](+)\nexten => 7,1,Goto(ivr-7,s,1)\n"
+            "[ivr-7]\nexten => s,1,Answer()\n same => n,Background(hello)\n same => n,WaitExten(5)\n"
+            "exten => 3,1,Queue(press3,t,,,20)\n"
+        },
+    )
+)
+async def observed_menu(stage: Stage) -> None:
+    """Key 3 in a menu of the PBX's own (context ivr-7), which press3 only watches; 101 answers."""
+    await stage.phone("101", TelephoneHabit(ring_s=1, talk_s=2))
+    await stage.phone("102", TelephoneHabit(then="noanswer"))
+    await (await stage.call([*PRESS, WaitBye()], to="7")).done()
+
+
+@story()
+async def on_hold(stage: Stage) -> None:
+    """101 answers, puts the caller on hold by re-INVITE, comes back; the caller hangs up."""
+    await stage.phone("101", TelephoneHabit(ring_s=0.5, hold_after_s=1.5, hold_s=1.5))
+    await stage.phone("102", TelephoneHabit(then="noanswer"))
+    await (await stage.call([*PRESS, Wait(8), Bye()])).done()
+
+
+async def capture(version: str, name: str) -> list[AmiMessage]:
+    """Play one story on a fresh Asterisk; return all that press3's AMI user received."""
+    play, config = STORIES[name]
+    with tempfile.TemporaryDirectory(prefix="press3-") as folder:
+        lab = await start_lab(get_tree(version), Path(folder), config)
+        try:
+            async with lab.tap() as tap, lab.control() as control, AsyncExitStack() as phones:
+                await play(Stage(lab, tap, control, phones))
+                await lab.quiet()
+                return [_public(message, lab) for message in tap.events]
+        finally:
+            lab.close()
+
+
+def _public(message: AmiMessage, lab: Lab) -> AmiMessage:
+    """Replace the private folder of this run by the usual one."""
+    usual = b"/var/spool/asterisk/monitor"
+    return replace(message, raw=message.raw.replace(str(lab.monitor).encode(), usual))
+
+
+def write(messages: list[AmiMessage], path: Path) -> None:
+    lines = [json.dumps({"at": m.at.isoformat(), "raw": m.raw.decode("latin-1")}) for m in messages]
+    path.write_text("\n".join(lines) + "\n")
+
+
+def main() -> None:
+    arguments = sys.argv[1:]
+    versions = [a for a in arguments if a in ("16", "22")] or ["22", "16"]
+    names = [a for a in arguments if a not in versions] or list(STORIES)
+    for name in names:
+        for version in versions:
+            messages = asyncio.run(capture(version, name))
+            write(messages, TRACES / f"{name}-{version}.jsonl")
+            print(f"{name}-{version}: {len(messages)} messages", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,285 @@
+"""A private real Asterisk with the rendered files, and real SIP callers and telephones around it.
+
+A test asks for the fixture `asterisk` (see `fixtures.py`), and reads like a telephone call:
+
+    lab = await asterisk("22")
+    async with lab.tap() as ami, lab.telephone("101", TelephoneHabit(ring_s=1)):
+        caller = await lab.call(steps=[Wait(0.5), Key("3"), Speak(), Wait(5), Bye()])
+        await caller.done()
+        assert caller.truth.at("BYE") …
+"""
+
+import math
+import subprocess
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ivr.menu import AmiAccount, Menu, ObservedMenu
+from ivr.render import render
+from press3.demo.asterisk import PrivateAsterisk, dying_with_parent, free_port_range
+from press3.demo.pbx_files import Endpoint, PbxPorts, pbx_files
+from press3.demo.tree import AsteriskTree
+from tests.lab.ami_tap import AmiTap, ami_tap
+from tests.lab.scenarios import Step, TelephoneHabit, caller_xml, telephone_xml
+from tests.waiting import until
+
+__all__ = ["DID", "EXTENSIONS", "QUICK", "Lab", "LabMenu", "SippCall", "Truth", "start_lab"]
+
+EXTENSIONS = ("101", "102", "103")
+DID = "74951234567"
+CONTROL = AmiAccount(username="lab", secret="lab-secret")
+PRESS3 = AmiAccount(username="press3", secret="press3-secret")
+QUICK = Menu(
+    members=tuple(f"PJSIP/{ext}" for ext in EXTENSIONS),
+    menu_timeout_s=1,
+    queue_timeout_s=20,
+    ring_s=4,
+)
+# A second device of operator 101, as FreePBX names it.
+SECOND_DEVICE = "99101"
+
+# Calls enter here: 100 and any long number get the menu, 9 and an operator's number rings him.
+DIALPLAN = """\
+[incoming]
+exten => 100,1,Goto(press3-menu,s,1)
+exten => _X.,1,Goto(press3-menu,s,1)
+exten => _9XXX,1,Dial(PJSIP/${EXTEN:1},20,t)
+exten => complaint,1,Goto(press3-complaint,s,1)
+[from-internal]
+exten => _1XX,1,Dial(PJSIP/${EXTEN},20,tT)
+exten => _8X.,1,Dial(PJSIP/${EXTEN}@customer,30,tT)
+exten => *8,1,Pickup()
+include => parkedcalls
+[from-queue]
+; as FreePBX rings its members: Local/101@from-queue/n
+exten => _1XX,1,Dial(PJSIP/${EXTEN},20,tT)
+[both-devices]
+exten => 101,1,Dial(PJSIP/101&PJSIP/99101,20,tT)
+#include "extensions_press3.conf"
+#tryinclude "extensions_more.conf"
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabMenu:
+    """What a test's PBX is made of. `files` add or replace configuration files by name."""
+
+    menu: Menu = QUICK
+    account: AmiAccount = PRESS3
+    observed: tuple[ObservedMenu, ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What the caller's own side saw: (time, `S` sent or `R` received, first line of the message)."""
+
+    messages: tuple[tuple[datetime, str, str], ...]
+
+    def at(self, what: str, direction: str = "S") -> datetime:
+        """Time of the first message whose first line begins with, or whose status is, `what`."""
+        for at, way, line in self.messages:
+            if way == direction and line.removeprefix("SIP/2.0 ").startswith(what):
+                return at
+        raise AssertionError(f"no {what} ({direction}) among {[m[2] for m in self.messages]}")
+
+    @classmethod
+    def read(cls, file: Path) -> "Truth":
+        """Read SIPp's short message log: date, time, epoch, S/R, call id, CSeq, first line."""
+        if not file.exists():
+            return cls(())
+        rows = [line.split("\t") for line in file.read_text(errors="replace").splitlines()]
+        return cls(
+            tuple(
+                (datetime.fromtimestamp(float(row[2]), UTC), row[3], row[6].strip())
+                for row in rows
+                if len(row) >= 7
+            )
+        )
+
+
+@dataclass
+class SippCall:
+    """One SIPp process placing one call (or `calls` of them)."""
+
+    process: "subprocess.Popen[bytes]"
+    log: Path
+
+    @property
+    def truth(self) -> Truth:
+        return Truth.read(self.log)
+
+    @property
+    def running(self) -> bool:
+        return self.process.poll() is None
+
+    async def done(self, *, deadline_s: float = 60) -> None:
+        """Wait until the scenario is over."""
+        await until(lambda: not self.running, deadline_s=deadline_s, what="the caller is done")
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+class Lab:
+    """A running private Asterisk with its telephones. Made by `start_lab`."""
+
+    def __init__(self, pbx: PrivateAsterisk, ports: PbxPorts, config: LabMenu, phones: int) -> None:
+        self.pbx = pbx
+        self.ports = ports
+        self.config = config
+        self.phones = {name: phones + 10 * n for n, name in enumerate(telephones())}
+        self.speech = pbx.directory / "speech.al"
+        self.speech.write_bytes(_speech())
+        self._calls: list[SippCall] = []
+        self._files = 0
+
+    @property
+    def directory(self) -> Path:
+        return self.pbx.directory
+
+    @property
+    def monitor(self) -> Path:
+        return self.pbx.monitor
+
+    def tap(self) -> AbstractAsyncContextManager[AmiTap]:
+        """An AMI session with press3's own rights and filters: exactly what press3 sees."""
+        account = self.config.account
+        return ami_tap(self.ports.ami, account.username, account.secret)
+
+    def control(self) -> AbstractAsyncContextManager[AmiTap]:
+        """An AMI session with every right, for what people at telephones and admins do."""
+        return ami_tap(self.ports.ami, CONTROL.username, CONTROL.secret)
+
+    async def call(
+        self,
+        *,
+        steps: Sequence[Step],
+        number: str = "+79110000001",
+        name: str = "Ivan Petrov",
+        to: str = DID,
+        calls: int = 1,
+        per_second: int = 1,
+    ) -> SippCall:
+        """Start a caller. Several calls: `[call_number]` in `number` or `name` tells them apart."""
+        xml = caller_xml(number=number, name=name, to=to, steps=steps, speech=self.speech)
+        port = free_port_range(8)
+        many = ("-m", str(calls), "-l", str(calls), "-r", str(per_second))
+        target = f"127.0.0.1:{self.ports.sip}"
+        return self._sipp(f"caller-{number}", xml, port, *many, target)
+
+    @asynccontextmanager
+    async def telephone(self, name: str, habit: TelephoneHabit) -> AsyncIterator[SippCall]:
+        """Plug in a telephone (a key of `phones`) for the length of the block."""
+        port = self.phones[name]
+        call = self._sipp(f"phone-{name}", telephone_xml(habit, self.speech), port)
+        try:
+            await until(lambda: _udp_port_taken(port), what=f"telephone {name} is plugged in")
+            yield call
+        finally:
+            call.kill()
+
+    def _sipp(self, name: str, xml: str, port: int, *more: str) -> SippCall:
+        self._files += 1
+        stem = self.directory / f"{self._files:03d}-{''.join(c for c in name if c.isalnum())}"
+        scenario, log = stem.with_suffix(".xml"), stem.with_suffix(".log")
+        scenario.write_text(xml, encoding="utf-8")
+        command = [*dying_with_parent(), "sipp", "-sf", str(scenario), "-i", "127.0.0.1"]
+        command += ["-p", str(port), "-mp", str(port + 2), "-nostdin", "-trace_shortmsg"]
+        command += ["-shortmessage_file", str(log), "-trace_err"]
+        command += ["-error_file", str(stem.with_suffix(".err")), *more]
+        with stem.with_suffix(".out").open("wb") as out:
+            process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd=self.directory
+            )
+        call = SippCall(process, log)
+        self._calls.append(call)
+        return call
+
+    async def spool(self) -> dict[str, str]:
+        """Every press and mark in AstDB: key (without the leading `/`) → value."""
+        listing = await self.pbx.rx("database show press3")
+        rows = (line.partition(":") for line in listing.splitlines() if line.startswith("/press3"))
+        return {key.strip().lstrip("/"): value.strip() for key, _, value in rows}
+
+    async def quiet(self) -> None:
+        """Wait until no channel is left."""
+
+        async def no_channels() -> bool:
+            return "0 active channels" in await self.pbx.rx("core show channels count")
+
+        await until(no_channels, deadline_s=15, what="all channels gone")
+
+    def close(self) -> None:
+        """Stop everything. Blocks a moment; safe from any event loop or none."""
+        for call in self._calls:
+            if call.running:
+                call.kill()
+        self.pbx.kill9()
+
+
+async def start_lab(tree: AsteriskTree, directory: Path, config: LabMenu | None = None) -> Lab:
+    """Write the files, start the PBX, wait until it is up."""
+    config = config or LabMenu()
+    ports = PbxPorts()
+    phones = free_port_range(10 * len(telephones()))
+    pbx = PrivateAsterisk(tree, directory, etc=_files(config, ports, phones))
+    await pbx.start()
+    return Lab(pbx, ports, config, phones)
+
+
+def telephones() -> tuple[str, ...]:
+    return (*EXTENSIONS, SECOND_DEVICE, "customer")
+
+
+def _files(config: LabMenu, ports: PbxPorts, phones: int) -> dict[str, str]:
+    endpoints = [
+        Endpoint(
+            name=name,
+            port=phones + 10 * n,
+            context="from-internal",
+            caller_number="" if name == "customer" else name[-3:],
+            caller_name="" if name == "customer" else f"Operator {name[-3:]}",
+        )
+        for n, name in enumerate(telephones())
+    ]
+    return {
+        **pbx_files(ports, endpoints, anonymous_context="incoming"),
+        "extensions.conf": DIALPLAN,
+        "queues.conf": '[general]\nshared_lastcall = yes\n#include "queues_press3.conf"\n'
+        '#tryinclude "queues_more.conf"\n',
+        "manager_more.conf": f"[{CONTROL.username}]\nsecret = {CONTROL.secret}\n"
+        "read = all\nwrite = all\n",
+        **render(config.menu, config.account, observed=config.observed),
+        **config.files,
+    }
+
+
+def _udp_port_taken(port: int) -> bool:
+    wanted = f":{port:04X}"
+    lines = Path("/proc/net/udp").read_text().splitlines()[1:]
+    return any(line.split()[1].endswith(wanted) for line in lines)
+
+
+def _speech() -> bytes:
+    """Two seconds of A-law that sounds like talking: a tone that comes and goes four times a second."""
+    samples = (
+        int(
+            9000
+            * math.sin(2 * math.pi * 300 * n / 8000)
+            * abs(math.sin(2 * math.pi * 2 * n / 8000))
+        )
+        for n in range(16_000)
+    )
+    return bytes(_alaw(sample) for sample in samples)
+
+
+def _alaw(sample: int) -> int:
+    """Encode one 16-bit sample by G.711."""
+    mask, magnitude = (0xD5, sample >> 3) if sample >= 0 else (0x55, -(sample >> 3) - 1)
+    segment = max(magnitude.bit_length() - 5, 0)
+    return ((segment << 4) | ((magnitude >> max(segment, 1)) & 0x0F)) ^ mask
