@@ -38,7 +38,17 @@ Direction = Literal["in", "out", "internal"]
 Evidence = Literal["verified", "verified_live", "unverified"]
 Outcome = Literal["answered", "abandoned", "no_answer", "busy", "failed"]
 # Why a telephone stopped ringing. `elsewhere`: another operator answered.
-RingStop = Literal["answered", "elsewhere", "no_answer", "rejected", "busy", "failed", "abandoned", "transferred", "unknown"]
+RingStop = Literal[
+    "answered",
+    "elsewhere",
+    "no_answer",
+    "rejected",
+    "busy",
+    "failed",
+    "abandoned",
+    "transferred",
+    "unknown",
+]
 QueueLeftReason = Literal["answered", "abandoned", "timeout", "empty", "transferred", "unknown"]
 
 

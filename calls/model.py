@@ -39,7 +39,10 @@ class Call(Base):
     department_id: Mapped[int | None] = mapped_column(ForeignKey("departments.id"))
     transfers: Mapped[list[Any]]
 
-    __table_args__ = (Index("ix_calls_started_at_id", "started_at", "id"), Index("ix_calls_open", "ended_at", "pbx"))
+    __table_args__ = (
+        Index("ix_calls_started_at_id", "started_at", "id"),
+        Index("ix_calls_open", "ended_at", "pbx"),
+    )
 
 
 class Leg(Base):

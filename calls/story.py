@@ -1,21 +1,64 @@
 """The call as people see it: a pure fold over its facts.
 
 `fold(story, fact)` returns the story with the fact told, or the same object when the fact says
-nothing new; that is what makes events, spool and channel lists safe to tell twice.
+nothing new; that is what makes events, spool and channel lists safe to tell twice. The same thing
+told by two sources has slightly different times: the first told stands.
 """
 
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Literal
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, Literal
 
-from calls.facts import Direction, Evidence, Fact, Outcome, Party, RingStop
+from calls.facts import (
+    CallArrived,
+    CallEnded,
+    ComplaintRequested,
+    Direction,
+    Evidence,
+    Fact,
+    HeldBy,
+    MenuKeyPressed,
+    OperatorAnswered,
+    OperatorLeft,
+    OperatorRang,
+    OperatorStoppedRinging,
+    Outcome,
+    Party,
+    QueueEntered,
+    QueueLeft,
+    QueueLeftReason,
+    RecordingStarted,
+    RecordingStopped,
+    Resumed,
+    RingStop,
+    StateLost,
+    Transferred,
+)
 
-__all__ = ["CallChange", "CallStory", "LegStory", "RecordingStory", "TransferStory", "fold"]
+__all__ = [
+    "CallChange",
+    "CallStory",
+    "KeyStory",
+    "LegStory",
+    "QueueStory",
+    "RecordingStory",
+    "TransferStory",
+    "fold",
+    "same_file",
+]
+
+# Two sources that tell of one thing differ by less than this.
+_SAME = timedelta(seconds=2)
+_EVIDENCE: tuple[Evidence, ...] = ("unverified", "verified_live", "verified")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LegStory:
-    """One ringing of one telephone. `outcome` null while it rings or talks."""
+    """One ringing of one telephone. `outcome` is why it stopped ringing, null while it rings.
+
+    `ended_at` is the end of the ringing, or of the talk when it was answered. `holds` are (from, to).
+    """
 
     uniqueid: str
     extension: str
@@ -24,6 +67,26 @@ class LegStory:
     answered_at: datetime | None
     ended_at: datetime | None
     outcome: RingStop | None
+    holds: tuple[tuple[datetime, datetime | None], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyStory:
+    """A key pressed after the first 3."""
+
+    at: datetime
+    digit: str
+    context: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueStory:
+    """One stay in a queue. `left_at` and `reason` null while he waits."""
+
+    queue: str
+    entered_at: datetime
+    left_at: datetime | None = None
+    reason: QueueLeftReason | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +107,11 @@ class RecordingStory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallStory:
-    """All times are PBX time. `uniqueid` is the first channel's; `press_uniqueid` the pressing channel's."""
+    """All times are PBX time. `uniqueid` is the first channel's; `press_uniqueid` the pressing channel's.
+
+    `queue` is the latest queue; `queue_entered_at` the first entering, `queue_left_at` the last
+    leaving, null while he waits; `stays` has each. `lost` says why something is missing.
+    """
 
     id: str
     pbx: str
@@ -68,6 +135,9 @@ class CallStory:
     legs: tuple[LegStory, ...] = ()
     transfers: tuple[TransferStory, ...] = ()
     recordings: tuple[RecordingStory, ...] = ()
+    stays: tuple[QueueStory, ...] = ()
+    keys: tuple[KeyStory, ...] = ()
+    lost: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,4 +157,236 @@ def fold(story: CallStory | None, fact: Fact) -> CallStory | None:
 
     A story begins with CallArrived; any other fact without a story raises ValueError.
     """
-    raise NotImplementedError  # written by the owner of calls/
+    if isinstance(fact, CallArrived):
+        return _arrived(fact) if story is None else story
+    if story is None:
+        raise ValueError(f"a story begins with CallArrived, not with {type(fact).__name__}")
+    told = _FOLDS[type(fact)](story, fact)
+    if told is not story and fact.recovered and not told.recovered:
+        return replace(told, recovered=True)
+    return told
+
+
+def same_file(one: str, other: str) -> bool:
+    """Return whether two paths name one recording: events name it in full, the spool from its folder."""
+    return one == other or one.endswith("/" + other) or other.endswith("/" + one)
+
+
+def _arrived(fact: CallArrived) -> CallStory:
+    return CallStory(
+        id=fact.call,
+        pbx=fact.pbx,
+        uniqueid=fact.uniqueid,
+        direction=fact.direction,
+        caller=fact.caller,
+        to=fact.to,
+        started_at=fact.at,
+        recovered=fact.recovered,
+    )
+
+
+def _requested(story: CallStory, fact: ComplaintRequested) -> CallStory:
+    """The first press stands; a later word on it can only strengthen its evidence or name its key."""
+    if story.pressed_at is None:
+        return replace(
+            story,
+            pressed_at=fact.at,
+            press_uniqueid=fact.uniqueid,
+            press_key=fact.key,
+            evidence=fact.evidence,
+            queue=story.queue or fact.queue,
+        )
+    if fact.uniqueid != story.press_uniqueid:
+        return _key(story, KeyStory(at=fact.at, digit="3", context=fact.menu))
+    evidence = max(fact.evidence, story.evidence or "unverified", key=_EVIDENCE.index)
+    key = story.press_key or fact.key
+    if (evidence, key) == (story.evidence, story.press_key):
+        return story
+    return replace(story, evidence=evidence, press_key=key)
+
+
+def _key_pressed(story: CallStory, fact: MenuKeyPressed) -> CallStory:
+    return _key(story, KeyStory(at=fact.at, digit=fact.digit, context=fact.context))
+
+
+def _key(story: CallStory, key: KeyStory) -> CallStory:
+    if any(k.digit == key.digit and abs(k.at - key.at) < _SAME for k in story.keys):
+        return story
+    return replace(story, keys=(*story.keys, key))
+
+
+def _queue_entered(story: CallStory, fact: QueueEntered) -> CallStory:
+    for stay in story.stays:
+        waiting = stay.left_at is None and stay.queue == fact.queue
+        if waiting or abs(stay.entered_at - fact.at) < _SAME:
+            return story
+    return replace(
+        story,
+        queue=fact.queue,
+        queue_entered_at=story.queue_entered_at or fact.at,
+        queue_left_at=None,
+        stays=(*story.stays, QueueStory(queue=fact.queue, entered_at=fact.at)),
+    )
+
+
+def _queue_left(story: CallStory, fact: QueueLeft) -> CallStory:
+    for i, stay in enumerate(story.stays):
+        if stay.left_at is None and stay.queue == fact.queue:
+            left_at = max(fact.at, stay.entered_at)
+            left = replace(stay, left_at=left_at, reason=fact.reason)
+            stays = (*story.stays[:i], left, *story.stays[i + 1 :])
+            waiting = any(each.left_at is None for each in stays)
+            return replace(story, queue_left_at=None if waiting else left_at, stays=stays)
+    return story
+
+
+def _rang(story: CallStory, fact: OperatorRang) -> CallStory:
+    if any(leg.uniqueid == fact.leg for leg in story.legs):
+        return story
+    leg = LegStory(
+        uniqueid=fact.leg,
+        extension=fact.extension,
+        round=fact.round,
+        rang_at=fact.at,
+        answered_at=None,
+        ended_at=None,
+        outcome=None,
+    )
+    return replace(story, first_ring_at=story.first_ring_at or fact.at, legs=(*story.legs, leg))
+
+
+def _stopped(story: CallStory, fact: OperatorStoppedRinging) -> CallStory:
+    leg = _leg(story, fact.leg)
+    if leg is None or leg.outcome is not None:
+        return story
+    if fact.reason == "answered":
+        return _with_leg(story, leg, outcome="answered")
+    return _with_leg(story, leg, outcome=fact.reason, ended_at=_not_before(leg.rang_at, fact.at))
+
+
+def _answered(story: CallStory, fact: OperatorAnswered) -> CallStory:
+    leg = _answering_leg(story, fact)
+    if leg is None:
+        leg = LegStory(
+            uniqueid=fact.leg,
+            extension=fact.extension,
+            round=1 + sum(each.extension == fact.extension for each in story.legs),
+            rang_at=None,
+            answered_at=None,
+            ended_at=None,
+            outcome=None,
+        )
+        story = replace(story, legs=(*story.legs, leg))
+    if leg.answered_at is not None:
+        return story
+    at = _not_before(leg.rang_at, fact.at)
+    story = replace(story, answered_at=story.answered_at or at)
+    return _with_leg(story, leg, answered_at=at, outcome="answered")
+
+
+def _answering_leg(story: CallStory, fact: OperatorAnswered) -> LegStory | None:
+    """The leg by its id; else, for a source that knows only the extension, the one that it must be."""
+    known = _leg(story, fact.leg)
+    if known is not None:
+        return known
+    for leg in reversed(story.legs):
+        if leg.extension != fact.extension:
+            continue
+        if leg.answered_at is not None and abs(leg.answered_at - fact.at) < _SAME:
+            return leg
+        if leg.answered_at is None and leg.outcome in (None, "answered"):
+            return leg
+    return None
+
+
+def _operator_left(story: CallStory, fact: OperatorLeft) -> CallStory:
+    leg = _leg(story, fact.leg)
+    if leg is None or leg.ended_at is not None:
+        return story
+    return _with_leg(story, leg, ended_at=_not_before(leg.answered_at or leg.rang_at, fact.at))
+
+
+def _held(story: CallStory, fact: HeldBy) -> CallStory:
+    leg = _leg(story, fact.leg)
+    if leg is None or (leg.holds and (leg.holds[-1][1] is None or fact.at <= leg.holds[-1][0])):
+        return story
+    return _with_leg(story, leg, holds=(*leg.holds, (fact.at, None)))
+
+
+def _resumed(story: CallStory, fact: Resumed) -> CallStory:
+    leg = _leg(story, fact.leg)
+    if leg is None or not leg.holds or leg.holds[-1][1] is not None:
+        return story
+    since = leg.holds[-1][0]
+    return _with_leg(story, leg, holds=(*leg.holds[:-1], (since, max(since, fact.at))))
+
+
+def _transferred(story: CallStory, fact: Transferred) -> CallStory:
+    told = TransferStory(at=fact.at, kind=fact.kind, from_extension=fact.from_extension, to=fact.to)
+    for each in story.transfers:
+        if replace(each, at=fact.at) == told and abs(each.at - fact.at) < _SAME:
+            return story
+    return replace(story, transfers=(*story.transfers, told))
+
+
+def _recording_started(story: CallStory, fact: RecordingStarted) -> CallStory:
+    if any(same_file(each.path, fact.path) for each in story.recordings):
+        return story
+    told = RecordingStory(
+        path=fact.path, uniqueid=fact.uniqueid, started_at=fact.at, stopped_at=None
+    )
+    return replace(story, recordings=(*story.recordings, told))
+
+
+def _recording_stopped(story: CallStory, fact: RecordingStopped) -> CallStory:
+    for i, each in enumerate(story.recordings):
+        if same_file(each.path, fact.path) and each.stopped_at is None:
+            stopped = replace(each, stopped_at=max(each.started_at, fact.at))
+            return replace(
+                story, recordings=(*story.recordings[:i], stopped, *story.recordings[i + 1 :])
+            )
+    return story
+
+
+def _ended(story: CallStory, fact: CallEnded) -> CallStory:
+    """Whoever was talked to was answered, though the source of the end may not have seen it."""
+    if story.ended_at is not None:
+        return story
+    outcome: Outcome = "answered" if story.answered_at is not None else fact.outcome
+    return replace(story, ended_at=max(story.started_at, fact.at), outcome=outcome)
+
+
+def _state_lost(story: CallStory, fact: StateLost) -> CallStory:
+    return story if story.lost is not None else replace(story, lost=fact.reason)
+
+
+def _leg(story: CallStory, uniqueid: str) -> LegStory | None:
+    return next((leg for leg in story.legs if leg.uniqueid == uniqueid), None)
+
+
+def _with_leg(story: CallStory, leg: LegStory, **changes: Any) -> CallStory:
+    told = replace(leg, **changes)
+    return replace(story, legs=tuple(told if each is leg else each for each in story.legs))
+
+
+def _not_before(start: datetime | None, at: datetime) -> datetime:
+    return at if start is None else max(start, at)
+
+
+_FOLDS: dict[type[Fact], Callable[[CallStory, Any], CallStory]] = {
+    ComplaintRequested: _requested,
+    MenuKeyPressed: _key_pressed,
+    QueueEntered: _queue_entered,
+    QueueLeft: _queue_left,
+    OperatorRang: _rang,
+    OperatorStoppedRinging: _stopped,
+    OperatorAnswered: _answered,
+    OperatorLeft: _operator_left,
+    HeldBy: _held,
+    Resumed: _resumed,
+    Transferred: _transferred,
+    RecordingStarted: _recording_started,
+    RecordingStopped: _recording_stopped,
+    CallEnded: _ended,
+    StateLost: _state_lost,
+}

@@ -1,0 +1,218 @@
+"""The channels of one PBX and how they hang together. Pure state, no rules about calls.
+
+A channel's identity is its uniqueid; its name is a label that masquerade and Rename change. The two
+halves of a Local channel are one wire: what is behind one half is reached through the other.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Literal
+
+from ami.events import Channel
+from calls.numbers import NumberRules
+
+if TYPE_CHECKING:
+    from calls.journey import Journey
+
+__all__ = ["Chan", "ChanKind", "Graph"]
+
+# `external`: a trunk or a stranger; `operator`: an employee's telephone; `local`: a Local half;
+# `inner`: Asterisk's own helpers, never a party.
+ChanKind = Literal["external", "operator", "local", "inner"]
+
+_INNER = (
+    "Message/", "CBAnn/", "CBRec/", "Announcer/", "Recorder/", "Snoop/", "Surrogate/", "AsyncGoto/",
+    "MulticastRTP/", "UnicastRTP/", "Bridge/", "ConfBridgeRecorder/", "Parked/",
+)  # fmt: skip
+_MARKS = ("<ZOMBIE>", "<MASQ>")
+
+
+@dataclass(slots=True, eq=False)
+class Chan:
+    """A living channel. `extension` is the operator's, own or inherited from the Local that dialled it.
+
+    `incoming`: it came into the dialplan by itself. `place`: where the dialplan was last seen with it.
+    `rung`: its one ringing has been told or is over. `end_status`: what DialEnd said of it.
+    """
+
+    uniqueid: str
+    name: str
+    kind: ChanKind
+    extension: str | None
+    born_at: datetime
+    seen_at: datetime
+    incoming: bool
+    number: str
+    caller_name: str
+    exten: str
+    place: tuple[str, str] = ("", "")
+    journey: "Journey" = field(init=False, repr=False)
+    bridge: str | None = None
+    half: "Chan | None" = field(default=None, repr=False)
+    dialled_by: "Chan | None" = field(default=None, repr=False)
+    dialled: "dict[str, Chan]" = field(default_factory=dict, repr=False)
+    was_dialled: bool = False
+    hangup_requested: bool = False
+    ringing: bool = False
+    rung: bool = False
+    end_status: str = ""
+    recordings: dict[str, datetime] = field(default_factory=dict)
+
+
+class Graph:
+    """All living channels and talking bridges of a PBX, and the names of those that died lately.
+
+    The dead are remembered (at most `remember_dead`) because events come late: a late event must
+    not bring a channel back to life.
+    """
+
+    def __init__(self, numbers: NumberRules, *, remember_dead: int = 5_000) -> None:
+        self._numbers = numbers
+        self._remember_dead = remember_dead
+        self._dead: OrderedDict[str, str] = OrderedDict()
+        self._bridges: dict[str, dict[str, Chan]] = {}
+        self.channels: dict[str, Chan] = {}
+
+    def get(self, uniqueid: str) -> Chan | None:
+        return self.channels.get(uniqueid)
+
+    def is_dead(self, uniqueid: str) -> bool:
+        return uniqueid in self._dead
+
+    def call_of_dead(self, uniqueid: str) -> str | None:
+        """Return the call that a channel belonged to when it died; None when that is long ago."""
+        return self._dead.get(uniqueid) or None
+
+    def add(self, channel: Channel, at: datetime, *, born_at: datetime) -> Chan:
+        """Take up a channel that is not known yet."""
+        name = plain_name(channel.name)
+        kind, extension = self._classify(name)
+        chan = Chan(
+            uniqueid=channel.uniqueid,
+            name=name,
+            kind=kind,
+            extension=extension,
+            born_at=born_at,
+            seen_at=at,
+            incoming=channel.state in ("Ring", "Up") and bool(channel.exten),
+            number=channel.caller_number,
+            caller_name=channel.caller_name,
+            exten=channel.exten,
+        )
+        self.channels[chan.uniqueid] = chan
+        return chan
+
+    def rename(self, chan: Chan, name: str) -> None:
+        """A zombie keeps what it was: it is about to hang up."""
+        if not name.endswith(_MARKS):
+            chan.name = name
+
+    def pair(self, one: Chan, two: Chan) -> None:
+        one.half, two.half = two, one
+
+    def dial(self, source: Chan | None, dest: Chan) -> None:
+        """`source` dials `dest`. Behind a Local that is an operator's, whatever is dialled is his."""
+        dest.was_dialled = True
+        if source is None or source is dest or dest.dialled_by is not None:
+            return
+        dest.dialled_by = source
+        source.dialled[dest.uniqueid] = dest
+        inherited = source.half.extension if source.half is not None else None
+        if dest.kind == "external" and inherited is not None:
+            dest.kind, dest.extension = "operator", inherited
+
+    def make_operator(self, chan: Chan, extension: str) -> None:
+        """A queue rang `chan` as its member: it is an operator's, though its name is no number."""
+        if chan.extension is None and chan.kind != "inner":
+            chan.extension = extension
+            if chan.kind == "external":
+                chan.kind = "operator"
+
+    def root(self, chan: Chan) -> Chan:
+        """Return the channel because of which `chan` was dialled, at the far end of the chain."""
+        seen = {chan.uniqueid}
+        while True:
+            above = chan.dialled_by or (chan.half.dialled_by if chan.half is not None else None)
+            if above is None or above.uniqueid in seen:
+                return chan
+            seen.add(above.uniqueid)
+            chan = above
+
+    def enter(self, chan: Chan, bridge: str) -> None:
+        self.leave(chan)
+        chan.bridge = bridge
+        self._bridges.setdefault(bridge, {})[chan.uniqueid] = chan
+
+    def leave(self, chan: Chan) -> None:
+        if chan.bridge is None:
+            return
+        members = self._bridges.get(chan.bridge, {})
+        members.pop(chan.uniqueid, None)
+        if not members:
+            self._bridges.pop(chan.bridge, None)
+        chan.bridge = None
+
+    def members(self, bridge: str | None) -> Iterator[Chan]:
+        return iter(tuple(self._bridges.get(bridge or "", {}).values()))
+
+    def heard_by(self, chan: Chan) -> list[Chan]:
+        """Return who hears `chan`: its bridge, and through Local halves the bridges beyond."""
+        found: dict[str, Chan] = {}
+        todo = list(self.members(chan.bridge))
+        while todo:
+            each = todo.pop()
+            if each.uniqueid in found or each is chan:
+                continue
+            found[each.uniqueid] = each
+            if each.half is not None and each.half.uniqueid not in found:
+                found[each.half.uniqueid] = each.half
+                todo.extend(self.members(each.half.bridge))
+        return list(found.values())
+
+    def behind(self, chan: Chan) -> list[Chan]:
+        """Return `chan` and all that was dialled because of it, through Local halves."""
+        found: dict[str, Chan] = {}
+        todo = [chan]
+        while todo:
+            each = todo.pop()
+            if each.uniqueid in found:
+                continue
+            found[each.uniqueid] = each
+            todo.extend(each.dialled.values())
+            if each.half is not None and each.half is not chan and each.dialled_by is not None:
+                todo.append(each.half)
+        return list(found.values())
+
+    def remove(self, chan: Chan) -> None:
+        """The channel is gone; it stays known as dead."""
+        self.leave(chan)
+        self.channels.pop(chan.uniqueid, None)
+        if chan.dialled_by is not None:
+            chan.dialled_by.dialled.pop(chan.uniqueid, None)
+        for child in chan.dialled.values():
+            child.dialled_by = None
+        if chan.half is not None:
+            chan.half.half = None
+        self.bury(chan.uniqueid, chan.journey.id)
+
+    def bury(self, uniqueid: str, call: str = "") -> None:
+        self._dead[uniqueid] = call
+        if len(self._dead) > self._remember_dead:
+            self._dead.popitem(last=False)
+
+    def _classify(self, name: str) -> tuple[ChanKind, str | None]:
+        extension = self._numbers.extension(name)
+        if name.startswith("Local/"):
+            return "local", extension
+        if name.startswith(_INNER):
+            return "inner", None
+        return ("external", None) if extension is None else ("operator", extension)
+
+
+def plain_name(name: str) -> str:
+    """Return the channel name without the marks of a masquerade."""
+    for mark in _MARKS:
+        name = name.removesuffix(mark)
+    return name

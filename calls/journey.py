@@ -1,0 +1,396 @@
+"""One call while it lives: who the customer is, who rings and talks, the queue, the press, the end.
+
+A journey turns what the tracker finds in the channel graph into facts. It speaks only once it has
+`arrived`, that is, once it is known to be a call worth keeping; until then it only remembers.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from calls.facts import (
+    CallArrived,
+    CallEnded,
+    ComplaintRequested,
+    Direction,
+    Fact,
+    HeldBy,
+    MenuKeyPressed,
+    OperatorAnswered,
+    OperatorLeft,
+    OperatorRang,
+    OperatorStoppedRinging,
+    Outcome,
+    Party,
+    QueueEntered,
+    QueueLeft,
+    QueueLeftReason,
+    RecordingStarted,
+    RecordingStopped,
+    Resumed,
+    RingStop,
+    StateLost,
+    Transferred,
+)
+from calls.graph import Chan
+from calls.rings import Ring, Rings
+from calls.triggers import Press
+
+__all__ = ["Journey", "QueueStay"]
+
+
+@dataclass(slots=True)
+class QueueStay:
+    """`left_at` set while the reason is not known yet: only what follows tells it."""
+
+    queue: str
+    chan: str
+    joined_at: datetime
+    gave_up: bool = False
+    left_at: datetime | None = None
+
+
+class Journey:
+    """The state of one call. Facts go to `out`, in order."""
+
+    def __init__(self, pbx: str, first: str, started_at: datetime, out: list[Fact]) -> None:
+        self.id = f"{pbx}-{first}"
+        self.pbx = pbx
+        self.first = first
+        self.started_at = started_at
+        self.channels: dict[str, Chan] = {}
+        self.customer: Chan | None = None
+        self.direction: Direction | None = None
+        self.rings = Rings()
+        self.ended = False
+        self.answered = False
+        self.dial_status = ""
+        self.broken = False
+        self._clock = started_at
+        self._out = out
+        self._stay: QueueStay | None = None
+        self._last_queue_reason: QueueLeftReason | None = None
+        self._presses: set[datetime] = set()
+        self._transferers: set[str] = set()
+
+    @property
+    def arrived(self) -> bool:
+        return self.direction is not None
+
+    @property
+    def speaks(self) -> bool:
+        return self.arrived and not self.ended
+
+    def tick(self, at: datetime) -> datetime:
+        """Return `at`, never earlier than what this call has seen: reordered events make no negative times."""
+        self._clock = max(self._clock, at)
+        return self._clock
+
+    # -- who ------------------------------------------------------------------------------------
+
+    def take(self, chan: Chan) -> None:
+        self.channels[chan.uniqueid] = chan
+        chan.journey = self
+
+    def arrive(
+        self, direction: Direction, customer: Chan, caller: Party, to: Party, at: datetime
+    ) -> None:
+        """The call is worth keeping. What rings or records already is told now."""
+        self.direction, self.customer = direction, customer
+        self._out.append(
+            CallArrived(
+                call=self.id,
+                at=self.started_at,
+                pbx=self.pbx,
+                uniqueid=self.first,
+                linkedid=self.first,
+                direction=direction,
+                caller=caller,
+                to=to,
+            )
+        )
+        self.tell_pending(at)
+
+    def tell_pending(self, at: datetime) -> None:
+        """Tell what the channels did before they belonged to a call worth keeping."""
+        if not self.speaks:
+            return
+        for chan in tuple(self.channels.values()):
+            if chan.ringing:
+                self.rang(chan, at)
+            for path, began_at in chan.recordings.items():
+                self._say_recording(chan, path, began_at)
+
+    # -- the press ------------------------------------------------------------------------------
+
+    def pressed(self, press: Press) -> None:
+        if self.ended or press.at in self._presses:
+            return
+        first = not self._presses
+        self._presses.add(press.at)
+        if not first:
+            self._out.append(
+                MenuKeyPressed(call=self.id, at=press.at, digit=press.digit, context=press.menu)
+            )
+            return
+        self._out.append(
+            ComplaintRequested(
+                call=self.id,
+                at=press.at,
+                uniqueid=press.uniqueid,
+                key=press.key,
+                evidence="unverified",
+                menu=press.menu,
+                queue=self._stay.queue if self._stay else None,
+            )
+        )
+
+    # -- ringing and talking --------------------------------------------------------------------
+
+    def rang(self, chan: Chan, at: datetime) -> None:
+        """A device of an operator begins to ring."""
+        if chan.rung or self.ended:
+            return
+        chan.ringing = True
+        if not self.arrived or chan.extension is None:
+            return
+        chan.rung = True
+        self.moved_on(chan.dialled_by, at)
+        ring, number = self.rings.start(chan, chan.extension, at)
+        if number is not None:
+            self._out.append(
+                OperatorRang(
+                    call=self.id, at=at, leg=ring.leg, extension=ring.extension, round=number
+                )
+            )
+
+    def rings_at(self, chan: Chan) -> bool:
+        """Return whether `chan` is a device of a ringing that has not stopped."""
+        ring = self.rings.of(chan)
+        return ring is not None and not ring.stopped
+
+    def device_answered(self, chan: Chan, at: datetime) -> None:
+        chan.ringing, chan.rung = False, True
+        ring = self.rings.of(chan)
+        if ring is not None and self.speaks:
+            self.stop(ring, "answered", at)
+
+    def device_ended(self, chan: Chan, reason: RingStop, at: datetime) -> None:
+        """A device rings no more; the last one of a ringing ends it."""
+        chan.ringing, chan.rung = False, True
+        ring = self.rings.of(chan)
+        if ring is None or ring.stopped:
+            return
+        ring.note(reason)
+        del ring.devices[chan.uniqueid]
+        if not ring.devices:
+            self.stop(ring, ring.reason, at)
+
+    def stop(self, ring: Ring, reason: RingStop, at: datetime) -> None:
+        if self.rings.stop(ring, reason, at):
+            at = max(at, ring.began_at)
+            self._out.append(
+                OperatorStoppedRinging(
+                    call=self.id, at=at, leg=ring.leg, extension=ring.extension, reason=reason
+                )
+            )
+
+    def contact(self, chan: Chan, at: datetime) -> None:
+        """Customer and operator hear each other."""
+        extension = chan.extension
+        if not self.speaks or extension is None:
+            return
+        ring = self.rings.of_operator(chan, extension)
+        if ring is None:
+            if self.rings.talking(extension) and chan.kind == "local":
+                return
+            ring = self.rings.open_silently(chan, extension, at)
+        ring.devices[chan.uniqueid] = chan
+        if ring.talking:
+            return
+        self.stop(ring, "answered", at)
+        ring.talking, self.answered = True, True
+        ring.answered_at = self.rings.last_answer_at = at
+        self._out.append(OperatorAnswered(call=self.id, at=at, leg=ring.leg, extension=extension))
+
+    def out_of_talk(self, chan: Chan, at: datetime) -> None:
+        """An operator's channel is gone: was it the last by which he took part?"""
+        ring = self.rings.of(chan)
+        if ring is None or ring.answered_at is None:
+            return
+        del ring.devices[chan.uniqueid]
+        if not any(device.kind != "local" for device in ring.devices.values()):
+            self._left(ring, at)
+
+    def _left(self, ring: Ring, at: datetime) -> None:
+        if not ring.left:
+            ring.left = True
+            self._out.append(
+                OperatorLeft(call=self.id, at=at, leg=ring.leg, extension=ring.extension)
+            )
+            self.rings.forget_finished()
+
+    def held(self, chan: Chan, hold: bool, at: datetime) -> None:
+        ring = self.rings.of(chan)
+        if ring is None or not ring.talking or ring.held == hold:
+            return
+        ring.held = hold
+        kind = HeldBy if hold else Resumed
+        self._out.append(kind(call=self.id, at=at, leg=ring.leg, extension=ring.extension))
+
+    def transferred(self, fact: Transferred, transferer: Chan) -> None:
+        """Told once per transferring channel: attended transfers announce themselves twice over Local."""
+        if self.speaks and transferer.uniqueid not in self._transferers:
+            self._transferers.add(transferer.uniqueid)
+            self.leave_queue("transferred", fact.at)
+            self._out.append(fact)
+
+    # -- the queue ------------------------------------------------------------------------------
+
+    def joined_queue(self, chan: Chan, queue: str, at: datetime) -> None:
+        if not self.speaks:
+            return
+        stay = self._stay
+        if stay is not None and stay.left_at is None and stay.queue == queue:
+            return
+        self.leave_queue("timeout", at)
+        self._stay = QueueStay(queue=queue, chan=chan.uniqueid, joined_at=at)
+        self._out.append(QueueEntered(call=self.id, at=at, queue=queue))
+
+    def gave_up_queue(self, chan: Chan) -> None:
+        """QueueCallerAbandon: he hung up, or time ran out, or the queue is empty."""
+        if self._stay is not None and self._stay.chan == chan.uniqueid:
+            self._stay.gave_up = True
+
+    def left_queue(self, chan: Chan, at: datetime) -> None:
+        stay = self._stay
+        if stay is None or stay.chan != chan.uniqueid or stay.left_at is not None:
+            return
+        stay.left_at = at
+        if self.rings.answered_since(stay.joined_at):
+            self.leave_queue("answered", at)
+        elif chan.hangup_requested:
+            self.leave_queue("abandoned", at)
+
+    def leave_queue(self, reason: QueueLeftReason, at: datetime) -> None:
+        """The reason is known: tell it. Nothing when no queue is being left."""
+        stay = self._stay
+        if stay is None:
+            return
+        if reason == "timeout" and self.rings.answered_since(stay.joined_at):
+            reason = "answered"
+        self._stay = None
+        self._last_queue_reason = reason
+        at = max(stay.left_at or at, stay.joined_at)
+        self._out.append(QueueLeft(call=self.id, at=at, queue=stay.queue, reason=reason))
+
+    def picked_up(self, target: Chan, at: datetime) -> None:
+        """Another telephone took over the ringing of `target`."""
+        target.ringing = False
+        self.rings.last_answer_at = at
+        ring = self.rings.of(target)
+        if ring is not None and self.speaks:
+            self.stop(ring, "elsewhere", at)
+
+    def queue_result(self, reason: QueueLeftReason, at: datetime) -> None:
+        """The PBX itself says why the queue was left."""
+        if self._stay is not None and self._stay.left_at is not None:
+            self.leave_queue(reason, at)
+
+    def moved_on(self, chan: Chan | None, at: datetime) -> None:
+        """The channel does something else after the queue: then he had not hung up."""
+        stay = self._stay
+        if stay and chan and stay.chan == chan.uniqueid and stay.left_at is not None:
+            self.leave_queue("timeout", at)
+
+    # -- recordings -----------------------------------------------------------------------------
+
+    def recording_started(self, chan: Chan, path: str, at: datetime) -> None:
+        if path in chan.recordings:
+            return
+        chan.recordings[path] = at
+        if self.speaks:
+            self._say_recording(chan, path, at)
+
+    def _say_recording(self, chan: Chan, path: str, at: datetime) -> None:
+        self._out.append(RecordingStarted(call=self.id, at=at, path=path, uniqueid=chan.uniqueid))
+
+    def recordings_stopped(self, chan: Chan, at: datetime) -> None:
+        paths, chan.recordings = chan.recordings, {}
+        if self.speaks:
+            for path, began_at in paths.items():
+                at = max(at, began_at)
+                self._out.append(
+                    RecordingStopped(call=self.id, at=at, path=path, uniqueid=chan.uniqueid)
+                )
+
+    # -- the end --------------------------------------------------------------------------------
+
+    def lost(self, at: datetime, reason: str) -> None:
+        """The PBX forgot the call: what is missing from now on is missing for a reason."""
+        if self.speaks:
+            self._out.append(StateLost(call=self.id, at=at, reason=reason))
+            self.broken = True
+            self.end(at, hung_up=None, lost=True)
+
+    def end(self, at: datetime, *, hung_up: bool | None, lost: bool = False) -> None:
+        """Close the call: everything that is open ends now. `hung_up`: the caller did it; None: unknown.
+
+        `lost` means that the end was not seen, so that no reason is made up.
+        """
+        if not self.speaks:
+            return
+        ring_reason = self._reason_at_end(hung_up=hung_up, lost=lost)
+        for ring in self.rings.ringing():
+            self.stop(ring, ring_reason, at)
+        self._queue_at_end(at, hung_up=hung_up, lost=lost)
+        for ring in self.rings:
+            if ring.answered_at is not None:
+                self._left(ring, at)
+        for chan in tuple(self.channels.values()):
+            self.recordings_stopped(chan, at)
+        self._out.append(CallEnded(call=self.id, at=at, outcome=self._outcome(hung_up)))
+        self.ended = True
+
+    def _reason_at_end(self, *, hung_up: bool | None, lost: bool) -> RingStop:
+        if lost:
+            return "unknown"
+        return "no_answer" if hung_up is False else "abandoned"
+
+    def _queue_at_end(self, at: datetime, *, hung_up: bool | None, lost: bool) -> None:
+        stay = self._stay
+        if stay is None:
+            return
+        if self.rings.answered_since(stay.joined_at):
+            self.leave_queue("answered", at)
+        elif lost:
+            self.leave_queue("unknown", at)
+        else:
+            self.leave_queue("timeout" if hung_up is False else "abandoned", at)
+
+    def _outcome(self, hung_up: bool | None) -> Outcome:
+        if self.answered:
+            return "answered"
+        if self.broken:
+            return "failed"
+        if self.direction == "out":
+            return _OUT_OUTCOME.get(self.dial_status, "no_answer")
+        if self._last_queue_reason in ("timeout", "empty"):
+            return "no_answer"
+        if hung_up is None:
+            hung_up = self._last_queue_reason is not None or self.rings.last_reason not in _FAILED
+        if hung_up:
+            return "abandoned"
+        return _FAILED.get(self.rings.last_reason, "no_answer")
+
+
+_OUT_OUTCOME: dict[str, Outcome] = {
+    "BUSY": "busy",
+    "CHANUNAVAIL": "failed",
+    "CONGESTION": "failed",
+}
+_FAILED: dict[RingStop | None, Outcome] = {
+    "busy": "busy",
+    "rejected": "busy",
+    "failed": "failed",
+    "no_answer": "no_answer",
+}

@@ -1,0 +1,77 @@
+"""Which calls are kept, in which direction they go, and who is at their ends. Pure."""
+
+import re
+from dataclasses import dataclass, field
+
+from ami.events import DialBegin
+from calls.facts import Party
+from calls.graph import Chan
+from calls.journey import Journey
+from calls.numbers import NumberRules
+
+__all__ = ["KeepRules", "Parties"]
+
+_NUMBER = re.compile(r"\+?[0-9]{3,15}")
+
+
+@dataclass(frozen=True, slots=True)
+class KeepRules:
+    """Kept is every call with an external party, and every call in a watched queue.
+
+    `queues` None watches all queues. `internal` keeps calls between employees too. `ignore` is a
+    regular expression of channel names that are nobody (test loops, paging devices).
+    """
+
+    queues: frozenset[str] | None = None
+    internal: bool = False
+    ignore: str | None = None
+    _pattern: re.Pattern[str] | None = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        pattern = re.compile(self.ignore) if self.ignore else None
+        object.__setattr__(self, "_pattern", pattern)
+
+    def ignores(self, name: str) -> bool:
+        return self._pattern is not None and self._pattern.search(name) is not None
+
+    def watches(self, queue: str) -> bool:
+        return self.queues is None or queue in self.queues
+
+
+class Parties:
+    """Who calls whom, from the channels of a call."""
+
+    def __init__(self, numbers: NumberRules) -> None:
+        self._numbers = numbers
+
+    def caller(self, chan: Chan) -> Party:
+        """Return the party of an incoming or originating channel; an operator is his extension."""
+        return self._numbers.party(chan.extension or chan.number, chan.caller_name)
+
+    def dialled(self, chan: Chan) -> Party:
+        """Return what an incoming channel dialled."""
+        return self._numbers.party(chan.exten)
+
+    def originator(self, journey: Journey, customer: Chan) -> Party:
+        """Return who placed an outgoing call: the operator in it, else its first channel's caller id."""
+        others = [chan for chan in journey.channels.values() if chan is not customer]
+        for chan in others:
+            if chan.kind == "operator" or chan.extension is not None:
+                return self.caller(chan)
+        for chan in others:
+            return self.caller(chan)
+        return self._numbers.party("")
+
+    def called(self, customer: Chan, event: DialBegin | None) -> Party:
+        """Return the number an outgoing call goes to: as dialled by a person, else as sent to the trunk."""
+        source = customer.dialled_by
+        texts = [
+            source.exten if source else "",
+            event.dial_string if event else "",
+            customer.number,
+        ]
+        for text in texts:
+            found = _NUMBER.search(text)
+            if found is not None:
+                return self._numbers.party(found.group())
+        return self._numbers.party(customer.number)

@@ -1,0 +1,244 @@
+"""Channels and the calls they make up: taking channels up, bundling them, letting them go. Pure.
+
+Channels belong together when one was made for the other (linkedid), by Local halves, dialling, a
+shared bridge, pickup, transfer or parking. Two calls worth keeping never melt into one; a bundle of
+channels that is not (yet) a call worth keeping joins the call that it meets.
+"""
+
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+
+from ami.events import Channel, DialBegin
+from calls.facts import Direction, Fact, RingStop
+from calls.graph import Chan, Graph
+from calls.journey import Journey
+from calls.keep import KeepRules, Parties
+from calls.numbers import NumberRules
+from calls.rings import reason_of_end
+
+__all__ = ["Switchboard", "born_at"]
+
+_EPOCH = re.compile(r"(?:^|-)([0-9]{9,11})\.[0-9]+$")
+_OLDEST = timedelta(days=2)
+
+
+def born_at(uniqueid: str, seen_at: datetime) -> datetime:
+    """Return when the channel was made, as its uniqueid says (whole seconds); `seen_at` if it does not."""
+    found = _EPOCH.search(uniqueid)
+    if found is None:
+        return seen_at
+    born = datetime.fromtimestamp(int(found.group(1)), UTC)
+    return born if seen_at - _OLDEST < born <= seen_at else seen_at
+
+
+class Switchboard:
+    """All living channels of a PBX, each in exactly one journey. Facts go to `out`."""
+
+    def __init__(self, pbx: str, numbers: NumberRules, keep: KeepRules, out: list[Fact]) -> None:
+        self.graph = Graph(numbers)
+        self.journeys: dict[str, Journey] = {}
+        self.hears_hangup_requests = False
+        self._pbx = pbx
+        self._numbers = numbers
+        self._keep = keep
+        self._parties = Parties(numbers)
+        self._out = out
+
+    # -- channels come and go -------------------------------------------------------------------
+
+    def see(self, channel: Channel, at: datetime, *, born: bool = False) -> Chan | None:
+        """Return the channel, taken up if it is new to us; None when it is dead or nameless."""
+        chan = self.graph.get(channel.uniqueid)
+        if chan is None:
+            if not channel.uniqueid or self.graph.is_dead(channel.uniqueid):
+                return None
+            chan = self._adopt(channel, at, born=born)
+        else:
+            chan.seen_at = max(chan.seen_at, at)
+            if not chan.number:
+                chan.number, chan.caller_name = channel.caller_number, channel.caller_name
+        if not chan.journey.arrived:
+            self._arrive_incoming(chan, at, wait_for_number=born)
+        return chan
+
+    def gone(self, chan: Chan, at: datetime, *, cause: int, lost: bool = False) -> None:
+        """The channel hung up; `lost`: it was found missing, so that no reason is made up."""
+        journey = chan.journey
+        at = journey.tick(at)
+        if journey.speaks:
+            if journey.rings_at(chan):
+                journey.device_ended(chan, "unknown" if lost else self.reason(chan, cause), at)
+            journey.out_of_talk(chan, at)
+            journey.recordings_stopped(chan, at)
+            if _ends_with(journey, chan):
+                known = self.hears_hangup_requests and not lost
+                journey.end(at, hung_up=chan.hangup_requested if known else None, lost=lost)
+        self.drop(chan)
+
+    def drop(self, chan: Chan) -> None:
+        """Forget the channel, and its call when it was the last."""
+        journey = chan.journey
+        journey.channels.pop(chan.uniqueid, None)
+        self.graph.remove(chan)
+        if not journey.channels:
+            self.journeys.pop(journey.id, None)
+
+    def _adopt(self, channel: Channel, at: datetime, *, born: bool) -> Chan:
+        """Take up a channel: at its birth, or in the middle when its beginning fell into a gap."""
+        since = at if born else born_at(channel.uniqueid, at)
+        chan = self.graph.add(channel, at, born_at=since)
+        if self._keep.ignores(chan.name):
+            chan.kind, chan.extension = "inner", None
+        self._journey_for(channel, since).take(chan)
+        return chan
+
+    def _journey_for(self, channel: Channel, since: datetime) -> Journey:
+        linked = channel.linkedid or channel.uniqueid
+        parent = self.graph.get(linked)
+        if parent is not None and parent.uniqueid != channel.uniqueid:
+            return parent.journey
+        known = self.journeys.get(f"{self._pbx}-{linked}")
+        if known is not None:
+            return known
+        first = channel.uniqueid if self.graph.is_dead(linked) else linked
+        started = since if first == channel.uniqueid else born_at(first, since)
+        journey = Journey(self._pbx, first, started, self._out)
+        self.journeys[journey.id] = journey
+        return journey
+
+    # -- what belongs together ------------------------------------------------------------------
+
+    def link(self, one: Chan, two: Chan, at: datetime) -> None:
+        """The two channels are in one call. Leftovers of an ended call move on to the living one."""
+        a, b = one.journey, two.journey
+        if a is b or (a.ended and b.ended) or (a.speaks and b.speaks):
+            return
+        if a.ended or b.ended:
+            target, moved = (b, [one]) if a.ended else (a, [two])
+        else:
+            target, source = (b, a) if b.arrived else (a, b)
+            moved = list(source.channels.values())
+        self._move(moved, target)
+        target.tell_pending(target.tick(at))
+
+    def link_all(self, chans: Iterable[Chan | None], at: datetime) -> None:
+        there = [chan for chan in chans if chan is not None]
+        for chan in there[1:]:
+            self.link(there[0], chan, at)
+
+    def _move(self, chans: Iterable[Chan], target: Journey) -> None:
+        for chan in chans:
+            old = chan.journey
+            old.channels.pop(chan.uniqueid, None)
+            if not old.channels:
+                self.journeys.pop(old.id, None)
+            target.take(chan)
+
+    # -- calls worth keeping --------------------------------------------------------------------
+
+    def arrive(self, chan: Chan, at: datetime, *, queue: str = "") -> None:
+        """`chan` is the caller of a call worth keeping."""
+        direction: Direction = "in" if chan.kind == "external" else "internal"
+        to = self._numbers.party(chan.exten or queue)
+        journey = chan.journey
+        journey.arrive(direction, chan, self._parties.caller(chan), to, journey.tick(at))
+
+    def watches(self, queue: str) -> bool:
+        return self._keep.watches(queue)
+
+    def _arrive_incoming(self, chan: Chan, at: datetime, *, wait_for_number: bool) -> None:
+        if chan.was_dialled or not chan.incoming or (wait_for_number and not chan.number):
+            return
+        if chan.kind == "external" or (chan.kind == "operator" and self._keep.internal):
+            self.arrive(chan, at)
+
+    def _arrive_outgoing(self, dest: Chan, event: DialBegin | None, at: datetime) -> None:
+        """An external party is dialled: worth keeping. He is the customer until another answers."""
+        journey = dest.journey
+        if not journey.arrived:
+            caller = self._parties.originator(journey, dest)
+            to = self._parties.called(dest, event)
+            journey.arrive("out", dest, caller, to, journey.tick(at))
+        elif journey.direction == "out" and not journey.answered:
+            journey.customer = dest
+
+    # -- dialling -------------------------------------------------------------------------------
+
+    def dial(self, source: Chan | None, dest: Chan, event: DialBegin | None, at: datetime) -> None:
+        """`source` (None: Originate) dials `dest`: an operator's telephone rings, or an outside one."""
+        self.graph.dial(source, dest)
+        if source is not None:
+            self._link_dialled(source, dest, at)
+        if dest.kind == "external":
+            self._arrive_outgoing(dest, event, at)
+        elif dest.extension is not None:
+            dest.journey.rang(dest, dest.journey.tick(at))
+
+    def _link_dialled(self, source: Chan, dest: Chan, at: datetime) -> None:
+        journey = source.journey
+        if journey.ended and not dest.journey.arrived:
+            self._move(
+                [dest], journey
+            )  # what a leftover of an ended call dials is no call of its own
+            return
+        journey.moved_on(source, journey.tick(at))
+        self.link(source, dest, at)
+
+    def reason(self, chan: Chan, cause: int) -> RingStop:
+        """Return why the ringing device `chan` stopped."""
+        return reason_of_end(chan.end_status, cause) or self.reason_of_cancel(chan)
+
+    def reason_of_cancel(self, chan: Chan) -> RingStop:
+        """Return why the PBX took the ringing of `chan` back: who else answered, or is the caller gone?"""
+        journey = chan.journey
+        ring = journey.rings.of(chan)
+        if ring is not None and journey.rings.answered_since(ring.began_at):
+            return "elsewhere"
+        callers = [self.graph.root(chan), journey.customer]
+        if not self.hears_hangup_requests or any(c and c.hangup_requested for c in callers):
+            return "abandoned"
+        return "transferred"
+
+    # -- who hears whom -------------------------------------------------------------------------
+
+    def bridged(self, chan: Chan, at: datetime) -> None:
+        """`chan` entered a talk: its hearers are in its call, and a customer may have met an operator."""
+        group = [chan, *self.graph.heard_by(chan)]
+        parties = [each for each in group if each.kind != "inner"]
+        for other in parties:
+            self.link(chan, other, at)
+        for journey in dict.fromkeys(each.journey for each in parties):
+            customer = journey.customer
+            if not journey.speaks or customer not in parties or len(parties) < 2:
+                continue
+            at = journey.tick(at)
+            for other in parties:
+                if (
+                    other is not customer
+                    and other.journey is journey
+                    and _speaks_for_operator(other)
+                ):
+                    journey.contact(other, at)
+
+
+def _speaks_for_operator(chan: Chan) -> bool:
+    """An operator's own channel, or a Local of his with nothing dialled behind it (it talks itself)."""
+    if chan.kind == "operator":
+        return True
+    half = chan.half
+    return (
+        chan.kind == "local"
+        and chan.extension is not None
+        and chan.dialled_by is not None
+        and (half is None or (half.bridge is None and not half.dialled))
+    )
+
+
+def _ends_with(journey: Journey, chan: Chan) -> bool:
+    if journey.direction != "out" and journey.customer is not None:
+        return chan is journey.customer
+    return not any(
+        other is not chan and other.kind in ("external", "operator")
+        for other in journey.channels.values()
+    )

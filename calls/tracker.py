@@ -1,0 +1,358 @@
+"""From AMI events to facts: what happened in which call. Pure; the same events give the same facts.
+
+The rules, one handler an event type, over `calls.switchboard` (channels and what belongs together)
+and `calls.journey` (one call). They are told in words in `docs/call-model.md`.
+"""
+
+import re
+from collections.abc import Callable, Collection
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from ami.events import (
+    AgentCalled,
+    AgentConnect,
+    AttendedTransfer,
+    BlindTransfer,
+    BridgeEnter,
+    BridgeLeave,
+    ChannelEvent,
+    DialBegin,
+    DialEnd,
+    DtmfEnd,
+    Event,
+    Hangup,
+    HangupRequested,
+    Hold,
+    LocalBridge,
+    MixMonitorStop,
+    NewCallerid,
+    Newchannel,
+    Newexten,
+    Newstate,
+    Pickup,
+    Press3Pressed,
+    QueueCallerAbandon,
+    QueueCallerJoin,
+    QueueCallerLeave,
+    Rename,
+    Unhold,
+    UnparkedCall,
+    VarSet,
+)
+from calls.facts import Fact
+from calls.graph import Chan
+from calls.keep import KeepRules
+from calls.numbers import NumberRules
+from calls.queue_results import QUEUE_RESULTS
+from calls.switchboard import Switchboard
+from calls.transfers import Transfers
+from calls.triggers import TriggerRules
+
+__all__ = ["Tracker"]
+
+_MEMBER = re.compile(r"^[^/]+/(?P<user>[^@/]+?)(?:-[0-9a-f]{8})?(?:[@/;]|$)")
+_HOLDING = "holding_bridge"
+
+
+class Tracker:
+    """The calls of one PBX. `feed` events in the order of the link; facts come back in order.
+
+    Late, doubled, reordered and missing events are taken as they come: none raises, none brings a
+    dead channel back to life.
+    """
+
+    def __init__(
+        self,
+        pbx: str,
+        rules: TriggerRules,
+        numbers: NumberRules,
+        keep: KeepRules | None = None,
+    ) -> None:
+        self._rules = rules
+        self._numbers = numbers
+        self._out: list[Fact] = []
+        self._board = Switchboard(pbx, numbers, keep or KeepRules(), self._out)
+        self._graph = self._board.graph
+        transfers = Transfers(self._board)
+        self._handlers: dict[type[Event], Callable[[Any], None]] = {
+            Newchannel: self._on_newchannel,
+            Newstate: self._on_channel,
+            NewCallerid: self._on_channel,
+            Newexten: self._on_menu,
+            DtmfEnd: self._on_menu,
+            Press3Pressed: self._on_menu,
+            Rename: self._on_rename,
+            LocalBridge: self._on_local_bridge,
+            DialBegin: self._on_dial_begin,
+            DialEnd: self._on_dial_end,
+            BridgeEnter: self._on_bridge_enter,
+            BridgeLeave: self._on_bridge_leave,
+            HangupRequested: self._on_hangup_requested,
+            Hangup: self._on_hangup,
+            Hold: self._on_hold,
+            Unhold: self._on_hold,
+            Pickup: transfers.pickup,
+            BlindTransfer: transfers.blind,
+            AttendedTransfer: transfers.attended,
+            UnparkedCall: transfers.unparked,
+            QueueCallerJoin: self._on_queue_join,
+            QueueCallerAbandon: self._on_queue_abandon,
+            QueueCallerLeave: self._on_queue_leave,
+            AgentCalled: self._on_agent_called,
+            AgentConnect: self._on_agent_connect,
+            VarSet: self._on_varset,
+            MixMonitorStop: self._on_mixmonitor_stop,
+        }
+
+    # -- the outside ----------------------------------------------------------------------------
+
+    def feed(self, event: Event) -> list[Fact]:
+        """Return what `event` adds to the calls of this PBX."""
+        handler = self._handlers.get(type(event))
+        if handler is None:
+            return []
+        handler(event)
+        return self._told()
+
+    def call_of(self, event: Event) -> str | None:
+        """Return the call that an event, already fed, belongs to; None when it belongs to none."""
+        for uniqueid in _uniqueids(event):
+            chan = self._graph.get(uniqueid)
+            call = chan.journey.id if chan else self._graph.call_of_dead(uniqueid)
+            if call is not None:
+                return call
+        return None
+
+    def open_calls(self) -> set[str]:
+        """Return the ids of the calls that have arrived and not ended."""
+        return {journey.id for journey in self._board.journeys.values() if journey.speaks}
+
+    def restarted(self, at: datetime) -> list[Fact]:
+        """The PBX restarted: every channel is gone, every open call ended."""
+        for journey in tuple(self._board.journeys.values()):
+            journey.lost(journey.tick(at), "pbx_restarted")
+        for chan in tuple(self._graph.channels.values()):
+            self._board.drop(chan)
+        return _recovered(self._told())
+
+    def reconcile(self, alive: Collection[str], at: datetime) -> list[Fact]:
+        """Close what ended unseen. `alive`: uniqueids of the PBX's channel list, asked for at `at` (PBX time).
+
+        Channels seen later than `at` are younger than the list and are left alone.
+        """
+        there = frozenset(alive)
+        for chan in tuple(self._graph.channels.values()):
+            if chan.uniqueid not in there and chan.seen_at <= at:
+                self._board.gone(chan, at, cause=0, lost=True)
+        return _recovered(self._told())
+
+    def _told(self) -> list[Fact]:
+        told = self._out[:]
+        self._out.clear()
+        return told
+
+    # -- channels -------------------------------------------------------------------------------
+
+    def _on_newchannel(self, event: Newchannel) -> None:
+        if self._board.see(event.channel, event.at, born=True) is not None:
+            self._on_menu(event)
+
+    def _on_channel(self, event: ChannelEvent) -> None:
+        chan = self._board.see(event.channel, event.at)
+        if chan is not None and chan.place != (event.channel.context, event.channel.exten):
+            chan.place = (
+                "",
+                "",
+            )  # it was elsewhere in between: reaching the menu's key again is a new press
+
+    def _on_menu(self, event: Newchannel | Newexten | DtmfEnd | Press3Pressed) -> None:
+        chan = self._board.see(event.channel, event.at)
+        if chan is None:
+            return
+        press = self._rules.press(event, chan.place)
+        if not isinstance(event, DtmfEnd):
+            chan.place = (event.channel.context, event.channel.exten)
+        if press is None or not (press.key is not None or _may_press(chan)):
+            return
+        if not chan.journey.arrived:
+            self._board.arrive(chan, event.at)
+        chan.journey.pressed(press)
+
+    def _on_rename(self, event: Rename) -> None:
+        chan = self._graph.get(event.uniqueid)
+        if chan is not None:
+            self._graph.rename(chan, event.new_name)
+
+    def _on_local_bridge(self, event: LocalBridge) -> None:
+        one, two = self._board.see(event.one, event.at), self._board.see(event.two, event.at)
+        if one is not None and two is not None and one is not two:
+            self._graph.pair(one, two)
+            self._board.link(one, two, event.at)
+
+    def _on_hangup_requested(self, event: HangupRequested) -> None:
+        self._board.hears_hangup_requests = True
+        chan = self._graph.get(event.channel.uniqueid)
+        if chan is not None:
+            chan.hangup_requested = True
+
+    def _on_hangup(self, event: Hangup) -> None:
+        chan = self._graph.get(event.channel.uniqueid)
+        if chan is not None:
+            self._board.gone(chan, event.at, cause=event.cause)
+        elif not self._graph.is_dead(event.channel.uniqueid):
+            self._graph.bury(event.channel.uniqueid)
+
+    # -- dialling and talking -------------------------------------------------------------------
+
+    def _on_dial_begin(self, event: DialBegin) -> None:
+        source = self._board.see(event.source, event.at) if event.source is not None else None
+        dest = self._board.see(event.dest, event.at)
+        if dest is not None:
+            self._board.dial(source, dest, event, event.at)
+
+    def _on_dial_end(self, event: DialEnd) -> None:
+        dest = self._graph.get(event.dest.uniqueid)
+        if dest is None:
+            return
+        at = dest.journey.tick(event.at)
+        if event.status == "ANSWER":
+            self._answered(dest, at)
+        elif event.status == "CANCEL":
+            for chan in self._graph.behind(dest):
+                chan.journey.device_ended(chan, self._board.reason(chan, 0), at)
+        else:
+            self._refused(dest, event.status)
+
+    def _answered(self, dest: Chan, at: datetime) -> None:
+        journey = dest.journey
+        dest.end_status = dest.end_status or "ANSWER"
+        if dest.kind == "external":
+            if journey.direction == "out" and not journey.answered:
+                journey.customer = dest
+        elif dest.kind == "local" and self._is_group(dest):
+            journey.device_ended(dest, "elsewhere", at)
+        else:
+            journey.device_answered(dest, at)
+
+    def _is_group(self, local: Chan) -> bool:
+        """A Local that is no operator's own: behind it ring telephones of others."""
+        others = [chan for chan in self._graph.behind(local) if chan.kind == "operator"]
+        return bool(others) and all(chan.extension != local.extension for chan in others)
+
+    def _refused(self, dest: Chan, status: str) -> None:
+        """The reason is told at the hang-up that follows at once: only its cause knows a declined call."""
+        if dest.kind == "external" and dest.journey.direction == "out":
+            dest.journey.dial_status = status
+        for chan in self._graph.behind(dest):
+            chan.end_status = chan.end_status or status
+
+    def _on_bridge_enter(self, event: BridgeEnter) -> None:
+        chan = self._board.see(event.channel, event.at)
+        if chan is None:
+            return
+        chan.journey.moved_on(chan, chan.journey.tick(event.at))
+        if event.technology == _HOLDING:
+            self._graph.leave(chan)
+            return
+        self._graph.enter(chan, event.bridge_id)
+        self._board.bridged(chan, event.at)
+
+    def _on_bridge_leave(self, event: BridgeLeave) -> None:
+        chan = self._graph.get(event.channel.uniqueid)
+        if chan is not None and chan.bridge == event.bridge_id:
+            self._graph.leave(chan)
+
+    def _on_hold(self, event: Hold | Unhold) -> None:
+        chan = self._graph.get(event.channel.uniqueid)
+        if chan is not None and chan.journey.speaks:
+            chan.journey.held(chan, isinstance(event, Hold), chan.journey.tick(event.at))
+
+    # -- the queue ------------------------------------------------------------------------------
+
+    def _on_queue_join(self, event: QueueCallerJoin) -> None:
+        chan = self._board.see(event.channel, event.at)
+        if chan is None:
+            return
+        if not chan.journey.arrived and (
+            chan.kind == "external" or self._board.watches(event.queue)
+        ):
+            self._board.arrive(chan, event.at, queue=event.queue)
+        chan.journey.joined_queue(chan, event.queue, chan.journey.tick(event.at))
+
+    def _on_queue_abandon(self, event: QueueCallerAbandon) -> None:
+        chan = self._graph.get(event.channel.uniqueid)
+        if chan is not None:
+            chan.journey.gave_up_queue(chan)
+
+    def _on_queue_leave(self, event: QueueCallerLeave) -> None:
+        chan = self._graph.get(event.channel.uniqueid)
+        if chan is not None:
+            chan.journey.left_queue(chan, chan.journey.tick(event.at))
+
+    def _on_agent_called(self, event: AgentCalled) -> None:
+        caller, dest = (
+            self._board.see(event.channel, event.at),
+            self._board.see(event.dest, event.at),
+        )
+        if dest is None:
+            return
+        member = _MEMBER.match(event.interface or dest.name)
+        named = self._numbers.extension(event.interface) or (member["user"] if member else None)
+        if named is not None:
+            self._graph.make_operator(dest, named)
+        self._board.dial(caller, dest, None, event.at)
+
+    def _on_agent_connect(self, event: AgentConnect) -> None:
+        chan = self._board.see(event.channel, event.at)
+        if chan is not None:
+            chan.journey.leave_queue("answered", chan.journey.tick(event.at))
+
+    def _on_varset(self, event: VarSet) -> None:
+        if event.variable == "MIXMONITOR_FILENAME" and event.value:
+            chan = self._board.see(event.channel, event.at)
+            if chan is not None:
+                chan.journey.recording_started(chan, event.value, chan.journey.tick(event.at))
+        elif event.variable == "QUEUESTATUS" and event.value in QUEUE_RESULTS:
+            chan = self._graph.get(event.channel.uniqueid)
+            if chan is not None:
+                at = chan.journey.tick(event.at)
+                chan.journey.queue_result(QUEUE_RESULTS[event.value], at)
+
+    def _on_mixmonitor_stop(self, event: MixMonitorStop) -> None:
+        chan = self._graph.get(event.channel.uniqueid)
+        if chan is not None:
+            chan.journey.recordings_stopped(chan, chan.journey.tick(event.at))
+
+
+def _may_press(chan: Chan) -> bool:
+    """Keys of feature codes come from operators: only the caller of a call presses in its menu."""
+    journey = chan.journey
+    if journey.arrived:
+        return chan is journey.customer
+    return chan.kind == "external" or chan.uniqueid == journey.first
+
+
+def _uniqueids(event: Event) -> list[str]:
+    found = []
+    for name in (
+        "channel",
+        "source",
+        "dest",
+        "one",
+        "two",
+        "transferee",
+        "transferer",
+        "original",
+        "parkee",
+    ):
+        channel = getattr(event, name, None)
+        if channel is not None:
+            found.append(channel.uniqueid)
+    uniqueid = getattr(event, "uniqueid", None)
+    return [*found, uniqueid] if uniqueid else found
+
+
+def _recovered(facts: list[Fact]) -> list[Fact]:
+    return [replace(fact, recovered=True) for fact in facts]

@@ -1,0 +1,78 @@
+"""Calls that change hands: pickup, blind and attended transfer, a parked call taken back. Pure."""
+
+from datetime import datetime
+from typing import Literal
+
+from ami.events import AttendedTransfer, BlindTransfer, Pickup, UnparkedCall
+from calls.facts import Transferred
+from calls.graph import Chan
+from calls.switchboard import Switchboard
+
+__all__ = ["Transfers"]
+
+
+class Transfers:
+    """Handlers of the events by which a call changes hands."""
+
+    def __init__(self, board: Switchboard) -> None:
+        self._board = board
+        self._graph = board.graph
+
+    def pickup(self, event: Pickup) -> None:
+        taker = self._board.see(event.channel, event.at)
+        target = self._graph.get(event.target.uniqueid)
+        if taker is None or target is None:
+            return
+        self._board.link(target, taker, event.at)
+        target.journey.picked_up(target, target.journey.tick(event.at))
+
+    def blind(self, event: BlindTransfer) -> None:
+        by = self._board.see(event.transferer, event.at)
+        sent = self._board.see(event.transferee, event.at) if event.transferee else None
+        if by is None or event.result != "Success":
+            return
+        if sent is not None:
+            self._board.link(sent, by, event.at)
+        journey = (sent or by).journey
+        at = journey.tick(event.at)
+        self._tell("blind", by, sent or by, event.exten, at)
+
+    def attended(self, event: AttendedTransfer) -> None:
+        if event.result != "Success":
+            return
+        original = self._board.see(event.original, event.at)
+        second = self._board.see(event.second, event.at)
+        sent = self._board.see(event.transferee, event.at) if event.transferee else None
+        target = self._board.see(event.target, event.at) if event.target else None
+        self._board.link_all((sent, original, second, target), event.at)
+        by = original or second
+        if by is None:
+            return
+        to = self._target(second, target) or event.second.connected_number
+        at = by.journey.tick(event.at)
+        self._tell("attended", by, sent or by, to, at)
+
+    def _target(self, second: Chan | None, target: Chan | None) -> str:
+        if target is not None and target.kind != "local":
+            return target.extension or target.number
+        if second is None:
+            return ""
+        hearers = self._graph.heard_by(second) + self._graph.behind(second)[1:]
+        for chan in hearers:
+            if chan.kind == "operator" and chan is not second:
+                return chan.extension or chan.number
+        return second.exten
+
+    def _tell(
+        self, kind: Literal["blind", "attended"], by: Chan, sent: Chan, to: str, at: datetime
+    ) -> None:
+        journey = sent.journey if sent.journey.speaks else by.journey
+        fact = Transferred(
+            call=journey.id, at=at, kind=kind, from_extension=by.extension or by.number, to=to
+        )
+        journey.transferred(fact, by)
+
+    def unparked(self, event: UnparkedCall) -> None:
+        parkee = self._board.see(event.parkee, event.at)
+        if parkee is not None and event.retriever is not None:
+            self._board.link_all((parkee, self._board.see(event.retriever, event.at)), event.at)
