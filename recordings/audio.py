@@ -169,7 +169,15 @@ def _input_options(source: Path) -> tuple[str, ...]:
         raise BrokenAudio("unknown_format", f"no recording format is called {source.suffix!r}")
     if source.stat().st_size == 0:
         raise BrokenAudio("empty", "the file is empty (0 bytes)")
+    if source.suffix == ".gsm" and not _begins_as_gsm(source):
+        raise BrokenAudio("not_audio", "no GSM frame at its beginning")
     return options
+
+
+def _begins_as_gsm(source: Path) -> bool:
+    """ffmpeg would decode any bytes as GSM; each frame begins with the half-byte D."""
+    with open(source, "rb") as file:
+        return file.read(1)[0] >> 4 == 0xD
 
 
 def _mended(source: Path, folder: Path) -> tuple[Path, bool]:
@@ -184,7 +192,7 @@ def _mended(source: Path, folder: Path) -> tuple[Path, bool]:
 def _command(
     input_options: tuple[str, ...], source: Path, audio: Path, audio_format: AudioFormat
 ) -> list[str]:
-    quiet = ["-nostdin", "-hide_banner", "-nostats", "-loglevel", "info"]
+    quiet = ["-y", "-nostdin", "-hide_banner", "-nostats", "-loglevel", "info"]
     # The names of callers, should a recorder have put them there, stay out of the copy.
     copy = ["-map", "0:a:0", "-map_metadata", "-1", *formats.ENCODERS[audio_format]]
     pcm = ["-map", "0:a:0", "-ac", "1", "-ar", str(PCM_RATE), "-f", "s16le"]
@@ -214,7 +222,7 @@ class _Run:
         self.process = process
         self.pcm = process.stdout
         self.codec = ""
-        self.last: deque[str] = deque(maxlen=8)
+        self.last: deque[str] = deque(maxlen=12)
         self.late = threading.Event()
 
     def listen(self) -> None:
