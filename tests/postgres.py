@@ -108,7 +108,7 @@ def _readable_by_all(folder: Path) -> bool:
 
 
 def _initdb(programs: Path, home: Path, who: dict[str, Any]) -> None:
-    command = [programs / "initdb", "-D", home / "data"]
+    command = [str(programs / "initdb"), "-D", str(home / "data")]
     options = ["-U", USER, "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"]
     made = subprocess.run([*command, *options], capture_output=True, text=True, cwd=home, **who)
     if made.returncode:

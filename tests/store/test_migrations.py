@@ -15,7 +15,7 @@ from press3 import schema
 from store import outbox
 
 
-def _differences(connection: Connection) -> list[Any]:
+def _differences(connection: Connection) -> Any:
     options = {"compare_type": True, "compare_server_default": True}
     return compare_metadata(MigrationContext.configure(connection, opts=options), schema.metadata)
 

@@ -54,7 +54,7 @@ _ROWS: dict[str, list[dict[str, str | int | None]]] = {
 
 def upgrade() -> None:
     for table, rows in _ROWS.items():
-        columns = [sa.column(name) for name in rows[0]]
+        columns: list[sa.ColumnClause[object]] = [sa.column(name) for name in rows[0]]
         op.bulk_insert(sa.table(table, *columns), rows)
 
 
