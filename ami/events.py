@@ -8,10 +8,16 @@ Source: Asterisk AMI events, documentation in the Asterisk sources (`main/manage
 `apps/app_queue.c`), headers checked on 16.28 and 22.10.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from datetime import datetime
+from typing import get_type_hints
+
+from ami.fields import Reader, build, epoch, factory, number, optional, read_headers, record, text
+from ami.wire import event_type
 
 __all__ = [
+    "WANTED",
     "AgentCalled",
     "AgentComplete",
     "AgentConnect",
@@ -46,10 +52,12 @@ __all__ = [
     "QueueCallerLeave",
     "Rename",
     "Shutdown",
-    "UnparkedCall",
     "Unhold",
     "Unknown",
+    "UnparkedCall",
     "VarSet",
+    "parse",
+    "wanted",
 ]
 
 
@@ -336,3 +344,173 @@ class Unknown(Event):
     """An event type we keep no class for; `name` as Asterisk sent it."""
 
     name: str
+
+
+_CHANNEL = {
+    "name": "Channel",
+    "uniqueid": "Uniqueid",
+    "linkedid": "Linkedid",
+    "state": "ChannelStateDesc",
+    "caller_number": "CallerIDNum",
+    "caller_name": "CallerIDName",
+    "connected_number": "ConnectedLineNum",
+    "connected_name": "ConnectedLineName",
+    "context": "Context",
+    "exten": "Exten",
+}
+_PREFIX = {
+    "channel": "",
+    "source": "",
+    "dest": "Dest",
+    "one": "LocalOne",
+    "two": "LocalTwo",
+    "original": "OrigTransferer",
+    "second": "SecondTransferer",
+    "transferer": "Transferer",
+    "transferee": "Transferee",
+    "target": "Target",
+    "parkee": "Parkee",
+    "retriever": "Retriever",
+}
+
+
+def _snapshot(prefix: str) -> Reader:
+    return record(
+        Channel, {field: prefix + header for field, header in _CHANNEL.items()}, required=3
+    )
+
+
+def _maybe_snapshot(prefix: str) -> Reader:
+    return optional(_snapshot(prefix), f"{prefix}Channel")
+
+
+# Which header fills a field, the same in every event but for _SPECIAL.
+_READERS: dict[str, Reader] = {
+    "application": text("Application"),
+    "app_data": text("AppData", required=False),
+    "uniqueid": text("Uniqueid"),
+    "old_name": text("Channel"),
+    "new_name": text("Newname"),
+    "cause": number("Cause"),
+    "dial_string": text("DialString", required=False),
+    "status": text("DialStatus"),
+    "bridge_id": text("BridgeUniqueid"),
+    "bridge_type": text("BridgeType", required=False),
+    "technology": text("BridgeTechnology", required=False),
+    "context": text("Context", required=False),
+    "exten": text("Exten", required=False),
+    "result": text("Result"),
+    "dest_type": text("DestType"),
+    "lot": text("Parkinglot", required=False),
+    "space": text("ParkingSpace", required=False),
+    "queue": text("Queue"),
+    "position": number("Position"),
+    "interface": text("Interface"),
+    "reason": text("Reason", required=False),
+    "variable": text("Variable"),
+    "value": text("Value", required=False),
+    "digit": text("Digit"),
+    "direction": text("Direction"),
+    "key": text("Key"),
+    "pressed_at": epoch("At"),
+}
+_SPECIAL: dict[type[Event], dict[str, Reader]] = {
+    BlindTransfer: {"exten": text("Extension", required=False)},
+    AttendedTransfer: {"target": _maybe_snapshot("TransferTarget")},
+}
+_AT = epoch("Timestamp")
+
+_CLASSES: dict[bytes, type[Event]] = {
+    b"AgentCalled": AgentCalled,
+    b"AgentComplete": AgentComplete,
+    b"AgentConnect": AgentConnect,
+    b"AgentRingNoAnswer": AgentRingNoAnswer,
+    b"AttendedTransfer": AttendedTransfer,
+    b"BlindTransfer": BlindTransfer,
+    b"BridgeEnter": BridgeEnter,
+    b"BridgeLeave": BridgeLeave,
+    b"DTMFEnd": DtmfEnd,
+    b"DialBegin": DialBegin,
+    b"DialEnd": DialEnd,
+    b"FullyBooted": FullyBooted,
+    b"Hangup": Hangup,
+    b"HangupRequest": HangupRequested,
+    b"Hold": Hold,
+    b"LocalBridge": LocalBridge,
+    b"MixMonitorStart": MixMonitorStart,
+    b"MixMonitorStop": MixMonitorStop,
+    b"NewCallerid": NewCallerid,
+    b"NewConnectedLine": NewConnectedLine,
+    b"Newchannel": Newchannel,
+    b"Newexten": Newexten,
+    b"Newstate": Newstate,
+    b"ParkedCall": ParkedCall,
+    b"Pickup": Pickup,
+    b"QueueCallerAbandon": QueueCallerAbandon,
+    b"QueueCallerJoin": QueueCallerJoin,
+    b"QueueCallerLeave": QueueCallerLeave,
+    b"Rename": Rename,
+    b"Shutdown": Shutdown,
+    b"UnParkedCall": UnparkedCall,
+    b"Unhold": Unhold,
+}
+# One AMI type, several meanings: the header that tells them apart and its values.
+_SPLIT: dict[bytes, tuple[bytes, dict[bytes, type[Event]]]] = {
+    b"UserEvent": (b"UserEvent", {b"Press3": Press3Pressed, b"Press3Store": Press3StoreFailed}),
+    b"VarSet": (b"Variable", {b"MIXMONITOR_FILENAME": VarSet}),
+}
+
+WANTED: frozenset[bytes] = frozenset(_CLASSES) | frozenset(_SPLIT)
+
+
+def _field_readers(cls: type[Event]) -> tuple[Reader, ...]:
+    """One reader a field after `at` and `arrived_at`; a type may read a field its own way."""
+    hints = get_type_hints(cls)
+    special: Mapping[str, Reader] = _SPECIAL.get(cls, {})
+
+    def reader(name: str) -> Reader:
+        if name in special:
+            return special[name]
+        if hints[name] is Channel:
+            return _snapshot(_PREFIX[name])
+        return _maybe_snapshot(_PREFIX[name]) if name in _PREFIX else _READERS[name]
+
+    return tuple(reader(field.name) for field in fields(cls)[2:])
+
+
+_PLANS = {
+    cls: (factory(cls, tuple(field.name for field in fields(cls))), _field_readers(cls))
+    for cls in (
+        *_CLASSES.values(),
+        *(cls for _, meanings in _SPLIT.values() for cls in meanings.values()),
+    )
+}
+
+
+def _class_of(kind: bytes, message: bytes) -> type[Event] | None:
+    if kind not in _SPLIT:
+        return _CLASSES.get(kind)
+    header, meanings = _SPLIT[kind]
+    _, found, rest = message.partition(b"\r\n" + header + b": ")
+    return meanings.get(rest.partition(b"\r\n")[0]) if found else None
+
+
+def wanted(message: bytes) -> bool:
+    """Whether `parse` would make something better of the message than Unknown."""
+    kind = event_type(message)
+    return kind in WANTED and _class_of(kind, message) is not None
+
+
+def parse(message: bytes, arrived_at: datetime) -> Event:
+    """The typed event of a whole AMI message; Unknown for a type that press3 keeps no class for.
+
+    Raises MissingField, BadField, AmbiguousField (all EventError) when the event is damaged.
+    """
+    kind = event_type(message)
+    cls = _class_of(kind, message)
+    headers = read_headers(message)
+    at = _AT(headers) if "Timestamp" in headers else arrived_at
+    if cls is None:
+        return Unknown(at=at, arrived_at=arrived_at, name=kind.decode("utf-8", "replace"))
+    make, readers = _PLANS[cls]
+    return build(make, readers, headers, at, arrived_at)
