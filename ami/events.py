@@ -457,7 +457,7 @@ _CLASSES: dict[bytes, type[Event]] = {
 # One AMI type, several meanings: the header that tells them apart and its values.
 _SPLIT: dict[bytes, tuple[bytes, dict[bytes, type[Event]]]] = {
     b"UserEvent": (b"UserEvent", {b"Press3": Press3Pressed, b"Press3Store": Press3StoreFailed}),
-    b"VarSet": (b"Variable", {b"MIXMONITOR_FILENAME": VarSet}),
+    b"VarSet": (b"Variable", {b"MIXMONITOR_FILENAME": VarSet, b"QUEUESTATUS": VarSet}),
 }
 
 WANTED: frozenset[bytes] = frozenset(_CLASSES) | frozenset(_SPLIT)

@@ -3,9 +3,10 @@
 import re
 from collections.abc import Iterable
 
+from ami.events import WANTED
 from ivr.menu import AmiAccount, ObservedMenu
 
-__all__ = ["WANTED_EVENTS", "render_manager"]
+__all__ = ["render_manager"]
 
 # Measured on 16.28 and 22.10: enough for all reading. Deleting would need `system` to write.
 READ = "system,call,user,agent,cdr,dtmf,dialplan"
@@ -13,40 +14,9 @@ WRITE = "reporting"
 # Asterisk drops a session whose socket stalls for this long; its default of 100 ms is one slow disk.
 WRITE_TIMEOUT_MS = 5000
 
-# AMI names of the classes in ami.events (a test keeps the two equal). VarSet, UserEvent and
-# Newexten come only for what we asked for, see below.
-WANTED_EVENTS = (
-    "AgentCalled",
-    "AgentComplete",
-    "AgentConnect",
-    "AgentRingNoAnswer",
-    "AttendedTransfer",
-    "BlindTransfer",
-    "BridgeEnter",
-    "BridgeLeave",
-    "DTMFEnd",
-    "DialBegin",
-    "DialEnd",
-    "FullyBooted",
-    "Hangup",
-    "Hold",
-    "LocalBridge",
-    "MixMonitorStart",
-    "MixMonitorStop",
-    "NewCallerid",
-    "NewConnectedLine",
-    "Newchannel",
-    "Newstate",
-    "ParkedCall",
-    "Pickup",
-    "QueueCallerAbandon",
-    "QueueCallerJoin",
-    "QueueCallerLeave",
-    "Rename",
-    "Shutdown",
-    "UnParkedCall",
-    "Unhold",
-)
+# These types come only for what we ask for: our own variables and events, the observed menus.
+NARROWED = frozenset({"VarSet", "UserEvent", "Newexten"})
+VARIABLES = ("MIXMONITOR_FILENAME", "QUEUESTATUS")
 # The filter sees the whole event as one text; a name ends at the CR of its line.
 END = "[[:cntrl:]]"
 
@@ -80,9 +50,10 @@ def _network(address: str) -> str:
 
 def _filters(observed: Iterable[ObservedMenu]) -> list[str]:
     """Whitelist in the regular-expression form, which every version from 16 to 22 understands."""
+    plain = sorted({name.decode() for name in WANTED} - NARROWED)
     filters = [
-        f"^Event: ({'|'.join(WANTED_EVENTS)}){END}",
-        f"^Event: VarSet{END}.*{END}Variable: MIXMONITOR_FILENAME{END}",
+        f"^Event: ({'|'.join(plain)}){END}",
+        f"^Event: VarSet{END}.*{END}Variable: ({'|'.join(VARIABLES)}){END}",
         f"^Event: UserEvent{END}.*{END}UserEvent: Press3(Store)?{END}",
     ]
     contexts = "|".join(sorted({re.escape(menu.context) for menu in observed}))
