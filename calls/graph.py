@@ -59,6 +59,7 @@ class Chan:
     rung: bool = False
     end_status: str = ""
     recordings: dict[str, datetime] = field(default_factory=dict)
+    told_recordings: set[str] = field(default_factory=set)
 
 
 class Graph:
@@ -159,16 +160,17 @@ class Graph:
 
     def heard_by(self, chan: Chan) -> list[Chan]:
         """Return who hears `chan`: its bridge, and through Local halves the bridges beyond."""
-        found: dict[str, Chan] = {}
-        todo = list(self.members(chan.bridge))
+        found = {chan.uniqueid: chan}
+        todo = [chan]
         while todo:
             each = todo.pop()
-            if each.uniqueid in found or each is chan:
-                continue
-            found[each.uniqueid] = each
-            if each.half is not None and each.half.uniqueid not in found:
-                found[each.half.uniqueid] = each.half
-                todo.extend(self.members(each.half.bridge))
+            beyond = [*self.members(each.bridge)]
+            if each.half is not None:
+                beyond.append(each.half)
+            new = [other for other in beyond if other.uniqueid not in found]
+            found.update((other.uniqueid, other) for other in new)
+            todo.extend(new)
+        del found[chan.uniqueid]
         return list(found.values())
 
     def behind(self, chan: Chan) -> list[Chan]:

@@ -32,6 +32,7 @@ from calls.facts import (
     Transferred,
 )
 from calls.graph import Chan
+from calls.outcomes import unanswered_outcome
 from calls.rings import Ring, Rings
 from calls.triggers import Press
 
@@ -40,13 +41,16 @@ __all__ = ["Journey", "QueueStay"]
 
 @dataclass(slots=True)
 class QueueStay:
-    """`left_at` set while the reason is not known yet: only what follows tells it."""
+    """`left_at` set while the reason is not known yet: only what follows tells it.
+
+    `left_in` is the (context, exten) he left from: found elsewhere later, he had not hung up.
+    """
 
     queue: str
     chan: str
     joined_at: datetime
-    gave_up: bool = False
     left_at: datetime | None = None
+    left_in: tuple[str, str] = ("", "")
 
 
 class Journey:
@@ -256,16 +260,12 @@ class Journey:
         self._stay = QueueStay(queue=queue, chan=chan.uniqueid, joined_at=at)
         self._out.append(QueueEntered(call=self.id, at=at, queue=queue))
 
-    def gave_up_queue(self, chan: Chan) -> None:
-        """QueueCallerAbandon: he hung up, or time ran out, or the queue is empty."""
-        if self._stay is not None and self._stay.chan == chan.uniqueid:
-            self._stay.gave_up = True
-
-    def left_queue(self, chan: Chan, at: datetime) -> None:
+    def left_queue(self, chan: Chan, place: tuple[str, str], at: datetime) -> None:
+        """QueueCallerLeave says that, not why; QueueCallerAbandon comes for three reasons, so it is not asked."""
         stay = self._stay
         if stay is None or stay.chan != chan.uniqueid or stay.left_at is not None:
             return
-        stay.left_at = at
+        stay.left_at, stay.left_in = at, place
         if self.rings.answered_since(stay.joined_at):
             self.leave_queue("answered", at)
         elif chan.hangup_requested:
@@ -296,6 +296,15 @@ class Journey:
         if self._stay is not None and self._stay.left_at is not None:
             self.leave_queue(reason, at)
 
+    def seen_in(self, chan: Chan, place: tuple[str, str], at: datetime) -> None:
+        """The dialplan is at `place` with the channel."""
+        if (
+            self._stay is not None
+            and place not in (self._stay.left_in, ("", ""))
+            and place[1] != "h"
+        ):
+            self.moved_on(chan, at)
+
     def moved_on(self, chan: Chan | None, at: datetime) -> None:
         """The channel does something else after the queue: then he had not hung up."""
         stay = self._stay
@@ -312,7 +321,11 @@ class Journey:
             self._say_recording(chan, path, at)
 
     def _say_recording(self, chan: Chan, path: str, at: datetime) -> None:
-        self._out.append(RecordingStarted(call=self.id, at=at, path=path, uniqueid=chan.uniqueid))
+        if path not in chan.told_recordings:
+            chan.told_recordings.add(path)
+            self._out.append(
+                RecordingStarted(call=self.id, at=at, path=path, uniqueid=chan.uniqueid)
+            )
 
     def recordings_stopped(self, chan: Chan, at: datetime) -> None:
         paths, chan.recordings = chan.recordings, {}
@@ -372,25 +385,10 @@ class Journey:
             return "answered"
         if self.broken:
             return "failed"
-        if self.direction == "out":
-            return _OUT_OUTCOME.get(self.dial_status, "no_answer")
-        if self._last_queue_reason in ("timeout", "empty"):
-            return "no_answer"
-        if hung_up is None:
-            hung_up = self._last_queue_reason is not None or self.rings.last_reason not in _FAILED
-        if hung_up:
-            return "abandoned"
-        return _FAILED.get(self.rings.last_reason, "no_answer")
-
-
-_OUT_OUTCOME: dict[str, Outcome] = {
-    "BUSY": "busy",
-    "CHANUNAVAIL": "failed",
-    "CONGESTION": "failed",
-}
-_FAILED: dict[RingStop | None, Outcome] = {
-    "busy": "busy",
-    "rejected": "busy",
-    "failed": "failed",
-    "no_answer": "no_answer",
-}
+        return unanswered_outcome(
+            self.direction,
+            dial_status=self.dial_status,
+            queue=self._last_queue_reason,
+            ring=self.rings.last_reason,
+            hung_up=hung_up,
+        )

@@ -33,7 +33,6 @@ from ami.events import (
     Newstate,
     Pickup,
     Press3Pressed,
-    QueueCallerAbandon,
     QueueCallerJoin,
     QueueCallerLeave,
     Rename,
@@ -98,7 +97,6 @@ class Tracker:
             AttendedTransfer: transfers.attended,
             UnparkedCall: transfers.unparked,
             QueueCallerJoin: self._on_queue_join,
-            QueueCallerAbandon: self._on_queue_abandon,
             QueueCallerLeave: self._on_queue_leave,
             AgentCalled: self._on_agent_called,
             AgentConnect: self._on_agent_connect,
@@ -200,6 +198,8 @@ class Tracker:
     def _on_hangup(self, event: Hangup) -> None:
         chan = self._graph.get(event.channel.uniqueid)
         if chan is not None:
+            place = (event.channel.context, event.channel.exten)
+            chan.journey.seen_in(chan, place, chan.journey.tick(event.at))
             self._board.gone(chan, event.at, cause=event.cause)
         elif not self._graph.is_dead(event.channel.uniqueid):
             self._graph.bury(event.channel.uniqueid)
@@ -281,15 +281,11 @@ class Tracker:
             self._board.arrive(chan, event.at, queue=event.queue)
         chan.journey.joined_queue(chan, event.queue, chan.journey.tick(event.at))
 
-    def _on_queue_abandon(self, event: QueueCallerAbandon) -> None:
-        chan = self._graph.get(event.channel.uniqueid)
-        if chan is not None:
-            chan.journey.gave_up_queue(chan)
-
     def _on_queue_leave(self, event: QueueCallerLeave) -> None:
         chan = self._graph.get(event.channel.uniqueid)
         if chan is not None:
-            chan.journey.left_queue(chan, chan.journey.tick(event.at))
+            place = (event.channel.context, event.channel.exten)
+            chan.journey.left_queue(chan, place, chan.journey.tick(event.at))
 
     def _on_agent_called(self, event: AgentCalled) -> None:
         caller, dest = (

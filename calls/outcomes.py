@@ -1,0 +1,35 @@
+"""How a call that nobody answered ended. Pure."""
+
+from calls.facts import Direction, Outcome, QueueLeftReason, RingStop
+
+__all__ = ["unanswered_outcome"]
+
+_BY_DIAL: dict[str, Outcome] = {"BUSY": "busy", "CHANUNAVAIL": "failed", "CONGESTION": "failed"}
+_BY_RING: dict[RingStop | None, Outcome] = {
+    "busy": "busy",
+    "rejected": "busy",
+    "failed": "failed",
+    "no_answer": "no_answer",
+}
+
+
+def unanswered_outcome(
+    direction: Direction | None,
+    *,
+    dial_status: str,
+    queue: QueueLeftReason | None,
+    ring: RingStop | None,
+    hung_up: bool | None,
+) -> Outcome:
+    """Return the outcome of a call without human contact.
+
+    `dial_status`: DialEnd of the external party called; `queue`: why the last queue was left;
+    `ring`: why the last telephone stopped; `hung_up`: the caller did it, None when it is not known.
+    """
+    if direction == "out":
+        return _BY_DIAL.get(dial_status, "no_answer")
+    if queue in ("timeout", "empty"):
+        return "no_answer"
+    if hung_up is None:
+        hung_up = queue is not None or ring not in _BY_RING
+    return "abandoned" if hung_up else _BY_RING.get(ring, "no_answer")
