@@ -1,0 +1,39 @@
+"""Who is told: everyone who may read the appeal or the call, as `rights` says it."""
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from appeals import subjects
+from appeals.model import Appeal
+from appeals.rights import Subject
+from calls.model import Call
+from people import directory
+from people.audience import Audience
+from people.model import Role
+
+__all__ = ["of_appeal", "of_call", "supervisors"]
+
+_READERS = tuple(role for role in Role if role is not Role.OPERATOR)
+
+
+async def of_appeal(session: AsyncSession, appeal: Appeal) -> Audience:
+    """Return everyone who may read `appeal` now."""
+    return _readers([await subjects.of_appeal(session, appeal)])
+
+
+async def of_call(session: AsyncSession, call: Call) -> Audience:
+    """Return everyone who may read `call` now, through any of its appeals too."""
+    return _readers(await subjects.of_call(session, call))
+
+
+async def supervisors(session: AsyncSession, department_id: int | None) -> Audience:
+    """Return the supervisors in charge of a department."""
+    departments = await directory.ancestors(session, department_id)
+    return Audience(roles=(Role.SUPERVISOR,), departments=departments)
+
+
+def _readers(read: list[Subject]) -> Audience:
+    employees = {e for s in read for e in (*s.telephones, s.responsible_id) if e is not None}
+    departments = dict.fromkeys(d for s in read for d in s.departments)
+    return Audience(
+        employees=tuple(sorted(employees)), roles=_READERS, departments=tuple(departments)
+    )

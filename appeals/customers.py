@@ -1,0 +1,59 @@
+"""Customers by telephone number: found, or made at the first appeal."""
+
+from datetime import datetime
+
+from sqlalchemy import delete, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from appeals.model import Customer, CustomerPhone
+from appeals.upsert import insert_new
+from calls.facts import Party
+
+__all__ = ["find", "find_or_create", "number_of"]
+
+
+def number_of(party: Party) -> str | None:
+    """Return the number that identifies `party`; None for a withheld one.
+
+    An internal extension or a SIP name identifies as it is; only a public number is E.164.
+    """
+    if party.kind == "anonymous":
+        return None
+    return (party.e164 if party.kind == "public" else None) or party.raw or None
+
+
+async def find(session: AsyncSession, party: Party) -> int | None:
+    """Return the id of the customer with this number, None when nobody is known by it."""
+    number = number_of(party)
+    if number is None:
+        return None
+    return await session.scalar(
+        select(CustomerPhone.customer_id).where(CustomerPhone.number == number)
+    )
+
+
+async def find_or_create(session: AsyncSession, party: Party, *, now: datetime) -> int | None:
+    """Return the id of the customer with this number, made if need be; None for an anonymous caller.
+
+    Two transactions may meet a new number at once: one of them makes the customer, both get it.
+    """
+    number = number_of(party)
+    if number is None:
+        return None
+    found = await find(session, party)
+    return found if found is not None else await _create(session, number, party.name, now)
+
+
+async def _create(session: AsyncSession, number: str, name: str | None, now: datetime) -> int:
+    customer = Customer(name=name, created_at=now)
+    session.add(customer)
+    await session.flush()
+    phone = {"number": number, "customer_id": customer.id}
+    if await insert_new(session, CustomerPhone, phone, key=("number",)):
+        return customer.id
+    await session.execute(delete(Customer).where(Customer.id == customer.id))
+    return (
+        await session.scalars(
+            select(CustomerPhone.customer_id).where(CustomerPhone.number == number)
+        )
+    ).one()

@@ -1,0 +1,315 @@
+"""The verbs of people: take, resolve, patch, listen. One verb is one transaction.
+
+Each loads the appeal locked, asks the rights, changes it, writes the history and tells the screens.
+Call verbs through `perform`: it commits the verb, or in its place the record that it was refused.
+
+    appeal = await desk.perform(writer, lambda s: desk.take(s, 1234, employee, now=now()), now=now)
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, Final, TypedDict, TypeVar
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from appeals import case, history, subjects
+from appeals.errors import Invalid, Missing, NotFound, Refused, VersionConflict, WrongStage
+from appeals.history import Entry
+from appeals.model import Appeal, Category, RecordType, RefusedAttempt
+from appeals.rights import Action, Allowed, Person, Reason, Refusal, Subject, conflict, may
+from appeals.stages import REQUIRED, UNRESOLVED, Verb
+from calls.model import Call
+from people.model import Employee
+from recordings.access import log_listening
+from recordings.model import Recording
+from store import outbox
+from store.writer import Work, Writer
+
+__all__ = [
+    "Patch",
+    "listen",
+    "listen_allowed",
+    "patch",
+    "perform",
+    "resolve",
+    "take",
+]
+
+T = TypeVar("T")
+
+
+class Patch(TypedDict, total=False):
+    """The fields to change; one that is absent stays. `responsible` and `accused` are employee ids."""
+
+    gist: str | None
+    category: str | None
+    type: str
+    result: str | None
+    responsible: int | None
+    accused: int | None
+
+
+async def perform(writer: Writer, verb: Work[T], *, now: Callable[[], datetime]) -> T:
+    """Run `verb` and return its result. A refused one is rolled back, recorded, and raises Refused."""
+
+    async def work(session: AsyncSession) -> T | Refused:
+        mark = outbox.mark(session)
+        try:
+            async with session.begin_nested():
+                return await verb(session)
+        except Refused as refusal:
+            outbox.rewind(session, mark)
+            await _record(session, refusal, now())
+            return refusal
+
+    outcome = await writer.run(work)
+    if isinstance(outcome, Refused):
+        raise outcome
+    return outcome
+
+
+async def take(
+    session: AsyncSession,
+    number: int,
+    actor: Person,
+    *,
+    now: datetime,
+    if_version: int | None = None,
+) -> Appeal:
+    """Take the appeal into work: `actor` becomes the person responsible."""
+    appeal = await _load(session, number, actor, Action.TAKE, if_version)
+    before = appeal.responsible_id
+    step = await case.move(session, appeal, Verb.TAKE, at=now)
+    appeal.responsible_id = actor.id
+    entry = Entry(
+        at=now,
+        author_id=actor.id,
+        action="stage",
+        data=step | {"responsible": {"old": before, "new": actor.id}},
+    )
+    await case.write(session, appeal, entry, now=now)
+    return appeal
+
+
+async def resolve(
+    session: AsyncSession,
+    number: int,
+    actor: Person,
+    *,
+    gist: str | None,
+    category: str | None,
+    now: datetime,
+    result: str | None = None,
+    if_version: int | None = None,
+) -> Appeal:
+    """Close the analysis. Gist and category must be given now or have been noted before: Missing."""
+    appeal = await _load(session, number, actor, Action.RESOLVE, if_version)
+    step = await case.move(session, appeal, Verb.RESOLVE, at=now)
+    given = {"gist": gist, "category": category, "result": result}
+    entries = await _set_plain(
+        session, appeal, {k: v for k, v in given.items() if v is not None}, actor, now
+    )
+    _require(appeal)
+    stage = Entry(at=now, author_id=actor.id, action="stage", data=step)
+    await case.write(session, appeal, *entries, stage, now=now)
+    return appeal
+
+
+def _require(appeal: Appeal) -> None:
+    if missing := [name for name in REQUIRED if not getattr(appeal, name)]:
+        raise Missing(missing)
+
+
+async def patch(
+    session: AsyncSession,
+    number: int,
+    actor: Person,
+    changes: Patch,
+    *,
+    now: datetime,
+    if_version: int | None = None,
+) -> Appeal:
+    """Change fields; each change is written to the history with its old and its new value.
+
+    Choosing a person responsible assigns the appeal (or, with null, gives it back); naming the
+    accused takes it from him. Nothing is told or written when nothing changes.
+    """
+    appeal = await _load(session, number, actor, Action.PATCH, if_version)
+    plain: dict[str, Any] = {name: value for name, value in changes.items() if name in _PLAIN}
+    entries = await _set_plain(session, appeal, plain, actor, now)
+    if appeal.phase not in UNRESOLVED:
+        _require(appeal)
+    if "accused" in changes:
+        entries += await _accuse(session, appeal, changes["accused"], actor, now)
+    if "responsible" in changes:
+        entries += await _assign(session, appeal, changes["responsible"], actor, now)
+    if entries:
+        await case.write(session, appeal, *entries, now=now)
+    return appeal
+
+
+async def listen(
+    session: AsyncSession, recording_id: int, actor: Person, *, now: datetime
+) -> Recording:
+    """Return a recording that `actor` may listen to, and log that he does: once a playing."""
+    recording = await listen_allowed(session, recording_id, actor)
+    await log_listening(session, recording_id, actor.id, now)
+    return recording
+
+
+async def listen_allowed(session: AsyncSession, recording_id: int, actor: Person) -> Recording:
+    """Return the recording when `actor` may listen to it; NotFound or Refused otherwise.
+
+    He must be out of conflict with every appeal that the call belongs to.
+    """
+    recording = await session.get(Recording, recording_id)
+    if recording is None:
+        raise NotFound("recording", recording_id)
+    call = await session.get(Call, recording.call_id) if recording.call_id else None
+    found = await subjects.of_call(session, call) if call else [await subjects.of_orphan(session)]
+    reach = [s for s in found if isinstance(may(actor, Action.READ, s), Allowed)]
+    if not reach:
+        raise NotFound("recording", recording_id)
+    for subject in found:  # also where he may not look: a conflict is a conflict
+        if (reason := conflict(actor.id, subject)) is not None:
+            raise _refused(actor, Action.LISTEN, subject, reason)
+    _check(actor, Action.LISTEN, reach[0])
+    return recording
+
+
+async def _load(
+    session: AsyncSession, number: int, actor: Person, action: Action, if_version: int | None
+) -> Appeal:
+    appeal = await case.load(session, number)
+    _check(actor, action, await subjects.of_appeal(session, appeal))
+    if if_version is not None and if_version != appeal.version:
+        raise VersionConflict(number, expected=if_version, actual=appeal.version)
+    return appeal
+
+
+def _check(actor: Person, action: Action, subject: Subject) -> None:
+    verdict = may(actor, action, subject)
+    if isinstance(verdict, Refusal):
+        if verdict.reason is Reason.OUT_OF_SCOPE and subject.number is not None:
+            raise NotFound("appeal", subject.number)
+        raise _refused(actor, action, subject, verdict.reason)
+
+
+def _refused(actor: Person, action: Action | Verb, subject: Subject, reason: Reason) -> Refused:
+    return Refused(
+        action=action.value,
+        reason=reason.value,
+        conflict=Refusal(reason).conflict,
+        employee_id=actor.id,
+        number=subject.number,
+    )
+
+
+async def _record(session: AsyncSession, refusal: Refused, now: datetime) -> None:
+    """A row to list, and an entry in the chain, where nobody can take it away again."""
+    if refusal.number is None:
+        return
+    session.add(
+        RefusedAttempt(
+            appeal_number=refusal.number,
+            employee_id=refusal.employee_id,
+            action=refusal.action,
+            reason=refusal.reason,
+            at=now,
+        )
+    )
+    data = {"action": refusal.action, "reason": refusal.reason}
+    entry = Entry(at=now, author_id=refusal.employee_id, action="refused", data=data)
+    await history.append(session, refusal.number, entry)
+
+
+_PLAIN: Final = ("gist", "category", "type", "result")
+_PERSONAL: Final = frozenset(
+    {"gist", "result"}
+)  # free text: people write names and numbers into it
+
+
+async def _set_plain(
+    session: AsyncSession,
+    appeal: Appeal,
+    values: Mapping[str, Any],
+    actor: Person,
+    now: datetime,
+) -> list[Entry]:
+    entries = []
+    for name, new in values.items():
+        old = getattr(appeal, name)
+        if new == old:
+            continue
+        await _check_value(session, appeal, name, new)
+        setattr(appeal, name, new)
+        entries.append(_changed(actor, now, name, old, new))
+    return entries
+
+
+async def _check_value(session: AsyncSession, appeal: Appeal, name: str, new: str | None) -> None:
+    if name == "category" and new is not None and await session.get(Category, new) is None:
+        raise Invalid("category", new, "there is no such category")
+    if name == "type":
+        known = await session.get(RecordType, new) if new else None
+        if known is None:
+            raise Invalid("type", new, "there is no such type")
+        appeal.kind = known.kind
+
+
+async def _accuse(
+    session: AsyncSession, appeal: Appeal, accused: int | None, actor: Person, now: datetime
+) -> list[Entry]:
+    """Name or clear the accused: a supervisor outside the conflict, or an admin, and the entry says so."""
+    if accused == appeal.accused_id:
+        return []
+    subject = await subjects.of_appeal(session, appeal)
+    _check(actor, Action.ACCUSE, subject)
+    if accused is not None:
+        await _employee(session, "accused", accused)
+    entry = _changed(actor, now, "accused", appeal.accused_id, accused)
+    appeal.accused_id = accused
+    await session.flush()
+    as_now = await subjects.of_appeal(session, appeal)
+    return [entry, *await case.withdraw_responsible(session, appeal, as_now, now=now)]
+
+
+async def _assign(
+    session: AsyncSession, appeal: Appeal, responsible: int | None, actor: Person, now: datetime
+) -> list[Entry]:
+    if responsible == appeal.responsible_id:
+        return []
+    verb = Verb.ASSIGN if responsible is not None else Verb.RETURN
+    if appeal.phase not in UNRESOLVED:
+        raise WrongStage(appeal.phase, verb)
+    if responsible is not None:
+        await _check_responsible(session, appeal, responsible, actor)
+    old, appeal.responsible_id = appeal.responsible_id, responsible
+    step = await case.move(session, appeal, verb, at=now)
+    stage = Entry(at=now, author_id=actor.id, action="stage", data=step)
+    return [_changed(actor, now, "responsible", old, responsible), stage]
+
+
+async def _check_responsible(
+    session: AsyncSession, appeal: Appeal, responsible: int, actor: Person
+) -> None:
+    """Nobody in conflict is made responsible, whoever asks: `reason` speaks of the person chosen."""
+    employee = await _employee(session, "responsible", responsible)
+    subject = await subjects.of_appeal(session, appeal)
+    if (reason := conflict(employee.id, subject)) is not None:
+        raise _refused(actor, Verb.ASSIGN, subject, reason)
+
+
+async def _employee(session: AsyncSession, field: str, employee_id: int) -> Employee:
+    employee = await session.get(Employee, employee_id)
+    if employee is None or employee.disabled_at is not None:
+        raise Invalid(field, employee_id, "there is no such employee")
+    return employee
+
+
+def _changed(actor: Person, now: datetime, name: str, old: object, new: object) -> Entry:
+    values = {"old": old, "new": new}
+    data: dict[str, Any] = {"field": name, "as": str(actor.role)}
+    if name in _PERSONAL:
+        return Entry(at=now, author_id=actor.id, action="changed", data=data, personal=values)
+    return Entry(at=now, author_id=actor.id, action="changed", data=data | values)

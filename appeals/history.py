@@ -1,0 +1,194 @@
+"""The history of an appeal: append-only from its first row, each entry chained to the one before.
+
+An entry's hash covers the appeal, its number, time, author, action, data, the hash of its personal
+part and the hash of the entry before. Personal data (names, numbers, what people wrote) lies outside
+and only its salted hash inside, so that it can be erased by law and the chain still holds.
+
+This module refuses UPDATE and DELETE in the program itself (erasing the personal part excepted).
+Against someone with the database's password it does not refuse but shows: `verify` finds a change,
+a gap, an insertion; a cut-off end it finds against a head kept elsewhere. A production PostgreSQL
+should besides give the program's role only SELECT, INSERT and UPDATE (personal) on `history`.
+"""
+
+import hashlib
+import json
+import secrets
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, event, insert, inspect, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Mapper, ORMExecuteState, Session
+
+from appeals.errors import HistoryIsAppendOnly
+from appeals.model import Appeal, HistoryEntry
+
+__all__ = ["Break", "Entry", "Head", "append", "head", "lock", "verify"]
+
+_GENESIS = "0" * 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """What to append. `author_id` null is the system; `personal` is kept apart from the chain."""
+
+    at: datetime
+    author_id: int | None
+    action: str
+    data: dict[str, Any] = field(default_factory=dict)
+    personal: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The end of a chain: kept elsewhere it proves that nothing was cut off."""
+
+    n: int
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Break:
+    """Where a chain does not hold: entry `n` and what is wrong with it."""
+
+    n: int
+    what: str
+
+
+async def lock(session: AsyncSession, number: int) -> None:
+    """Keep others from changing this appeal until the commit; SQLite has one writer anyway."""
+    if session.get_bind().dialect.name == "postgresql":
+        await session.execute(
+            select(Appeal.number).where(Appeal.number == number).with_for_update()
+        )
+
+
+async def append(session: AsyncSession, number: int, *entries: Entry) -> Head:
+    """Append `entries` to the history of appeal `number`; safe beside other writers."""
+    await lock(session, number)
+    last = await head(session, number) or Head(0, _GENESIS)
+    rows = []
+    for entry in entries:
+        row = _row(number, last, entry)
+        rows.append(row)
+        last = Head(row["n"], row["hash"])
+    await session.execute(insert(HistoryEntry), rows)
+    return last
+
+
+async def head(session: AsyncSession, number: int) -> Head | None:
+    """Return the end of the chain of appeal `number`, None when it has no history."""
+    found = await session.execute(
+        select(HistoryEntry.n, HistoryEntry.hash)
+        .where(HistoryEntry.appeal_number == number)
+        .order_by(HistoryEntry.n.desc())
+        .limit(1)
+    )
+    row = found.one_or_none()
+    return Head(row.n, row.hash) if row else None
+
+
+async def verify(session: AsyncSession, number: int, expected: Head | None = None) -> list[Break]:
+    """Return every place where the chain of appeal `number` does not hold; empty is sound.
+
+    `expected` is a head noted earlier: the chain must still contain it, or its end was cut off.
+    """
+    rows = (
+        await session.scalars(
+            select(HistoryEntry)
+            .where(HistoryEntry.appeal_number == number)
+            .order_by(HistoryEntry.n)
+            .execution_options(populate_existing=True)
+        )
+    ).all()
+    breaks = [Break(1, "the history is empty")] if not rows else []
+    last = Head(0, _GENESIS)
+    for row in rows:
+        breaks += [Break(row.n, what) for what in _faults(row, last)]
+        last = Head(row.n, row.hash)
+    if expected and all(row.hash != expected.hash for row in rows if row.n == expected.n):
+        breaks.append(Break(expected.n, "the entry noted as the head is gone or another"))
+    return breaks
+
+
+def _row(number: int, last: Head, entry: Entry) -> dict[str, Any]:
+    salt = secrets.token_bytes(16)
+    row: dict[str, Any] = {
+        "appeal_number": number,
+        "n": last.n + 1,
+        "at": entry.at.astimezone(UTC),
+        "author_id": entry.author_id,
+        "action": entry.action,
+        "data": entry.data,
+        "personal": entry.personal,
+        "personal_salt": salt,
+        "personal_hash": _personal_hash(salt, entry.personal),
+        "previous_hash": last.hash,
+    }
+    return row | {"hash": _hash(row)}
+
+
+def _faults(row: HistoryEntry, last: Head) -> list[str]:
+    fields = {column: getattr(row, column) for column in _HASHED}
+    checks = {
+        "an entry before this one is missing": row.n != last.n + 1,
+        "it does not follow from the entry before": row.previous_hash != last.hash,
+        "its contents were changed": row.hash != _hash(fields),
+        "its personal data was changed": _personal_is_wrong(row),
+    }
+    return [what for what, wrong in checks.items() if wrong]
+
+
+_HASHED = (
+    "appeal_number",
+    "n",
+    "at",
+    "author_id",
+    "action",
+    "data",
+    "personal_hash",
+    "previous_hash",
+)
+
+
+def _hash(row: dict[str, Any]) -> str:
+    fields = {column: row[column] for column in _HASHED}
+    fields["at"] = fields["at"].astimezone(UTC).isoformat(timespec="microseconds")
+    return hashlib.sha256(_canonical(fields)).hexdigest()
+
+
+def _personal_hash(salt: bytes, personal: dict[str, Any] | None) -> str:
+    """Empty when there never was any: adding some later breaks the chain, erasing does not."""
+    return "" if personal is None else hashlib.sha256(salt + _canonical(personal)).hexdigest()
+
+
+def _personal_is_wrong(row: HistoryEntry) -> bool:
+    if row.personal is None:
+        return False
+    return row.personal_hash != _personal_hash(row.personal_salt, row.personal)
+
+
+def _canonical(value: object) -> bytes:
+    text = json.dumps(
+        value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False
+    )
+    return text.encode()
+
+
+@event.listens_for(HistoryEntry, "before_update")
+def _refuse_update(mapper: Mapper[Any], connection: Connection, entry: HistoryEntry) -> None:
+    changed = {a.key for a in inspect(entry).attrs if a.history.has_changes()}
+    if changed != {"personal"} or entry.personal is not None:
+        raise HistoryIsAppendOnly(f"entry {entry.n} of appeal {entry.appeal_number} is written")
+
+
+@event.listens_for(HistoryEntry, "before_delete")
+def _refuse_delete(mapper: Mapper[Any], connection: Connection, entry: HistoryEntry) -> None:
+    raise HistoryIsAppendOnly(f"entry {entry.n} of appeal {entry.appeal_number} is written")
+
+
+@event.listens_for(Session, "do_orm_execute")
+def _refuse_bulk(state: ORMExecuteState) -> None:
+    if (state.is_update or state.is_delete) and state.bind_mapper is HistoryEntry.__mapper__:
+        raise HistoryIsAppendOnly("history is written once")

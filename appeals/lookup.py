@@ -1,0 +1,221 @@
+"""Find appeals and calls: one, or a page of a list, always within what the viewer may read."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, and_, exists, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
+
+from appeals import subjects, view
+from appeals.errors import Invalid, NotFound
+from appeals.model import Appeal, AppealCall, Kind, Phase
+from appeals.pages import Page, cut, decode
+from appeals.reading import appeals_for, calls_for
+from appeals.rights import Action, Allowed, Person, may, oversees
+from appeals.view import Json
+from calls.model import Call, Leg
+
+__all__ = [
+    "AppealQuery",
+    "CallQuery",
+    "history_of",
+    "list_appeals",
+    "list_calls",
+    "one_appeal",
+    "one_call",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppealQuery:
+    """Null does not filter. `employee`: the person responsible. `opened_to` is not included.
+
+    `q`: the appeal's number, or a part of the caller's number or name or of the gist.
+    """
+
+    limit: int = 50
+    cursor: str | None = None
+    phase: Phase | None = None
+    kind: Kind | None = None
+    type: str | None = None
+    customer: int | None = None
+    employee: int | None = None
+    opened_from: datetime | None = None
+    opened_to: datetime | None = None
+    q: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallQuery:
+    """Null does not filter. `employee`: at whose telephone it rang. `q`: a part of either number or name."""
+
+    limit: int = 50
+    cursor: str | None = None
+    direction: str | None = None
+    outcome: str | None = None
+    pressed: bool | None = None
+    employee: int | None = None
+    customer: int | None = None
+    started_from: datetime | None = None
+    started_to: datetime | None = None
+    q: str | None = None
+
+
+async def one_appeal(session: AsyncSession, viewer: Person, number: int) -> Json:
+    """Return APPEAL with its calls when `viewer` may read it; NotFound.
+
+    Besides: `may`, the verbs that the rights allow him, and for those who oversee `refused`, the
+    attempts that the rights refused to others (null for everybody else).
+    """
+    appeal = await _readable(session, viewer, number)
+    subject = await subjects.of_appeal(session, appeal)
+    told = (await view.appeals(session, [number]))[0]
+    refused = await view.refused_attempts(session, number) if oversees(viewer) else None
+    return told | {
+        "calls": await view.calls_of(session, number),
+        "may": [action for action in Action if isinstance(may(viewer, action, subject), Allowed)],
+        "refused": refused,
+    }
+
+
+async def history_of(session: AsyncSession, viewer: Person, number: int) -> list[Json]:
+    """Return the history of an appeal that `viewer` may read; NotFound."""
+    await _readable(session, viewer, number)
+    return await view.history(session, number)
+
+
+async def list_appeals(session: AsyncSession, viewer: Person, query: AppealQuery) -> Page:
+    """Return a page of the appeals that `viewer` may read, newest number first."""
+    rows = await session.scalars(
+        select(Appeal.number)
+        .where(appeals_for(viewer), *_of_appeals(query))
+        .order_by(Appeal.number.desc())
+        .limit(query.limit + 1)
+    )
+    numbers, following = cut(rows.all(), query.limit, lambda number: (number,))
+    return Page(await view.appeals(session, numbers), following)
+
+
+async def one_call(session: AsyncSession, viewer: Person, call_id: str) -> Json:
+    """Return CALL when `viewer` may read it; NotFound."""
+    found = await session.scalar(select(Call.id).where(Call.id == call_id, calls_for(viewer)))
+    if found is None:
+        raise NotFound("call", call_id)
+    return (await view.calls(session, [found]))[0]
+
+
+async def list_calls(session: AsyncSession, viewer: Person, query: CallQuery) -> Page:
+    """Return a page of the calls that `viewer` may read, newest first."""
+    rows = await session.execute(
+        select(Call.started_at, Call.id)
+        .where(calls_for(viewer), *_of_calls(query))
+        .order_by(Call.started_at.desc(), Call.id.desc())
+        .limit(query.limit + 1)
+    )
+    found, following = cut(rows.all(), query.limit, lambda r: (r.started_at.isoformat(), r.id))
+    return Page(await view.calls(session, [row.id for row in found]), following)
+
+
+async def _readable(session: AsyncSession, viewer: Person, number: int) -> Appeal:
+    appeal = await session.scalar(
+        select(Appeal).where(Appeal.number == number, appeals_for(viewer))
+    )
+    if appeal is None:
+        raise NotFound("appeal", number)
+    return appeal
+
+
+def _of_appeals(query: AppealQuery) -> Iterator[ColumnElement[bool]]:
+    if query.cursor is not None:
+        yield Appeal.number < decode(query.cursor, (int,))[0]
+    equal = {
+        Appeal.phase: query.phase,
+        Appeal.kind: query.kind,
+        Appeal.type: query.type,
+        Appeal.customer_id: query.customer,
+        Appeal.responsible_id: query.employee,
+    }
+    yield from (column == value for column, value in equal.items() if value is not None)
+    if query.opened_from is not None:
+        yield Appeal.opened_at >= query.opened_from
+    if query.opened_to is not None:
+        yield Appeal.opened_at < query.opened_to
+    if query.q:
+        texts = _matches(
+            query.q, (Appeal.caller_name, Appeal.gist), (Appeal.caller_raw, Appeal.caller_e164)
+        )
+        number = query.q.strip().lstrip("№# ")
+        yield or_(texts, Appeal.number == int(number)) if _is_number(number) else texts
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= _MAX_NUMBER_DIGITS
+
+
+_MAX_NUMBER_DIGITS = 9  # the column is a 32-bit integer on PostgreSQL
+
+
+def _of_calls(query: CallQuery) -> Iterable[ColumnElement[bool]]:
+    if query.cursor is not None:
+        yield _older(query.cursor)
+    if query.direction is not None:
+        yield Call.direction == "out" if query.direction == "out" else Call.direction != "out"
+    if query.outcome is not None:
+        wanted = None if query.outcome == "in_progress" else query.outcome
+        yield Call.outcome.is_(None) if wanted is None else Call.outcome == wanted
+    if query.pressed is not None:
+        yield Call.pressed_at.is_not(None) if query.pressed else Call.pressed_at.is_(None)
+    if query.employee is not None:
+        yield exists().where(Leg.call_id == Call.id, Leg.employee_id == query.employee)
+    if query.customer is not None:
+        yield exists().where(
+            AppealCall.call_id == Call.id,
+            Appeal.number == AppealCall.appeal_number,
+            Appeal.customer_id == query.customer,
+        )
+    if query.started_from is not None:
+        yield Call.started_at >= query.started_from
+    if query.started_to is not None:
+        yield Call.started_at < query.started_to
+    if query.q:
+        yield _matches(query.q, (Call.from_name,), (Call.from_raw, Call.from_e164, Call.to_raw))
+
+
+def _older(cursor: str) -> ColumnElement[bool]:
+    text, call_id = decode(cursor, (str, str))
+    try:
+        started_at = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise Invalid("cursor", cursor, "not a cursor of this list") from error
+    same = and_(Call.started_at == started_at, Call.id < call_id)
+    return or_(Call.started_at < started_at, same)
+
+
+def _matches(
+    q: str,
+    texts: Iterable[InstrumentedAttribute[str | None]],
+    numbers: Iterable[InstrumentedAttribute[str | None] | InstrumentedAttribute[str]],
+) -> ColumnElement[bool]:
+    """A part of a text in any case, or of a telephone number however it is written.
+
+    SQLite folds the case of Latin letters only, so Cyrillic is tried in its usual spellings.
+    """
+    words = {q, q.lower(), q.upper(), q.capitalize(), q.title()}
+    found = [text.icontains(word, autoescape=True) for text in texts for word in words]
+    found += [number.contains(part, autoescape=True) for number in numbers for part in _digits(q)]
+    return or_(*found)
+
+
+def _digits(q: str) -> set[str]:
+    """A number as typed, and its digits; of `8 916 …` also without the Russian trunk prefix."""
+    digits = "".join(c for c in q if c.isascii() and c.isdigit())
+    parts = {q.strip(), digits if len(digits) >= _TELLING_DIGITS else ""}
+    if len(digits) == _RU_DIGITS and digits[0] in "78":
+        parts.add(digits[1:])
+    return parts - {""}
+
+
+_TELLING_DIGITS = 3  # fewer occur in every number
+_RU_DIGITS = 11

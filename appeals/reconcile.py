@@ -1,0 +1,193 @@
+"""The daily reconciliation: presses on the PBX against appeals here against recordings.
+
+What was pressed is read from the PBX each time, never from press3's own tables: a complaint that
+press3 lost must show up. Every difference comes with `mend`, the way to put it right:
+
+- `read_spool`: the PBX knows the press; reading its spool again opens the appeal.
+- `complete_source`: the PBX's source is incomplete for that day, so absence there proves nothing.
+- `check_evidence`: the PBX was read completely and does not know the press; look at its evidence.
+- `find_recording`: look for the sound on the PBX and in the folders; the sweep links it when found.
+- `link_recording`: sound that belongs to no call: link it by hand.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from typing import Any, Final, Protocol
+
+from sqlalchemy import exists, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from appeals.model import Appeal
+from calls.model import Call
+from recordings.model import Recording, RecordingState
+
+__all__ = ["Press", "PressReader", "PressReading", "PressSource", "run"]
+
+# The PBX and the event may put one press a moment apart, on both sides of midnight.
+_MARGIN: Final = timedelta(minutes=5)
+_SAME_PRESS: Final = timedelta(hours=6)
+_HAS_SOUND: Final = (
+    RecordingState.FOUND,
+    RecordingState.FINAL,
+    RecordingState.LINKED,
+    RecordingState.CONVERTED,
+    RecordingState.ERASED,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Press:
+    """A press as the PBX keeps it; `key` is its AstDB key, null when another source told it."""
+
+    pbx: str
+    uniqueid: str
+    pressed_at: datetime
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PressSource:
+    """Where presses were read from, and whether every press of the time must be in it."""
+
+    name: str
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PressReading:
+    """One press may be told by several sources."""
+
+    pressed: Sequence[Press]
+    sources: Sequence[PressSource]
+
+
+class PressReader(Protocol):
+    async def read(self, start: datetime, end: datetime) -> PressReading:
+        """Read the presses from `start` to before `end` afresh from every PBX."""
+        ...
+
+
+async def run(session: AsyncSession, day: date, tz: tzinfo, reader: PressReader) -> dict[str, Any]:
+    """Return CONTRACT's reconciliation of the local `day`."""
+    start, end = _bounds(day, tz)
+    reading = await reader.read(start - _MARGIN, end + _MARGIN)
+    presses = _distinct(reading.pressed)
+    appeals = await _appeals(session, start - _MARGIN, end + _MARGIN)
+    registered = [a for a in appeals if a.pressed_at and start <= a.pressed_at < end]
+    complete = bool(reading.sources) and all(source.complete for source in reading.sources)
+    silent = await _without_sound(session, registered)
+    return {
+        "pressed": sum(start <= press.pressed_at < end for press in presses),
+        "registered": len(registered),
+        "recorded": len(registered) - len(silent),
+        "sources": [{"name": s.name, "complete": s.complete} for s in reading.sources],
+        "differences": [
+            *_not_registered([p for p in presses if start <= p.pressed_at < end], appeals),
+            *_not_on_pbx(registered, presses, complete),
+            *(_difference("no_recording", "find_recording", appeal=a) for a in silent),
+            *await _orphans(session, start, end),
+        ],
+    }
+
+
+def _bounds(day: date, tz: tzinfo) -> tuple[datetime, datetime]:
+    """Local midnight to local midnight: a day of 23 or 25 hours where clocks change."""
+    start = datetime.combine(day, time(), tz)
+    return start.astimezone(UTC), datetime.combine(day + timedelta(days=1), time(), tz).astimezone(
+        UTC
+    )
+
+
+def _distinct(presses: Sequence[Press]) -> list[Press]:
+    """One press for all sources that tell of it: the same channel within six hours."""
+    kept: dict[tuple[str, str], list[Press]] = {}
+    for press in sorted(presses, key=lambda p: p.pressed_at):
+        same = kept.setdefault((press.pbx, press.uniqueid), [])
+        if not any(abs(press.pressed_at - other.pressed_at) <= _SAME_PRESS for other in same):
+            same.append(press)
+    return sorted((p for same in kept.values() for p in same), key=lambda p: p.pressed_at)
+
+
+async def _appeals(session: AsyncSession, start: datetime, end: datetime) -> list[Appeal]:
+    found = await session.scalars(
+        select(Appeal)
+        .where(Appeal.press_key.is_not(None), Appeal.pressed_at >= start, Appeal.pressed_at < end)
+        .order_by(Appeal.pressed_at, Appeal.number)
+    )
+    return list(found)
+
+
+def _not_registered(presses: Sequence[Press], appeals: Sequence[Appeal]) -> list[dict[str, Any]]:
+    known = _keys(appeals)
+    return [
+        _difference("not_registered", "read_spool", call=f"{press.pbx}-{press.uniqueid}")
+        for press in presses
+        if (press.pbx, press.uniqueid) not in known
+    ]
+
+
+def _not_on_pbx(
+    appeals: Sequence[Appeal], presses: Sequence[Press], complete: bool
+) -> list[dict[str, Any]]:
+    there = {(press.pbx, press.uniqueid) for press in presses}
+    mend = "check_evidence" if complete else "complete_source"
+    return [
+        _difference("not_on_pbx", mend, appeal=appeal)
+        for appeal in appeals
+        if _key(appeal) not in there
+    ]
+
+
+def _keys(appeals: Sequence[Appeal]) -> set[tuple[str, str]]:
+    return {_key(appeal) for appeal in appeals}
+
+
+def _key(appeal: Appeal) -> tuple[str, str]:
+    """`pbx/uniqueid[/n]` → (pbx, uniqueid). A day is too short for one uniqueid to come twice in it
+    but by a clock set back, and then the appeals stand beside each other in the list."""
+    pbx, uniqueid, *_ = str(appeal.press_key).split("/")
+    return pbx, uniqueid
+
+
+async def _without_sound(session: AsyncSession, appeals: Sequence[Appeal]) -> list[Appeal]:
+    """The appeals whose call is over and left no recording; a call that still lasts is not missed."""
+    over = await session.scalars(
+        select(Call.id).where(
+            Call.id.in_([appeal.call_id for appeal in appeals]),
+            Call.ended_at.is_not(None),
+            ~exists().where(Recording.call_id == Call.id, Recording.state.in_(_HAS_SOUND)),
+        )
+    )
+    calls = set(over)
+    return [appeal for appeal in appeals if appeal.call_id in calls]
+
+
+async def _orphans(session: AsyncSession, start: datetime, end: datetime) -> list[dict[str, Any]]:
+    rows = await session.scalars(
+        select(Recording.id)
+        .where(
+            Recording.state == RecordingState.ORPHAN,
+            Recording.started_at >= start,
+            Recording.started_at < end,
+        )
+        .order_by(Recording.started_at, Recording.id)
+    )
+    return [_difference("orphan_recording", "link_recording", recording=row) for row in rows]
+
+
+def _difference(
+    kind: str,
+    mend: str,
+    *,
+    appeal: Appeal | None = None,
+    call: str | None = None,
+    recording: int | None = None,
+) -> dict[str, Any]:
+    return {
+        "kind": kind,
+        "call": appeal.call_id if appeal else call,
+        "appeal": appeal.number if appeal else None,
+        "recording": recording,
+        "mend": mend,
+    }

@@ -1,0 +1,96 @@
+"""Which verb leads from which phase to which: the whole table, and the picture drawn from it.
+
+Run `python -m appeals.stages > docs/appeal-stages.md` after a change; a test compares the two.
+"""
+
+import enum
+from collections.abc import Mapping
+from typing import Final
+
+from appeals.errors import WrongStage
+from appeals.model import Phase
+from appeals.template import STAGES
+
+__all__ = ["OPEN", "REQUIRED", "TRANSITIONS", "UNRESOLVED", "Verb", "document", "next_phase"]
+
+
+class Verb(enum.StrEnum):
+    ASSIGN = "assign"
+    TAKE = "take"
+    RESOLVE = "resolve"
+    VERIFY = "verify"
+    CLOSE = "close"
+    REJECT = "reject"
+    REOPEN = "reopen"
+    RETURN = "return"
+
+
+TRANSITIONS: Final[Mapping[tuple[Phase, Verb], Phase]] = {
+    (Phase.RECEIVED, Verb.ASSIGN): Phase.ACKNOWLEDGED,
+    (Phase.RECEIVED, Verb.TAKE): Phase.INVESTIGATING,
+    (Phase.RECEIVED, Verb.REJECT): Phase.REJECTED,
+    (Phase.ACKNOWLEDGED, Verb.ASSIGN): Phase.ACKNOWLEDGED,
+    (Phase.ACKNOWLEDGED, Verb.TAKE): Phase.INVESTIGATING,
+    (Phase.ACKNOWLEDGED, Verb.RETURN): Phase.RECEIVED,
+    (Phase.ACKNOWLEDGED, Verb.REJECT): Phase.REJECTED,
+    (Phase.INVESTIGATING, Verb.ASSIGN): Phase.ACKNOWLEDGED,
+    (Phase.INVESTIGATING, Verb.RESOLVE): Phase.RESPONDED,
+    (Phase.INVESTIGATING, Verb.RETURN): Phase.RECEIVED,
+    (Phase.INVESTIGATING, Verb.REJECT): Phase.REJECTED,
+    (Phase.RESPONDED, Verb.VERIFY): Phase.VERIFIED,
+    (Phase.RESPONDED, Verb.RETURN): Phase.INVESTIGATING,
+    (Phase.VERIFIED, Verb.CLOSE): Phase.CLOSED,
+    (Phase.VERIFIED, Verb.RETURN): Phase.INVESTIGATING,
+    (Phase.CLOSED, Verb.REOPEN): Phase.RECEIVED,
+    (Phase.REJECTED, Verb.REOPEN): Phase.RECEIVED,
+}
+
+# The deadline runs in these.
+UNRESOLVED: Final = frozenset({Phase.RECEIVED, Phase.ACKNOWLEDGED, Phase.INVESTIGATING})
+# Without these no appeal is resolved, nor may they be emptied afterwards.
+REQUIRED: Final = ("gist", "category")
+# Not over: a new call of the customer may belong to it.
+OPEN: Final = frozenset(Phase) - {Phase.CLOSED, Phase.REJECTED}
+
+
+def next_phase(phase: Phase, verb: Verb) -> Phase:
+    """Return the phase after `verb`; WrongStage when the table knows no such step."""
+    try:
+        return TRANSITIONS[phase, verb]
+    except KeyError:
+        raise WrongStage(Phase(phase), verb) from None
+
+
+def document() -> str:
+    """Return docs/appeal-stages.md: the diagram and the ready route."""
+    arrows = "\n".join(f"    {a} --> {b}: {verb}" for (a, verb), b in TRANSITIONS.items())
+    rows = "\n".join(
+        f"| {s['position']} | {s['name']} | `{s['phase']}` | {s['shown_state']} |" for s in STAGES
+    )
+    return _DOCUMENT.format(arrows=arrows, rows=rows)
+
+
+_DOCUMENT = """\
+# Stages of an appeal
+
+Generated from `appeals/stages.py` and `appeals/template.py` by `python -m appeals.stages`; do not edit.
+
+Phases are fixed (ISO 10002); the stages of a route are data, and each maps to a phase. A step that
+is not drawn here is refused and changes nothing.
+
+```mermaid
+stateDiagram-v2
+    [*] --> received: press 3
+{arrows}
+```
+
+The ready route «Разбор жалобы»:
+
+| | stage | phase | shown state |
+|---|---|---|---|
+{rows}
+"""
+
+
+if __name__ == "__main__":
+    print(document(), end="")
