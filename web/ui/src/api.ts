@@ -1,0 +1,134 @@
+/** The public REST interface, and nothing else. Every failure is an ApiProblem. */
+import type {
+  Appeal,
+  BlindWindow,
+  Call,
+  Dictionaries,
+  Employee,
+  HistoryEntry,
+  Link,
+  Page,
+  Reconciliation,
+} from './types'
+
+const BASE = 'api/v1'
+const TIMEOUT_MS = 15_000
+
+/** What the server refused and why (RFC 9457). `status` 0: the server was not reached at all. */
+export class ApiProblem extends Error {
+  readonly status: number
+  readonly slug: string
+  readonly detail: string
+  readonly missing: string[]
+  /** A code of the rights table, when they refused. */
+  readonly reason: string | null
+  readonly retryAfterS: number | null
+
+  constructor(status: number, body: Record<string, unknown>, retryAfter: string | null = null) {
+    super(String(body['detail'] ?? body['title'] ?? status))
+    this.name = 'ApiProblem'
+    this.status = status
+    this.slug = String(body['type'] ?? '').split(/[/:#]/).pop() ?? ''
+    this.detail = String(body['detail'] ?? body['title'] ?? '')
+    this.missing = Array.isArray(body['missing']) ? body['missing'].map(String) : []
+    this.reason = typeof body['reason'] === 'string' ? body['reason'] : null
+    this.retryAfterS = seconds(body['retry_after_s'] ?? retryAfter)
+  }
+}
+
+export interface Answer<Body> {
+  body: Body
+  etag: string | null
+}
+
+/** Called with each answer's Date header (ms) and, on 401, when a session is over. */
+export const watch = {
+  serverClock: (_ms: number): void => undefined,
+  signedOut: (): void => undefined,
+}
+
+export type Query = Record<string, string | number | undefined>
+
+export const api = {
+  signIn: (login: string, password: string) =>
+    send<{ employee: Employee }>('POST', '/session', { body: { login, password } }),
+  signOut: () => send<null>('DELETE', '/session'),
+  session: () => send<{ employee: Employee }>('GET', '/session'),
+  dictionaries: () => get<Dictionaries>('/dictionaries'),
+  links: () => get<{ items: Link[] }>('/links'),
+  appeals: (query: Query, signal?: AbortSignal) => get<Page<Appeal>>(`/appeals${queryText(query)}`, signal),
+  appeal: (number: number) => send<Appeal>('GET', `/appeals/${number}`),
+  history: (number: number) => get<{ items: HistoryEntry[] }>(`/appeals/${number}/history`),
+  take: (number: number, etag: string | null) => send<unknown>('POST', `/appeals/${number}/take`, { etag }),
+  resolve: (number: number, form: Resolution, etag: string | null) =>
+    send<unknown>('POST', `/appeals/${number}/resolve`, { body: form, etag }),
+  calls: (query: Query, signal?: AbortSignal) => get<Page<Call>>(`/calls${queryText(query)}`, signal),
+  peaks: (id: number | string, signal?: AbortSignal) =>
+    get<{ rate: number; peaks: number[] }>(`/recordings/${encodeURIComponent(id)}/peaks`, signal),
+  audioUrl: (id: number | string) => `${BASE}/recordings/${encodeURIComponent(id)}/audio`,
+  blindWindows: () => get<{ items: BlindWindow[] }>('/blind-windows'),
+  reconciliation: (day: string) => get<Reconciliation>(`/reconciliation${queryText({ day })}`),
+  pushTicket: () => send<{ ticket: string; url: string }>('POST', '/push-ticket').then((answer) => answer.body),
+}
+
+export interface Resolution {
+  gist: string
+  category: string
+  result?: string
+}
+
+interface Sending {
+  body?: unknown
+  etag?: string | null
+  signal?: AbortSignal | undefined
+}
+
+async function get<Body>(path: string, signal?: AbortSignal): Promise<Body> {
+  return (await send<Body>('GET', path, { signal })).body
+}
+
+async function send<Body>(method: string, path: string, sending: Sending = {}): Promise<Answer<Body>> {
+  const answer = await reach(method, path, sending)
+  const date = Date.parse(answer.headers.get('Date') ?? '')
+  if (!Number.isNaN(date)) watch.serverClock(date)
+  const body = await content(answer)
+  if (answer.ok) return { body: body as Body, etag: answer.headers.get('ETag') }
+  if (answer.status === 401 && path !== '/session') watch.signedOut()
+  throw new ApiProblem(answer.status, (body ?? {}) as Record<string, unknown>, answer.headers.get('Retry-After'))
+}
+
+async function reach(method: string, path: string, { body, etag, signal }: Sending): Promise<Response> {
+  const headers: Record<string, string> = { Accept: 'application/json' }
+  if (body !== undefined) headers['Content-Type'] = 'application/json'
+  if (etag) headers['If-Match'] = etag
+  const limit = AbortSignal.timeout(TIMEOUT_MS)
+  const request: RequestInit = { method, headers, signal: signal ? AbortSignal.any([signal, limit]) : limit }
+  if (body !== undefined) request.body = JSON.stringify(body)
+  try {
+    return await fetch(BASE + path, request)
+  } catch (error) {
+    if (signal?.aborted) throw error
+    throw new ApiProblem(0, { type: 'unreachable', title: 'unreachable' })
+  }
+}
+
+async function content(answer: Response): Promise<unknown> {
+  const text = await answer.text()
+  if (!text || !(answer.headers.get('Content-Type') ?? '').includes('json')) return null
+  try {
+    return JSON.parse(text) as unknown
+  } catch {
+    return null // A proxy's page under a JSON label; the status says what matters.
+  }
+}
+
+function queryText(query: Query): string {
+  const pairs = Object.entries(query).filter(([, value]) => value !== undefined && value !== '')
+  const text = new URLSearchParams(pairs.map(([name, value]) => [name, String(value)])).toString()
+  return text ? `?${text}` : ''
+}
+
+function seconds(value: unknown): number | null {
+  const number = Number(value)
+  return value === null || value === undefined || Number.isNaN(number) ? null : number
+}

@@ -1,0 +1,186 @@
+/** The screen's living parts and how they hang together: session, socket, links, clock. */
+import { batch, computed, signal } from '@preact/signals'
+import { api, ApiProblem, watch } from './api'
+import { LiveSocket, type SocketState } from './socket'
+import { recall, remember } from './prefs'
+import { ring } from './sound'
+import { acked, apply, dismissed, initial, type LiveState } from './state'
+import { wall } from './time'
+import type { Dictionaries, Employee, Link, LiveEvent, Welcome } from './types'
+
+const LINK_POLL_MS = 10_000
+const TICK_MS = 15_000
+const SEEN_KEPT = 50
+
+export type SignedIn = 'asking' | 'no' | 'over' | 'yes' | 'unreachable'
+
+export const signedIn = signal<SignedIn>('asking')
+export const employee = signal<Employee | null>(null)
+export const dictionaries = signal<Dictionaries | null>(null)
+export const live = signal<LiveState>(initial())
+export const socketState = signal<SocketState>('connecting')
+export const links = signal<Link[]>([])
+/** What just happened, said once by the page's polite live region. */
+export const notice = signal('')
+
+const skewMs = signal(0)
+const tick = signal(Date.now())
+/** The server's time, moving in steps: what "overdue" and "today" are judged by. */
+export const nowMs = computed(() => tick.value + skewMs.value)
+/** Minutes east of UTC in the service's zone, read off the times it sends. */
+export const serviceOffset = signal(-new Date().getTimezoneOffset())
+
+export const maySupervise = computed(() => ['supervisor', 'auditor', 'admin'].includes(employee.value?.role ?? ''))
+
+const tabs = 'BroadcastChannel' in globalThis ? new BroadcastChannel('press3') : null
+
+export const socket = new LiveSocket({
+  ticket: api.pushTicket,
+  lastSeq: () => live.value.seq,
+  onMessage: receive,
+  onState: (state) => {
+    socketState.value = state
+  },
+  isFinal: (error) => error instanceof ApiProblem && error.status === 401,
+})
+
+let polling: ReturnType<typeof setInterval> | null = null
+
+/** Find out who is signed in (the cookie knows) and begin. Called once, at load. */
+export async function begin(): Promise<void> {
+  watch.signedOut = () => leave('over')
+  watch.serverClock = learnSkew
+  tabs?.addEventListener('message', fromOtherTab)
+  setInterval(() => (tick.value = Date.now()), TICK_MS)
+  addEventListener('online', () => socket.wake())
+  document.addEventListener('visibilitychange', woken)
+  await askSession()
+}
+
+export async function askSession(): Promise<void> {
+  signedIn.value = 'asking'
+  try {
+    enter((await api.session()).body.employee)
+  } catch (error) {
+    signedIn.value = error instanceof ApiProblem && error.status === 401 ? 'no' : 'unreachable'
+  }
+}
+
+export async function signIn(login: string, password: string): Promise<void> {
+  enter((await api.signIn(login, password)).body.employee)
+}
+
+/** Sign out here and in the other tabs. The screen is cleared even when the server can't be told. */
+export async function signOut(): Promise<void> {
+  leave('no')
+  tabs?.postMessage({ type: 'signed-out' })
+  await api.signOut().catch(() => undefined)
+}
+
+export function ack(id: string): void {
+  live.value = acked(live.value, id)
+  remember('seen', JSON.stringify([...seen(), id].slice(-SEEN_KEPT)))
+  socket.ack(id)
+  tabs?.postMessage({ type: 'ack', id })
+}
+
+export function dismissUnseen(seq: number): void {
+  live.value = dismissed(live.value, seq)
+}
+
+/** Remember the zone of a time the server sent. */
+export function learnZone(text: string | null | undefined): void {
+  const at = wall(text)
+  if (at) serviceOffset.value = at.offsetMin
+}
+
+function enter(person: Employee): void {
+  batch(() => {
+    employee.value = person
+    live.value = initial()
+    signedIn.value = 'yes'
+  })
+  socket.start()
+  void readDictionaries()
+  void readLinks()
+  polling ??= setInterval(() => void readLinks(), LINK_POLL_MS)
+}
+
+function leave(why: SignedIn): void {
+  socket.stop()
+  if (polling !== null) clearInterval(polling)
+  polling = null
+  batch(() => {
+    employee.value = null
+    live.value = initial()
+    links.value = []
+    dictionaries.value = null
+    signedIn.value = why
+  })
+}
+
+function receive(message: Welcome | LiveEvent): void {
+  const before = live.value
+  const next = withSeen(apply(before, message))
+  if (next === before) return
+  live.value = next
+  if ('at' in message) learnZone(message.at)
+  if (next.linkSeq !== before.linkSeq || next.epoch !== before.epoch) void readLinks()
+  const known = new Set([...before.cards, ...before.recent].map((card) => card.id))
+  for (const card of next.cards) {
+    if (card.phase === 'ringing' && !card.acked && !known.has(card.id)) void ring(card.id)
+  }
+}
+
+/** A snapshot does not say what this person has seen; the browser remembers it over a reload. */
+function withSeen(state: LiveState): LiveState {
+  const ids = seen()
+  return state.cards
+    .filter((card) => !card.acked && ids.includes(card.id))
+    .reduce((known, card) => acked(known, card.id), state)
+}
+
+function seen(): string[] {
+  try {
+    return JSON.parse(recall('seen') ?? '[]') as string[]
+  } catch {
+    return []
+  }
+}
+
+async function readDictionaries(): Promise<void> {
+  try {
+    dictionaries.value = await api.dictionaries()
+  } catch {
+    dictionaries.value = null // Codes are shown instead of names; asked again with the next links.
+  }
+}
+
+/** Also the screen's pulse: when the server can't be reached, the socket is not believed either. */
+async function readLinks(): Promise<void> {
+  try {
+    links.value = (await api.links()).items
+    for (const one of links.value) learnZone(one.since)
+    if (!dictionaries.value) await readDictionaries()
+  } catch (error) {
+    if (error instanceof ApiProblem && error.status === 0) socket.suspect()
+  }
+}
+
+function woken(): void {
+  if (document.visibilityState !== 'visible') return
+  tick.value = Date.now()
+  socket.wake()
+}
+
+function learnSkew(serverMs: number): void {
+  const skew = serverMs - Date.now()
+  // The Date header has whole seconds: smaller differences say nothing.
+  if (Math.abs(skew - skewMs.value) > 2000) skewMs.value = skew
+}
+
+function fromOtherTab(message: MessageEvent): void {
+  const said = message.data as { type: string; id?: string }
+  if (said.type === 'ack' && said.id) live.value = acked(live.value, said.id)
+  if (said.type === 'signed-out' && signedIn.value === 'yes') leave('over')
+}

@@ -1,0 +1,112 @@
+/**
+ * Times as people read them, in the service's local time: the wall clock written in the RFC 3339 text,
+ * never the zone of the browser. Pure; `nowMs` is given.
+ */
+
+const RFC3339 = /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.\d+)?(Z|[+-]\d\d:\d\d)$/
+
+export interface Wall {
+  date: string
+  time: string
+  offsetMin: number
+  offset: string
+}
+
+/** Return the wall clock of `text`, null when it is no RFC 3339 time. */
+export function wall(text: string | null | undefined): Wall | null {
+  const parts = text ? RFC3339.exec(text) : null
+  if (!parts) return null
+  const [, year, month, day, hour, minute, second, offset] = parts as unknown as string[]
+  return {
+    date: `${year}-${month}-${day}`,
+    time: `${hour}:${minute}:${second}`,
+    offset: offset ?? 'Z',
+    offsetMin: offsetMinutes(offset ?? 'Z'),
+  }
+}
+
+export function offsetMinutes(offset: string): number {
+  if (offset === 'Z') return 0
+  const [hours, minutes] = offset.slice(1).split(':').map(Number)
+  return (offset.startsWith('-') ? -1 : 1) * ((hours ?? 0) * 60 + (minutes ?? 0))
+}
+
+export function offsetText(minutes: number): string {
+  const size = Math.abs(minutes)
+  return `${minutes < 0 ? '-' : '+'}${pad(Math.floor(size / 60))}:${pad(size % 60)}`
+}
+
+/** The calendar day at `nowMs` in a zone `offsetMin` east of UTC, as YYYY-MM-DD. */
+export function dayAt(nowMs: number, offsetMin: number): string {
+  return new Date(nowMs + offsetMin * 60_000).toISOString().slice(0, 10)
+}
+
+export function addDays(day: string, days: number): string {
+  return new Date(Date.parse(`${day}T00:00:00Z`) + days * 86_400_000).toISOString().slice(0, 10)
+}
+
+/** The first moment of `day` in the service's zone, as RFC 3339. */
+export function dayStart(day: string, offsetMin: number): string {
+  return `${day}T00:00:00${offsetText(offsetMin)}`
+}
+
+/** Today: `14:32:05`. Another day: `21.11 14:32`, with the year when it is not this one. */
+export function moment(text: string | null | undefined, nowMs: number): string {
+  const at = wall(text)
+  if (!at) return '—'
+  const today = dayAt(nowMs, at.offsetMin)
+  if (at.date === today) return at.time
+  return `${shortDay(at.date, today)} ${at.time.slice(0, 5)}`
+}
+
+function shortDay(day: string, today: string): string {
+  const [year, month, date] = day.split('-')
+  return year === today.slice(0, 4) ? `${date}.${month}` : `${date}.${month}.${year}`
+}
+
+/** 21.11.2026 for 2026-11-21. */
+export function dayText(day: string): string {
+  return day.split('-').reverse().join('.')
+}
+
+export interface Units {
+  d: string
+  h: string
+  min: string
+  s: string
+}
+
+/** Two biggest units: `36 с`, `3 мин 05 с`, `2 ч 10 мин`, `3 д 4 ч`. Tenths only under ten seconds. */
+export function duration(seconds: number | null | undefined, units: Units): string {
+  if (seconds === null || seconds === undefined) return '—'
+  if (seconds < 0) return `−${duration(-seconds, units)}`
+  if (seconds < 10) return `${String(Math.round(seconds * 10) / 10)} ${units.s}`
+  const whole = Math.round(seconds)
+  if (whole < 60) return `${whole} ${units.s}`
+  if (whole < 3600) return `${Math.floor(whole / 60)} ${units.min} ${pad(whole % 60)} ${units.s}`
+  if (whole < 86_400) return `${Math.floor(whole / 3600)} ${units.h} ${pad(Math.floor((whole % 3600) / 60))} ${units.min}`
+  return `${Math.floor(whole / 86_400)} ${units.d} ${Math.floor((whole % 86_400) / 3600)} ${units.h}`
+}
+
+/** Position in a recording: `0:05`, `1:02:07`. */
+export function clock(seconds: number): string {
+  const whole = Math.max(0, Math.floor(seconds))
+  const hours = Math.floor(whole / 3600)
+  const minutes = Math.floor((whole % 3600) / 60)
+  return hours > 0 ? `${hours}:${pad(minutes)}:${pad(whole % 60)}` : `${minutes}:${pad(whole % 60)}`
+}
+
+export type Due = 'none' | 'later' | 'soon' | 'overdue'
+
+/** `soon` is the last fifth of the time given, at least the last 30 minutes. */
+export function due(openedAt: string, deadlineAt: string | null, nowMs: number): Due {
+  if (!deadlineAt) return 'none'
+  const left = Date.parse(deadlineAt) - nowMs
+  if (left <= 0) return 'overdue'
+  const given = Date.parse(deadlineAt) - Date.parse(openedAt)
+  return left <= Math.max(given / 5, Math.min(given, 1_800_000)) ? 'soon' : 'later'
+}
+
+function pad(value: number): string {
+  return String(value).padStart(2, '0')
+}

@@ -1,0 +1,211 @@
+/** The shapes of the public REST and WebSocket interface, as far as the screen reads them. */
+
+export interface Party {
+  raw: string
+  e164: string | null
+  name: string | null
+}
+
+export interface Named {
+  id: number
+  name: string | null
+}
+
+export type Phase =
+  | 'received'
+  | 'acknowledged'
+  | 'investigating'
+  | 'responded'
+  | 'verified'
+  | 'closed'
+  | 'rejected'
+
+export const PHASES: readonly Phase[] = [
+  'received',
+  'acknowledged',
+  'investigating',
+  'responded',
+  'verified',
+  'closed',
+  'rejected',
+]
+
+export const TIME_NAMES = [
+  'queue_wait_s',
+  'wait_s',
+  'abandoned_after_s',
+  'ring_s',
+  'first_contact_s',
+  'take_s',
+  'resolution_s',
+] as const
+
+export type TimeName = (typeof TIME_NAMES)[number]
+
+export type Times = { [name in TimeName]: number | null } & {
+  stages?: { stage: string; s: number | null }[] | null
+}
+
+export interface Leg {
+  extension: string
+  employee: Named | null
+  rang_at: string | null
+  answered_at: string | null
+  ended_at: string | null
+  outcome: string | null
+}
+
+export interface Transfer {
+  at: string
+  kind: string
+  from: string | null
+  to: string | null
+}
+
+export interface Recording {
+  id: number | string
+  state: string
+  duration_s: number | null
+  started_at: string | null
+}
+
+export interface Call {
+  id: string
+  pbx: string
+  direction: string
+  from: Party
+  to: Party | string | null
+  queue: string | null
+  pressed_at: string | null
+  queue_entered_at?: string | null
+  queue_left_at?: string | null
+  first_ring_at?: string | null
+  started_at: string | null
+  answered_at: string | null
+  ended_at: string | null
+  outcome: string | null
+  appeal: number | null
+  legs: Leg[]
+  transfers: Transfer[]
+  recordings: Recording[]
+  recovered: boolean
+}
+
+export interface Appeal {
+  number: number
+  version: number
+  kind: string
+  type: string
+  category: string | null
+  source: string
+  verified: string
+  phase: Phase
+  stage: string
+  missing: string[]
+  gist?: string | null
+  result?: string | null
+  caller: Party
+  customer: Named | null
+  opened_at: string
+  deadline_at: string | null
+  responsible: Named | null
+  calls?: Call[] | null
+  times: Times | null
+  times_business: Times | null
+  targets: Record<string, { limit_s: number; met: boolean | null }> | null
+}
+
+export interface HistoryEntry {
+  n: number
+  at: string
+  author: Named | string | null
+  action: string
+  data: Record<string, unknown> | null
+}
+
+export interface Employee {
+  id: number
+  login: string
+  name: string
+  role: string
+  department: Named | string | null
+}
+
+export interface Dictionaries {
+  types: { code: string; name: string; kind: string }[]
+  categories: { code: string; name: string }[]
+  stages: { code: string; name: string; phase: Phase; shown_state: string }[]
+  employees: Named[]
+}
+
+export interface Link {
+  pbx: string
+  state: 'connecting' | 'up' | 'refused' | 'down' | 'closed'
+  since: string | null
+  reason: string | null
+}
+
+export interface BlindWindow {
+  pbx: string
+  from: string
+  to: string | null
+  calls_recovered: number
+  appeals_recovered: number
+}
+
+export interface Difference {
+  kind: string
+  call: string | null
+  appeal: number | null
+  recording: number | string | null
+  mend: string | null
+}
+
+export interface Reconciliation {
+  pressed: number
+  registered: number
+  recorded: number
+  sources: { name: string; complete: boolean }[]
+  differences: Difference[]
+}
+
+export interface Page<Row> {
+  items: Row[]
+  next: string | null
+}
+
+export interface PopData {
+  pop_id: string
+  round: number
+  call: string
+  caller: Party
+  customer: Named | null
+  appeal: number | null
+  open_appeals: number[]
+  acked?: boolean
+  acked_at?: string | null
+}
+
+/** A call this person is talking in, with the card that announced it. */
+export interface SnapshotCall extends Call {
+  pop?: PopData | null
+}
+
+export interface Snapshot {
+  pops: PopData[]
+  calls: SnapshotCall[]
+}
+
+export interface Welcome {
+  type: 'welcome'
+  seq: number
+  snapshot: Snapshot | null
+}
+
+/** An event as the socket brings it. Types the screen does not know are kept apart by `type`. */
+export interface LiveEvent {
+  seq: number
+  type: string
+  at: string
+  data: Record<string, unknown>
+}
