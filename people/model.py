@@ -3,7 +3,7 @@
 import enum
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, LargeBinary, String
+from sqlalchemy import ForeignKey, Index, LargeBinary, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from store.base import Base
@@ -51,6 +51,15 @@ class Extension(Base):
     """Which telephone was whose, and when: `until` null is now. A call keeps the owner of its time."""
 
     __tablename__ = "extensions"
+    __table_args__ = (
+        Index(
+            "uq_extensions_number_now",
+            "number",
+            unique=True,
+            sqlite_where=text("until IS NULL"),
+            postgresql_where=text("until IS NULL"),
+        ),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     number: Mapped[str] = mapped_column(index=True)

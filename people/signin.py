@@ -187,7 +187,7 @@ async def _enabled(session: AsyncSession, login: str) -> Employee | None:
     )
 
 
-def _live(hashed: bytes, now: datetime) -> Select[tuple[Employee]]:
+def _live(hashed: bytes, now: datetime) -> Select[Employee]:
     return (
         select(Employee)
         .join(Session, Session.employee_id == Employee.id)

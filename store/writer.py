@@ -79,6 +79,7 @@ class Writer:
     async def __aenter__(self) -> "Writer":
         self._open = True
         self._task = asyncio.create_task(self._loop(), name="store-writer")
+        self._task.add_done_callback(self._stopped)
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
@@ -127,9 +128,12 @@ class Writer:
             while batch := await self._next():
                 await self._commit(batch)
         finally:
-            self._open = False
-            _settle(self._waiting, WriterClosed)
             await self._hang_up()
+
+    def _stopped(self, _task: asyncio.Task[None]) -> None:
+        # Not at the end of the loop: a task cancelled before its first step never gets there.
+        self._open = False
+        _settle(self._waiting, WriterClosed)
 
     async def _next(self) -> list[_Job]:
         """Return the work that waits now, at least one piece; nothing once closed and empty."""

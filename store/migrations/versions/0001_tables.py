@@ -302,6 +302,13 @@ def upgrade() -> None:
             batch_op.f("ix_extensions_employee_id"), ["employee_id"], unique=False
         )
         batch_op.create_index(batch_op.f("ix_extensions_number"), ["number"], unique=False)
+        batch_op.create_index(
+            "uq_extensions_number_now",
+            ["number"],
+            unique=True,
+            sqlite_where=sa.text("until IS NULL"),
+            postgresql_where=sa.text("until IS NULL"),
+        )
 
     op.create_table(
         "idempotent_replies",
@@ -618,6 +625,11 @@ def downgrade() -> None:
 
     op.drop_table("idempotent_replies")
     with op.batch_alter_table("extensions", schema=None) as batch_op:
+        batch_op.drop_index(
+            "uq_extensions_number_now",
+            sqlite_where=sa.text("until IS NULL"),
+            postgresql_where=sa.text("until IS NULL"),
+        )
         batch_op.drop_index(batch_op.f("ix_extensions_number"))
         batch_op.drop_index(batch_op.f("ix_extensions_employee_id"))
 
