@@ -6,16 +6,13 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from appeals import customers
-from appeals.model import Appeal, AppealCall, Customer, Phase
+from appeals import customers, intake
+from appeals.model import Appeal, AppealCall, Customer
 from calls.facts import Party
 from calls.story import CallStory
 from push.messages import Caller, Named
 
 __all__ = ["Card", "other_party", "read_card"]
-
-_OVER = (Phase.CLOSED, Phase.REJECTED)
-_OPEN_APPEALS_SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +43,7 @@ async def read_card(session: AsyncSession, story: CallStory) -> Card:
         caller=Caller(raw=party.raw, e164=party.e164, name=party.name),
         customer=customer,
         appeal=await _appeal(session, story.id),
-        open_appeals=await _open_appeals(session, customer) if customer else [],
+        open_appeals=await intake.open_appeals(session, customer.id) if customer else [],
     )
 
 
@@ -74,13 +71,3 @@ async def _appeal(session: AsyncSession, call_id: str) -> int | None:
         .order_by(AppealCall.appeal_number.desc())
         .limit(1)
     )
-
-
-async def _open_appeals(session: AsyncSession, customer: Named) -> list[int]:
-    rows = await session.scalars(
-        select(Appeal.number)
-        .where(Appeal.customer_id == customer.id, Appeal.phase.not_in(_OVER))
-        .order_by(Appeal.number.desc())
-        .limit(_OPEN_APPEALS_SHOWN)
-    )
-    return list(rows)

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from people.audience import Audience, Viewer
 from push.errors import PushError, SlowReader, TooManyConnections
+from push.frames import frame_of
 from store.outbox import Message
 
 __all__ = ["Hub", "Screen", "Wire"]
@@ -59,7 +60,7 @@ class Hub:
     def __init__(
         self,
         *,
-        frame: Callable[[Message], bytes],
+        frame: Callable[[Message], bytes] = frame_of,
         backlog_limit_bytes: int = 1_048_576,
         per_person_limit: int = 10,
     ) -> None:

@@ -28,6 +28,7 @@ __all__ = [
     "Hello",
     "LinkNews",
     "Named",
+    "PopAcked",
     "PopShown",
     "PopUnseen",
     "PopWithdrawn",
@@ -93,7 +94,7 @@ class Caller:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PopShown:
     """Your telephone rings. The same `pop_id` with a higher `round` is the next ringing of the same call;
-    with the same `round` it is a correction, to be shown without a sound."""
+    with the same `round` it is a correction, to be shown without a sound. `acked`: you have seen it."""
 
     pop_id: str
     round: int
@@ -102,6 +103,14 @@ class PopShown:
     customer: Named | None
     appeal: int | None
     open_appeals: list[int]
+    acked: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PopAcked:
+    """You have seen this pop, on this screen or another of yours."""
+
+    pop_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,6 +201,7 @@ class Event:
 
 EVENTS: Mapping[str, type] = {
     "pop.shown": PopShown,
+    "pop.acked": PopAcked,
     "pop.withdrawn": PopWithdrawn,
     "pop.unseen": PopUnseen,
     "call.left": CallLeft,

@@ -169,7 +169,8 @@ class _Board:
     async def _card_of(self, pop: Pop) -> dict[str, Any]:
         if self._card is None:
             self._card = (await self._read_card(self._session, self._story)).to_json()
-        return {"pop_id": pop.pop_id, "round": pop.round, **self._card}
+        acked = pop.acked_at is not None
+        return {"pop_id": pop.pop_id, "round": pop.round, **self._card, "acked": acked}
 
     async def _is_flood(self) -> bool:
         """Anybody can send unverified presses: more than five a minute of one number raise no pops."""
@@ -235,6 +236,8 @@ async def ack(session: AsyncSession, pop_id: str, employee_id: int, *, now: date
     if pop is None or pop.employee_id != employee_id or pop.acked_at is not None:
         return False
     pop.acked_at = now
+    pop.card = {**pop.card, "acked": True}
+    _tell(session, pop, "pop.acked", {"pop_id": pop_id}, now)
     await unseen.settle(session, pop.call_id)
     return True
 

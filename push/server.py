@@ -1,0 +1,270 @@
+"""The push socket: the only file that knows websockets.
+
+It listens on a private unix socket; the web server hands connections through (`/ws`), so that one
+port serves both. A screen says hello with a one-time ticket, is welcomed, catches up, and joins.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from http import HTTPStatus
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import structlog
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+from websockets.asyncio.server import Server, ServerConnection, unix_serve
+from websockets.exceptions import ConnectionClosed
+from websockets.frames import CloseCode
+from websockets.http11 import Request, Response
+from websockets.protocol import State
+
+from people import tickets
+from people.audience import Viewer
+from people.tickets import Admitted
+from push import pops
+from push.errors import (
+    BadMessage,
+    HelloTimeout,
+    PushError,
+    SessionEnded,
+    SlowReader,
+    TicketRefused,
+    close_code,
+    close_reason,
+)
+from push.hub import Hub, Screen
+from push.messages import Ack, Hello, encode, encode_welcome, parse
+from push.snapshot import missed, start
+from push.viewers import viewers_of
+from store.errors import StoreError
+from store.writer import Writer
+
+__all__ = ["PushServer", "PushSettings"]
+
+log = structlog.get_logger(__name__)
+
+_SOCKET_PATH_LIMIT = 100  # sun_path holds 108 bytes with its zero
+
+
+@dataclass(frozen=True, kw_only=True)
+class PushSettings:
+    """`origins` are allowed besides the host that the browser itself asked for."""
+
+    socket: Path
+    origins: tuple[str, ...] = ()
+    hello_timeout_s: float = 5
+    send_timeout_s: float = 10
+    close_timeout_s: float = 2
+    ping_every_s: float = 20
+    ping_timeout_s: float = 20
+    session_check_every_s: float = 3
+    message_limit_bytes: int = 4_096
+    strangers_limit: int = 2_000
+
+
+class _Wire:
+    """A websockets connection as the hub's `Wire`. Whole frames are written between the library's own."""
+
+    def __init__(
+        self, connection: ServerConnection, cut: Callable[[ServerConnection, PushError], None]
+    ) -> None:
+        self._connection = connection
+        self._cut = cut
+
+    def write(self, frame: bytes) -> None:
+        if self._connection.state is State.OPEN:
+            self._connection.transport.write(frame)
+
+    def backlog_bytes(self) -> int:
+        return self._connection.transport.get_write_buffer_size()
+
+    def cut(self, error: PushError) -> None:
+        self._cut(self._connection, error)
+
+
+class PushServer:
+    """`async with PushServer(...) as server: await server.run()`; leaving it closes every screen (1001).
+
+    Needs a relay running on the same `hub`; screens wait for it.
+    """
+
+    def __init__(
+        self,
+        settings: PushSettings,
+        hub: Hub,
+        *,
+        sessions: async_sessionmaker[AsyncSession],
+        writer: Writer,
+        now: Callable[[], datetime],
+    ) -> None:
+        if len(str(settings.socket).encode()) > _SOCKET_PATH_LIMIT:
+            raise ValueError(f"path of the push socket is too long for a socket: {settings.socket}")
+        self._settings = settings
+        self._hub = hub
+        self._sessions = sessions
+        self._writer = writer
+        self._now = now
+        self._strangers = 0
+        self._closing: set[asyncio.Task[None]] = set()
+        self._server: Server | None = None
+
+    async def __aenter__(self) -> "PushServer":
+        settings = self._settings
+        settings.socket.unlink(missing_ok=True)  # left by a service that was killed
+        self._server = await unix_serve(
+            self._attend,
+            str(settings.socket),
+            process_request=self._check_request,
+            compression=None,
+            open_timeout=settings.hello_timeout_s,
+            close_timeout=settings.close_timeout_s,
+            ping_interval=settings.ping_every_s,
+            ping_timeout=settings.ping_timeout_s,
+            max_size=settings.message_limit_bytes,
+            server_header=None,
+        )
+        settings.socket.chmod(0o600)
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        if self._server is not None:
+            self._server.close()
+            await self._server.wait_closed()
+        await asyncio.gather(*self._closing, return_exceptions=True)
+        self._settings.socket.unlink(missing_ok=True)
+
+    async def run(self) -> None:
+        """Cut off screens whose session has ended, for ever."""
+        while True:
+            await asyncio.sleep(self._settings.session_check_every_s)
+            try:
+                await self.check_sessions()
+            except DBAPIError:  # asked again; a database that is away must not sign everybody out
+                log.exception("sessions of connected screens can't be checked")
+
+    async def check_sessions(self) -> None:
+        """Cut off every screen whose session was revoked, has expired, or whose person was disabled."""
+        screens = self._hub.screens()
+        async with self._sessions() as session:
+            alive = await viewers_of(session, {s.session_hash for s in screens}, self._now())
+        for screen in screens:
+            viewer = alive.get(screen.session_hash)
+            if viewer is None:
+                screen.cut(SessionEnded())
+            else:
+                screen.viewer = viewer
+
+    async def _check_request(
+        self, connection: ServerConnection, request: Request
+    ) -> Response | None:
+        """Refuse browsers on other people's pages, and more strangers than we can greet."""
+        if not _is_own_origin(request, self._settings.origins):
+            return connection.respond(
+                HTTPStatus.FORBIDDEN, "This page may not connect: its Origin is another site.\n"
+            )
+        if self._strangers >= self._settings.strangers_limit:
+            return connection.respond(
+                HTTPStatus.SERVICE_UNAVAILABLE, "Too many connections at once; try again soon.\n"
+            )
+        return None
+
+    async def _attend(self, connection: ServerConnection) -> None:
+        """Serve one screen from its hello to its end, whatever that is."""
+        try:
+            await self._serve(connection)
+        except PushError as error:
+            await connection.close(close_code(error), close_reason(error))
+        except ConnectionClosed:
+            pass  # the usual end of a screen
+        except (DBAPIError, StoreError):
+            log.exception("screen can't be served, the database failed")
+            await connection.close(CloseCode.TRY_AGAIN_LATER, "database not available; reconnect")
+
+    async def _serve(self, connection: ServerConnection) -> None:
+        hello, admitted = await self._greet(connection)
+        viewer = Viewer.of(admitted.employee)
+        with self._hub.seat(viewer.id):
+            wire = _Wire(connection, self._cut)
+            screen = Screen(viewer, wire, session_hash=admitted.session_hash)
+            await self._catch_up(connection, screen, hello.last_seq)
+            with self._hub.joined(screen):  # no await since it was level: it misses nothing
+                await self._listen(connection, screen)
+
+    async def _greet(self, connection: ServerConnection) -> tuple[Hello, Admitted]:
+        self._strangers += 1
+        try:
+            hello = await self._hello(connection)
+            return hello, await self._admit(hello.ticket)
+        finally:
+            self._strangers -= 1
+
+    async def _hello(self, connection: ServerConnection) -> Hello:
+        limit_s = self._settings.hello_timeout_s
+        try:
+            async with asyncio.timeout(limit_s):
+                said = parse(await connection.recv())
+        except TimeoutError:
+            raise HelloTimeout(limit_s) from None
+        if not isinstance(said, Hello):
+            raise BadMessage("the first message must be a hello")
+        return said
+
+    async def _admit(self, ticket: str) -> Admitted:
+        now = self._now()
+        admitted = await self._writer.run(lambda session: tickets.redeem(session, ticket, now))
+        if admitted is None:
+            raise TicketRefused
+        return admitted
+
+    async def _catch_up(
+        self, connection: ServerConnection, screen: Screen, last_seq: int | None
+    ) -> None:
+        """Welcome `screen` and send what it missed, until it is level with the hub."""
+        begin = await start(self._sessions, screen.viewer, last_seq)
+        screen.seq = begin.seq
+        await self._send(connection, encode_welcome(begin.seq, begin.snapshot))
+        await self._hub.begun.wait()
+        while not self._hub.is_level(screen):
+            async with self._sessions() as session:
+                messages, upto = await missed(session, screen.viewer, screen.seq)
+            for message in messages:
+                await self._send(connection, encode(message))
+            screen.seq = upto
+
+    async def _send(self, connection: ServerConnection, text: bytes) -> None:
+        try:
+            async with asyncio.timeout(self._settings.send_timeout_s):
+                await connection.send(text, text=True)
+        except TimeoutError:
+            raise SlowReader from None
+
+    async def _listen(self, connection: ServerConnection, screen: Screen) -> None:
+        async for text in connection:
+            said = parse(text)
+            if not isinstance(said, Ack):
+                raise BadMessage("hello was said already")
+            await self._ack(said.pop_id, screen.viewer.id)
+
+    async def _ack(self, pop_id: str, employee_id: int) -> None:
+        now = self._now()
+        await self._writer.run(lambda session: pops.ack(session, pop_id, employee_id, now=now))
+
+    def _cut(self, connection: ServerConnection, error: PushError) -> None:
+        """Close without waiting; who does not read the close frame in time is dropped."""
+        log.info("screen is cut off", code=close_code(error), why=str(error))
+        task = asyncio.create_task(
+            connection.close(close_code(error), close_reason(error)), name="push-cut"
+        )
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+
+def _is_own_origin(request: Request, origins: tuple[str, ...]) -> bool:
+    """Programs send no Origin; a browser must be on a page of the host it asks, or on an allowed one."""
+    origin = request.headers.get("Origin")
+    if origin is None or origin in origins:
+        return True
+    return urlsplit(origin).netloc == request.headers.get("Host")
