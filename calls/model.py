@@ -29,6 +29,7 @@ class Call(Base):
     queue: Mapped[str | None]
     started_at: Mapped[datetime]
     pressed_at: Mapped[datetime | None] = mapped_column(index=True)
+    press_uniqueid: Mapped[str | None] = mapped_column(index=True)
     queue_entered_at: Mapped[datetime | None]
     queue_left_at: Mapped[datetime | None]
     first_ring_at: Mapped[datetime | None]

@@ -11,7 +11,7 @@ import phonenumbers
 
 from calls.facts import Party
 
-__all__ = ["DEFAULT_INTERFACES", "DEFAULT_INTERNAL", "NumberRules"]
+__all__ = ["DEFAULT_INTERFACES", "DEFAULT_INTERNAL", "NumberRules", "resource"]
 
 DEFAULT_INTERNAL = r"^[0-9]{2,6}$"
 DEFAULT_INTERFACES = (
@@ -24,6 +24,7 @@ _WITHHELD = frozenset(
 )
 _SIP_URI = re.compile(r"^(?:sips?|tel):([^@;]*)", re.IGNORECASE)
 _PUNCTUATION = re.compile(r"[\s().\-/]+")
+_RESOURCE = re.compile(r"^[^/]+/(?P<user>[^@/;]+?)(?:-[0-9a-f]{8})?(?:[@/;]|$)")
 _DIGITS = re.compile(r"^\+?[0-9*#]+$")
 
 
@@ -91,3 +92,9 @@ class NumberRules:
         if reason != phonenumbers.ValidationResult.IS_POSSIBLE:
             return None
         return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def resource(channel_or_interface: str) -> str:
+    """Return the name that a channel or interface has below its technology: `bob` of `PJSIP/bob-0000002a`."""
+    found = _RESOURCE.match(channel_or_interface)
+    return found["user"] if found else channel_or_interface

@@ -6,15 +6,14 @@ told by two sources has slightly different times: the first told stands.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 
 from calls.facts import (
     CallArrived,
     CallEnded,
     ComplaintRequested,
-    Direction,
     Evidence,
     Fact,
     HeldBy,
@@ -23,17 +22,22 @@ from calls.facts import (
     OperatorLeft,
     OperatorRang,
     OperatorStoppedRinging,
-    Outcome,
-    Party,
     QueueEntered,
     QueueLeft,
-    QueueLeftReason,
     RecordingStarted,
     RecordingStopped,
     Resumed,
-    RingStop,
     StateLost,
     Transferred,
+)
+from calls.shapes import (
+    CallChange,
+    CallStory,
+    KeyStory,
+    LegStory,
+    QueueStory,
+    RecordingStory,
+    TransferStory,
 )
 
 __all__ = [
@@ -51,105 +55,6 @@ __all__ = [
 # Two sources that tell of one thing differ by less than this.
 _SAME = timedelta(seconds=2)
 _EVIDENCE: tuple[Evidence, ...] = ("unverified", "verified_live", "verified")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LegStory:
-    """One ringing of one telephone. `outcome` is why it stopped ringing, null while it rings.
-
-    `ended_at` is the end of the ringing, or of the talk when it was answered. `holds` are (from, to).
-    """
-
-    uniqueid: str
-    extension: str
-    round: int
-    rang_at: datetime | None
-    answered_at: datetime | None
-    ended_at: datetime | None
-    outcome: RingStop | None
-    holds: tuple[tuple[datetime, datetime | None], ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeyStory:
-    """A key pressed after the first 3."""
-
-    at: datetime
-    digit: str
-    context: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueueStory:
-    """One stay in a queue. `left_at` and `reason` null while he waits."""
-
-    queue: str
-    entered_at: datetime
-    left_at: datetime | None = None
-    reason: QueueLeftReason | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TransferStory:
-    at: datetime
-    kind: Literal["blind", "attended"]
-    from_extension: str
-    to: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordingStory:
-    path: str
-    uniqueid: str
-    started_at: datetime
-    stopped_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallStory:
-    """All times are PBX time. `uniqueid` is the first channel's; `press_uniqueid` the pressing channel's.
-
-    `queue` is the latest queue; `queue_entered_at` the first entering, `queue_left_at` the last
-    leaving, null while he waits; `stays` has each. `lost` says why something is missing.
-    """
-
-    id: str
-    pbx: str
-    uniqueid: str
-    direction: Direction
-    caller: Party
-    to: Party
-    started_at: datetime
-    queue: str | None = None
-    pressed_at: datetime | None = None
-    press_uniqueid: str | None = None
-    press_key: str | None = None
-    evidence: Evidence | None = None
-    queue_entered_at: datetime | None = None
-    queue_left_at: datetime | None = None
-    first_ring_at: datetime | None = None
-    answered_at: datetime | None = None
-    ended_at: datetime | None = None
-    outcome: Outcome | None = None
-    recovered: bool = False
-    legs: tuple[LegStory, ...] = ()
-    transfers: tuple[TransferStory, ...] = ()
-    recordings: tuple[RecordingStory, ...] = ()
-    stays: tuple[QueueStory, ...] = ()
-    keys: tuple[KeyStory, ...] = ()
-    lost: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallChange:
-    """What one batch added to one call: handed to every package that keeps something about calls.
-
-    `facts` are only those that said something new, in order; `before` is null for a new call.
-    """
-
-    before: CallStory | None
-    story: CallStory
-    facts: tuple[Fact, ...]
 
 
 def fold(story: CallStory | None, fact: Fact) -> CallStory | None:
@@ -292,7 +197,9 @@ def _answering_leg(story: CallStory, fact: OperatorAnswered) -> LegStory | None:
     for leg in reversed(story.legs):
         if leg.extension != fact.extension:
             continue
-        if leg.answered_at is not None and abs(leg.answered_at - fact.at) < _SAME:
+        if leg.answered_at is not None and (
+            abs(leg.answered_at - fact.at) < _SAME or (fact.recovered and leg.ended_at is None)
+        ):
             return leg
         if leg.answered_at is None and leg.outcome in (None, "answered"):
             return leg
@@ -300,7 +207,7 @@ def _answering_leg(story: CallStory, fact: OperatorAnswered) -> LegStory | None:
 
 
 def _operator_left(story: CallStory, fact: OperatorLeft) -> CallStory:
-    leg = _leg(story, fact.leg)
+    leg = _leg(story, fact.leg) or _talking_leg(story, fact.extension)
     if leg is None or leg.ended_at is not None:
         return story
     return _with_leg(story, leg, ended_at=_not_before(leg.answered_at or leg.rang_at, fact.at))
@@ -352,8 +259,21 @@ def _ended(story: CallStory, fact: CallEnded) -> CallStory:
     """Whoever was talked to was answered, though the source of the end may not have seen it."""
     if story.ended_at is not None:
         return story
-    outcome: Outcome = "answered" if story.answered_at is not None else fact.outcome
-    return replace(story, ended_at=max(story.started_at, fact.at), outcome=outcome)
+    at = max(story.started_at, fact.at)
+    return replace(
+        story,
+        ended_at=at,
+        outcome="answered" if story.answered_at is not None else fact.outcome,
+        legs=tuple(_closed(leg, at) for leg in story.legs),
+    )
+
+
+def _closed(leg: LegStory, at: datetime) -> LegStory:
+    """Nobody rings or talks in a call that is over, whether or not his own end was told."""
+    if leg.ended_at is not None:
+        return leg
+    since = leg.answered_at or leg.rang_at
+    return replace(leg, ended_at=_not_before(since, at), outcome=leg.outcome or "unknown")
 
 
 def _state_lost(story: CallStory, fact: StateLost) -> CallStory:
@@ -362,6 +282,14 @@ def _state_lost(story: CallStory, fact: StateLost) -> CallStory:
 
 def _leg(story: CallStory, uniqueid: str) -> LegStory | None:
     return next((leg for leg in story.legs if leg.uniqueid == uniqueid), None)
+
+
+def _talking_leg(story: CallStory, extension: str) -> LegStory | None:
+    """A leg learned from the spool has no uniqueid: its operator tells it."""
+    for leg in story.legs:
+        if leg.extension == extension and leg.answered_at is not None and leg.ended_at is None:
+            return leg
+    return None
 
 
 def _with_leg(story: CallStory, leg: LegStory, **changes: Any) -> CallStory:

@@ -4,11 +4,10 @@ The rules, one handler an event type, over `calls.switchboard` (channels and wha
 and `calls.journey` (one call). They are told in words in `docs/call-model.md`.
 """
 
-import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from ami.events import (
     AgentCalled,
@@ -17,6 +16,7 @@ from ami.events import (
     BlindTransfer,
     BridgeEnter,
     BridgeLeave,
+    Channel,
     ChannelEvent,
     DialBegin,
     DialEnd,
@@ -43,16 +43,38 @@ from ami.events import (
 from calls.facts import Fact
 from calls.graph import Chan
 from calls.keep import KeepRules
-from calls.numbers import NumberRules
+from calls.numbers import NumberRules, resource
 from calls.queue_results import QUEUE_RESULTS
-from calls.switchboard import Switchboard
+from calls.switchboard import Switchboard, born_at
 from calls.transfers import Transfers
 from calls.triggers import TriggerRules
 
-__all__ = ["Tracker"]
+__all__ = ["LiveChannel", "Tracker"]
 
-_MEMBER = re.compile(r"^[^/]+/(?P<user>[^@/]+?)(?:-[0-9a-f]{8})?(?:[@/;]|$)")
 _HOLDING = "holding_bridge"
+
+
+class LiveChannel(Protocol):
+    """A row of CoreShowChannels. `bridge_id` is empty when it is in no bridge."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def uniqueid(self) -> str: ...
+    @property
+    def linkedid(self) -> str: ...
+    @property
+    def state(self) -> str: ...
+    @property
+    def caller_number(self) -> str: ...
+    @property
+    def caller_name(self) -> str: ...
+    @property
+    def context(self) -> str: ...
+    @property
+    def exten(self) -> str: ...
+    @property
+    def bridge_id(self) -> str: ...
 
 
 class Tracker:
@@ -144,6 +166,22 @@ class Tracker:
         for chan in tuple(self._graph.channels.values()):
             if chan.uniqueid not in there and chan.seen_at <= at:
                 self._board.gone(chan, at, cause=0, lost=True)
+        return _recovered(self._told())
+
+    def join(self, channels: Iterable[LiveChannel], at: datetime) -> list[Fact]:
+        """Take up channels of the PBX's list, asked for at `at`, that began in a gap: they ring or talk now."""
+        unknown = [
+            row for row in channels if row.uniqueid and self._graph.get(row.uniqueid) is None
+        ]
+        for row in sorted(unknown, key=lambda row: (born_at(row.uniqueid, at), row.uniqueid)):
+            chan = self._board.see(_as_channel(row), at)
+            if chan is None:
+                continue
+            if row.bridge_id:
+                self._graph.enter(chan, row.bridge_id)
+                self._board.bridged(chan, at)
+            elif row.state == "Ringing" and chan.extension is not None:
+                chan.journey.rang(chan, chan.journey.tick(at))
         return _recovered(self._told())
 
     def _told(self) -> list[Fact]:
@@ -294,10 +332,8 @@ class Tracker:
         )
         if dest is None:
             return
-        member = _MEMBER.match(event.interface or dest.name)
-        named = self._numbers.extension(event.interface) or (member["user"] if member else None)
-        if named is not None:
-            self._graph.make_operator(dest, named)
+        member = event.interface or dest.name
+        self._graph.make_operator(dest, self._numbers.extension(member) or resource(member))
         self._board.dial(caller, dest, None, event.at)
 
     def _on_agent_connect(self, event: AgentConnect) -> None:
@@ -348,6 +384,19 @@ def _uniqueids(event: Event) -> list[str]:
             found.append(channel.uniqueid)
     uniqueid = getattr(event, "uniqueid", None)
     return [*found, uniqueid] if uniqueid else found
+
+
+def _as_channel(row: LiveChannel) -> Channel:
+    return Channel(
+        name=row.name,
+        uniqueid=row.uniqueid,
+        linkedid=row.linkedid,
+        state=row.state,
+        caller_number=row.caller_number,
+        caller_name=row.caller_name,
+        context=row.context,
+        exten=row.exten,
+    )
 
 
 def _recovered(facts: list[Fact]) -> list[Fact]:

@@ -168,6 +168,7 @@ def upgrade() -> None:
         sa.Column("queue", sa.String(), nullable=True),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("pressed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("press_uniqueid", sa.String(), nullable=True),
         sa.Column("queue_entered_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("queue_left_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("first_ring_at", sa.DateTime(timezone=True), nullable=True),
@@ -185,6 +186,9 @@ def upgrade() -> None:
     with op.batch_alter_table("calls", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_calls_from_e164"), ["from_e164"], unique=False)
         batch_op.create_index("ix_calls_open", ["ended_at", "pbx"], unique=False)
+        batch_op.create_index(
+            batch_op.f("ix_calls_press_uniqueid"), ["press_uniqueid"], unique=False
+        )
         batch_op.create_index(batch_op.f("ix_calls_pressed_at"), ["pressed_at"], unique=False)
         batch_op.create_index("ix_calls_started_at_id", ["started_at", "id"], unique=False)
         batch_op.create_index(batch_op.f("ix_calls_to_e164"), ["to_e164"], unique=False)
@@ -652,6 +656,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_calls_to_e164"))
         batch_op.drop_index("ix_calls_started_at_id")
         batch_op.drop_index(batch_op.f("ix_calls_pressed_at"))
+        batch_op.drop_index(batch_op.f("ix_calls_press_uniqueid"))
         batch_op.drop_index("ix_calls_open")
         batch_op.drop_index(batch_op.f("ix_calls_from_e164"))
 

@@ -1,0 +1,297 @@
+"""Calls in the database: facts are the truth, `calls` and `legs` their fold kept for lists.
+
+All functions work in the caller's transaction. Times are aware UTC.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, Select, func, insert, or_, select, tuple_, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from calls.codec import fact_from_row, fact_to_data
+from calls.facts import Fact
+from calls.model import BlindWindow, Call, Leg, PbxState, StoredFact
+from calls.story import CallChange, CallStory, LegStory, fold
+from people.directory import employee_at
+
+__all__ = [
+    "CallCursor",
+    "CallFilter",
+    "begin_window",
+    "find_by_press",
+    "list_calls",
+    "load_facts",
+    "load_open",
+    "load_story",
+    "note_contact",
+    "note_login",
+    "open_window",
+    "store_change",
+]
+
+
+# -- reading stories ----------------------------------------------------------------------------
+
+
+async def load_facts(session: AsyncSession, call: str) -> list[Fact]:
+    """Return the facts of a call in the order in which they were told."""
+    rows = await session.execute(_facts().where(StoredFact.call_id == call))
+    return [fact_from_row(row.call_id, row.type, row.at, row.data) for row in rows]
+
+
+async def load_story(session: AsyncSession, call: str) -> CallStory | None:
+    """Return the call as it is known, None when it is not."""
+    return _folded(await load_facts(session, call))
+
+
+async def load_open(session: AsyncSession, pbx: str) -> dict[str, CallStory]:
+    """Return the calls of `pbx` that have not ended, by id."""
+    still_open = select(Call.id).where(Call.pbx == pbx, Call.ended_at.is_(None))
+    by_call: dict[str, list[Fact]] = {}
+    for row in await session.execute(_facts().where(StoredFact.call_id.in_(still_open))):
+        fact = fact_from_row(row.call_id, row.type, row.at, row.data)
+        by_call.setdefault(row.call_id, []).append(fact)
+    stories = (_folded(facts) for facts in by_call.values())
+    return {story.id: story for story in stories if story is not None}
+
+
+async def find_by_press(session: AsyncSession, pbx: str, uniqueid: str) -> CallStory | None:
+    """Return the newest call in which the channel `uniqueid` pressed 3, or which began with it."""
+    call = await session.scalar(
+        select(Call.id)
+        .where(Call.pbx == pbx, or_(Call.press_uniqueid == uniqueid, Call.uniqueid == uniqueid))
+        .order_by(Call.press_uniqueid.is_(None), Call.started_at.desc())
+        .limit(1)
+    )
+    return None if call is None else await load_story(session, call)
+
+
+def _facts() -> Select[Any]:
+    columns = StoredFact.call_id, StoredFact.type, StoredFact.at, StoredFact.data
+    return select(*columns).order_by(StoredFact.call_id, StoredFact.n)
+
+
+def _folded(facts: Iterable[Fact]) -> CallStory | None:
+    story: CallStory | None = None
+    for fact in facts:
+        story = fold(story, fact)
+    return story
+
+
+# -- storing changes ----------------------------------------------------------------------------
+
+
+async def store_change(session: AsyncSession, change: CallChange) -> None:
+    """Store the new facts of a call and bring its row and legs up to them."""
+    story = change.story
+    if change.before is None:
+        await session.execute(insert(Call), [{"id": story.id, **_call_values(story)}])
+    else:
+        await session.execute(update(Call).where(Call.id == story.id).values(_call_values(story)))
+    await _store_facts(session, change)
+    before = change.before.legs if change.before is not None else ()
+    for i, leg in enumerate(story.legs):
+        known = before[i] if i < len(before) else None
+        if leg is not known and leg != known:
+            await _store_leg(session, story.id, leg, known)
+
+
+async def _store_facts(session: AsyncSession, change: CallChange) -> None:
+    call, last = change.story.id, 0
+    if change.before is not None:
+        highest = select(func.max(StoredFact.n)).where(StoredFact.call_id == call)
+        last = await session.scalar(highest) or 0
+    rows = [
+        {
+            "call_id": call,
+            "n": last + i,
+            "type": type(fact).__name__,
+            "at": fact.at,
+            "data": fact_to_data(fact),
+        }
+        for i, fact in enumerate(change.facts, start=1)
+    ]
+    if rows:
+        await session.execute(insert(StoredFact), rows)
+
+
+async def _store_leg(
+    session: AsyncSession, call: str, leg: LegStory, known: LegStory | None
+) -> None:
+    values = {
+        "rang_at": leg.rang_at,
+        "answered_at": leg.answered_at,
+        "ended_at": leg.ended_at,
+        "outcome": leg.outcome,
+    }
+    if known is not None:
+        where = Leg.call_id == call, Leg.uniqueid == leg.uniqueid, Leg.extension == leg.extension
+        await session.execute(update(Leg).where(*where).values(values))
+        return
+    since = leg.rang_at or leg.answered_at
+    owner = await employee_at(session, leg.extension, since) if since is not None else None
+    row = {
+        "call_id": call,
+        "uniqueid": leg.uniqueid,
+        "extension": leg.extension,
+        "employee_id": owner.id if owner is not None else None,
+    }
+    await session.execute(insert(Leg), [row | values])
+
+
+def _call_values(story: CallStory) -> dict[str, Any]:
+    return {
+        "pbx": story.pbx,
+        "uniqueid": story.uniqueid,
+        "direction": story.direction,
+        "from_raw": story.caller.raw,
+        "from_e164": story.caller.e164,
+        "from_name": story.caller.name,
+        "from_kind": story.caller.kind,
+        "to_raw": story.to.raw,
+        "to_e164": story.to.e164,
+        "queue": story.queue,
+        "started_at": story.started_at,
+        "pressed_at": story.pressed_at,
+        "press_uniqueid": story.press_uniqueid,
+        "queue_entered_at": story.queue_entered_at,
+        "queue_left_at": story.queue_left_at,
+        "first_ring_at": story.first_ring_at,
+        "answered_at": story.answered_at,
+        "ended_at": story.ended_at,
+        "outcome": story.outcome,
+        "recovered": story.recovered,
+        "transfers": [
+            {
+                "at": each.at.isoformat(),
+                "kind": each.kind,
+                "from": each.from_extension,
+                "to": each.to,
+            }
+            for each in story.transfers
+        ],
+    }
+
+
+# -- lists --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallCursor:
+    """Where the next page begins: after this call, in the order newest first."""
+
+    started_at: datetime
+    id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallFilter:
+    """What a list shows; None means no limit. `number` is E.164 or as the PBX said it, at either end.
+
+    `missed`: incoming and not answered. `since` ≤ started < `until`.
+    """
+
+    number: str | None = None
+    extension: str | None = None
+    employee: int | None = None
+    outcome: str | None = None
+    missed: bool | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+async def list_calls(
+    session: AsyncSession,
+    wanted: CallFilter,
+    *,
+    limit: int = 50,
+    after: CallCursor | None = None,
+) -> tuple[list[Row[Any]], CallCursor | None]:
+    """Return rows of `calls` newest first, and the cursor of the next page, None after the last."""
+    query = select(*Call.__table__.columns).where(*_conditions(wanted))
+    if after is not None:
+        query = query.where(tuple_(Call.started_at, Call.id) < (after.started_at, after.id))
+    query = query.order_by(Call.started_at.desc(), Call.id.desc()).limit(limit + 1)
+    rows = list(await session.execute(query))
+    if len(rows) <= limit:
+        return rows, None
+    last = rows[limit - 1]
+    return rows[:limit], CallCursor(started_at=last.started_at, id=last.id)
+
+
+def _conditions(wanted: CallFilter) -> list[Any]:
+    found: list[Any] = []
+    if wanted.number is not None:
+        columns = Call.from_e164, Call.to_e164, Call.from_raw, Call.to_raw
+        found.append(or_(*(column == wanted.number for column in columns)))
+    if wanted.extension is not None:
+        found.append(_has_leg(Leg.extension == wanted.extension))
+    if wanted.employee is not None:
+        found.append(_has_leg(Leg.employee_id == wanted.employee))
+    if wanted.outcome == "in_progress":
+        found.append(Call.outcome.is_(None))
+    elif wanted.outcome is not None:
+        found.append(Call.outcome == wanted.outcome)
+    if wanted.missed is not None:
+        found.append(_missed() if wanted.missed else ~_missed())
+    if wanted.since is not None:
+        found.append(Call.started_at >= wanted.since)
+    if wanted.until is not None:
+        found.append(Call.started_at < wanted.until)
+    return found
+
+
+def _has_leg(condition: Any) -> Any:
+    return select(Leg.id).where(Leg.call_id == Call.id, condition).exists()
+
+
+def _missed() -> Any:
+    return (Call.direction == "in") & Call.ended_at.is_not(None) & Call.answered_at.is_(None)
+
+
+# -- the PBX and its blind windows --------------------------------------------------------------
+
+
+async def open_window(session: AsyncSession, pbx: str) -> BlindWindow | None:
+    """Return the blind window of `pbx` that has not ended."""
+    return await session.scalar(
+        select(BlindWindow)
+        .where(BlindWindow.pbx == pbx, BlindWindow.ended_at.is_(None))
+        .order_by(BlindWindow.id.desc())
+        .limit(1)
+    )
+
+
+def begin_window(session: AsyncSession, pbx: str, started_at: datetime, reason: str) -> BlindWindow:
+    """Open a blind window: from `started_at` (PBX time) on we do not see `pbx`."""
+    window = BlindWindow(
+        pbx=pbx,
+        started_at=started_at,
+        ended_at=None,
+        reason=reason,
+        calls_recovered=0,
+        appeals_recovered=0,
+    )
+    session.add(window)
+    return window
+
+
+async def note_contact(session: AsyncSession, pbx: str, at: datetime) -> None:
+    """Remember that `pbx` was heard at `at` (its time); the mark never goes back."""
+    await session.execute(
+        update(PbxState)
+        .where(PbxState.pbx == pbx, PbxState.last_contact_at < at)
+        .values(last_contact_at=at)
+    )
+
+
+async def note_login(session: AsyncSession, pbx: str, at: datetime, startup: str) -> None:
+    """Remember a login: when, in PBX time, and since when that PBX runs (CoreStatus)."""
+    state = await session.get(PbxState, pbx)
+    if state is None:
+        session.add(PbxState(pbx=pbx, last_contact_at=at, startup=startup))
+    else:
+        state.last_contact_at, state.startup = at, startup

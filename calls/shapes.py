@@ -1,0 +1,116 @@
+"""The shapes of a call's story; import them from `calls.story`, which folds facts into them."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from calls.facts import Direction, Evidence, Fact, Outcome, Party, QueueLeftReason, RingStop
+
+__all__ = [
+    "CallChange",
+    "CallStory",
+    "KeyStory",
+    "LegStory",
+    "QueueStory",
+    "RecordingStory",
+    "TransferStory",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegStory:
+    """One ringing of one telephone. `outcome` is why it stopped ringing, null while it rings.
+
+    `ended_at` is the end of the ringing, or of the talk when it was answered. `holds` are (from, to).
+    """
+
+    uniqueid: str
+    extension: str
+    round: int
+    rang_at: datetime | None
+    answered_at: datetime | None
+    ended_at: datetime | None
+    outcome: RingStop | None
+    holds: tuple[tuple[datetime, datetime | None], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyStory:
+    """A key pressed after the first 3."""
+
+    at: datetime
+    digit: str
+    context: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueStory:
+    """One stay in a queue. `left_at` and `reason` null while he waits."""
+
+    queue: str
+    entered_at: datetime
+    left_at: datetime | None = None
+    reason: QueueLeftReason | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferStory:
+    at: datetime
+    kind: Literal["blind", "attended"]
+    from_extension: str
+    to: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingStory:
+    path: str
+    uniqueid: str
+    started_at: datetime
+    stopped_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallStory:
+    """All times are PBX time. `uniqueid` is the first channel's; `press_uniqueid` the pressing channel's.
+
+    `queue` is the latest queue; `queue_entered_at` the first entering, `queue_left_at` the last
+    leaving, null while he waits; `stays` has each. `lost` says why something is missing.
+    """
+
+    id: str
+    pbx: str
+    uniqueid: str
+    direction: Direction
+    caller: Party
+    to: Party
+    started_at: datetime
+    queue: str | None = None
+    pressed_at: datetime | None = None
+    press_uniqueid: str | None = None
+    press_key: str | None = None
+    evidence: Evidence | None = None
+    queue_entered_at: datetime | None = None
+    queue_left_at: datetime | None = None
+    first_ring_at: datetime | None = None
+    answered_at: datetime | None = None
+    ended_at: datetime | None = None
+    outcome: Outcome | None = None
+    recovered: bool = False
+    legs: tuple[LegStory, ...] = ()
+    transfers: tuple[TransferStory, ...] = ()
+    recordings: tuple[RecordingStory, ...] = ()
+    stays: tuple[QueueStory, ...] = ()
+    keys: tuple[KeyStory, ...] = ()
+    lost: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallChange:
+    """What one batch added to one call: handed to every package that keeps something about calls.
+
+    `facts` are only those that said something new, in order; `before` is null for a new call.
+    """
+
+    before: CallStory | None
+    story: CallStory
+    facts: tuple[Fact, ...]
