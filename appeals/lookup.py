@@ -20,6 +20,7 @@ from calls.model import Call, Leg
 __all__ = [
     "AppealQuery",
     "CallQuery",
+    "appeal_of_call",
     "history_of",
     "list_appeals",
     "list_calls",
@@ -49,13 +50,14 @@ class AppealQuery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallQuery:
-    """Null does not filter. `employee`: at whose telephone it rang. `q`: a part of either number or name."""
+    """Null does not filter. `missed`: in, over and not answered. `employee`: at whose telephone it rang. `q`: a part of either number or name."""
 
     limit: int = 50
     cursor: str | None = None
     direction: str | None = None
     outcome: str | None = None
     pressed: bool | None = None
+    missed: bool | None = None
     employee: int | None = None
     customer: int | None = None
     started_from: datetime | None = None
@@ -118,6 +120,17 @@ async def list_calls(session: AsyncSession, viewer: Person, query: CallQuery) ->
     return Page(await view.calls(session, [row.id for row in found]), following)
 
 
+async def appeal_of_call(session: AsyncSession, call_id: str) -> int | None:
+    """Return the appeal that the call opened, or else the newest one that it is linked to."""
+    return await session.scalar(
+        select(Appeal.number)
+        .join(AppealCall, AppealCall.appeal_number == Appeal.number)
+        .where(AppealCall.call_id == call_id)
+        .order_by((Appeal.call_id == call_id).desc(), Appeal.number.desc())
+        .limit(1)
+    )
+
+
 async def _readable(session: AsyncSession, viewer: Person, number: int) -> Appeal:
     appeal = await session.scalar(
         select(Appeal).where(Appeal.number == number, appeals_for(viewer))
@@ -167,6 +180,11 @@ def _of_calls(query: CallQuery) -> Iterable[ColumnElement[bool]]:
         yield Call.outcome.is_(None) if wanted is None else Call.outcome == wanted
     if query.pressed is not None:
         yield Call.pressed_at.is_not(None) if query.pressed else Call.pressed_at.is_(None)
+    if query.missed is not None:
+        missed = and_(
+            Call.direction != "out", Call.ended_at.is_not(None), Call.answered_at.is_(None)
+        )
+        yield missed if query.missed else ~missed
     if query.employee is not None:
         yield exists().where(Leg.call_id == Call.id, Leg.employee_id == query.employee)
     if query.customer is not None:

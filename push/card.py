@@ -6,8 +6,8 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from appeals import customers, intake
-from appeals.model import Appeal, AppealCall, Customer
+from appeals import customers, intake, lookup
+from appeals.model import Customer
 from calls.facts import Party
 from calls.story import CallStory
 from push.messages import Caller, Named
@@ -42,7 +42,7 @@ async def read_card(session: AsyncSession, story: CallStory) -> Card:
         call=story.id,
         caller=Caller(raw=party.raw, e164=party.e164, name=party.name),
         customer=customer,
-        appeal=await _appeal(session, story.id),
+        appeal=await lookup.appeal_of_call(session, story.id),
         open_appeals=await intake.open_appeals(session, customer.id) if customer else [],
     )
 
@@ -53,21 +53,3 @@ async def _customer(session: AsyncSession, party: Party) -> Named | None:
         return None
     name = await session.scalar(select(Customer.name).where(Customer.id == customer_id))
     return Named(id=customer_id, name=name)
-
-
-async def _appeal(session: AsyncSession, call_id: str) -> int | None:
-    """Return the appeal that the call opened, or else the newest one that it is linked to."""
-    opened = await session.scalar(
-        select(Appeal.number)
-        .where(Appeal.call_id == call_id)
-        .order_by(Appeal.number.desc())
-        .limit(1)
-    )
-    if opened is not None:
-        return opened
-    return await session.scalar(
-        select(AppealCall.appeal_number)
-        .where(AppealCall.call_id == call_id)
-        .order_by(AppealCall.appeal_number.desc())
-        .limit(1)
-    )
