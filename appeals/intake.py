@@ -106,7 +106,8 @@ async def _pressed(
     now: datetime,
     settings: IntakeSettings,
 ) -> None:
-    base = f"{story.pbx}/{fact.uniqueid}"
+    # One appeal a call: a press told of another channel of the call belongs to the call's first.
+    base = f"{story.pbx}/{story.press_uniqueid or fact.uniqueid}"
     for n in itertools.count(1):
         key = base if n == 1 else f"{base}/{n}"
         found = await _appeal_of_key(session, key)
@@ -227,7 +228,8 @@ async def _pressed_before(
     appeal = await case.load(session, found.number)
     await _link(session, appeal, story.id, subjects.PRESS)
     entries = []
-    if _EVIDENCE[fact.evidence] > _EVIDENCE[appeal.verified]:
+    is_first = fact.uniqueid == (story.press_uniqueid or fact.uniqueid)
+    if is_first and _EVIDENCE[fact.evidence] > _EVIDENCE[appeal.verified]:
         entries.append(_entry(now, "evidence", old=appeal.verified, new=fact.evidence))
         appeal.verified = fact.evidence
         appeal.spool_key = appeal.spool_key or fact.key
@@ -319,9 +321,11 @@ def _to_department_of_queue(
     appeal: Appeal, change: CallChange, now: datetime, settings: IntakeSettings
 ) -> list[Entry]:
     """The press comes before the queue: the first queue of the call that opened it says whose it is."""
-    queues = (fact.queue for fact in change.facts if isinstance(fact, QueueEntered))
-    department = settings.departments.get(next(queues, ""))
-    known_before = change.before is not None and change.before.queue is not None
+    since = appeal.opened_at
+    stays = [stay for stay in change.story.stays if stay.entered_at >= since]
+    before = change.before.stays if change.before else ()
+    department = settings.departments.get(stays[0].queue) if stays else None
+    known_before = any(stay.entered_at >= since for stay in before)
     if known_before or department is None or appeal.call_id != change.story.id:
         return []
     old, appeal.department_id = appeal.department_id, department

@@ -50,7 +50,8 @@ class AppealQuery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallQuery:
-    """Null does not filter. `missed`: in, over and not answered. `employee`: at whose telephone it rang. `q`: a part of either number or name."""
+    """Null does not filter. `missed`: in, over and not answered. `employee`: at whose telephone it
+    rang. `q`: a part of either number or of the caller's name."""
 
     limit: int = 50
     cursor: str | None = None

@@ -16,6 +16,8 @@ RECORD_TYPES: Final[Sequence[Mapping[str, str]]] = (
     {"code": "ЖК", "name": "Жалоба клиента", "kind": "complaint"},
     {"code": "ЖС", "name": "Жалоба на сотрудника", "kind": "complaint"},
     {"code": "ЖБ", "name": "Жалоба на водителя", "kind": "complaint"},
+    {"code": "БЛ", "name": "Благодарность", "kind": "praise"},
+    {"code": "ПЖ", "name": "Пожелание", "kind": "proposal"},
 )
 
 CATEGORIES: Final[Sequence[Mapping[str, str]]] = (
@@ -23,6 +25,7 @@ CATEGORIES: Final[Sequence[Mapping[str, str]]] = (
     {"code": "delivery", "name": "Доставка и сроки"},
     {"code": "staff", "name": "Поведение сотрудника"},
     {"code": "service", "name": "Обслуживание и связь"},
+    {"code": "waiting", "name": "Время ожидания"},
     {"code": "billing", "name": "Цены и расчёты"},
     {"code": "information", "name": "Неверная информация"},
     {"code": "other", "name": "Прочее"},
