@@ -28,7 +28,6 @@ __all__ = [
     "authenticate",
     "is_live",
     "normal_login",
-    "prune",
     "revoke_all",
     "sign_out",
     "token_hash",
@@ -164,11 +163,6 @@ async def revoke_all(session: AsyncSession, employee_id: int, now: datetime) -> 
         .where(Session.employee_id == employee_id, Session.revoked_at.is_(None))
         .values(revoked_at=now)
     )
-
-
-async def prune(session: AsyncSession, before: datetime) -> None:
-    """Forget sessions that ended before `before`."""
-    await session.execute(delete(Session).where(Session.expires_at < before))
 
 
 def token_hash(token: str) -> bytes:

@@ -4,13 +4,13 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, update
+from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from people.model import Employee, Ticket
 from people.signin import is_live, token_hash
 
-__all__ = ["LIFETIME", "Admitted", "issue", "prune", "redeem"]
+__all__ = ["LIFETIME", "Admitted", "issue", "redeem"]
 
 LIFETIME = timedelta(seconds=30)
 
@@ -53,8 +53,3 @@ async def redeem(session: AsyncSession, ticket: str, now: datetime) -> Admitted 
     if found is None or not await is_live(session, found.session_hash, now):
         return None
     return Admitted(await session.get_one(Employee, found.employee_id), found.session_hash)
-
-
-async def prune(session: AsyncSession, before: datetime) -> None:
-    """Forget tickets that ended before `before`."""
-    await session.execute(delete(Ticket).where(Ticket.expires_at < before))

@@ -3,16 +3,20 @@
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar, overload
 
 __all__ = ["until"]
 
 T = TypeVar("T")
 
 
+@overload
 async def until(
-    condition: Callable[[], T | Awaitable[T]], *, deadline_s: float = 10, what: str = ""
-) -> T:
+    condition: Callable[[], Awaitable[T]], *, deadline_s: float = 10, what: str = ""
+) -> T: ...
+@overload
+async def until(condition: Callable[[], T], *, deadline_s: float = 10, what: str = "") -> T: ...
+async def until(condition: Callable[[], Any], *, deadline_s: float = 10, what: str = "") -> Any:
     """Return the first truthy value of `condition` (plain or async); fail after `deadline_s` seconds.
 
     The failure names `what`, and the last value seen, so that a red test says what it waited for.

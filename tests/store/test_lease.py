@@ -1,0 +1,189 @@
+"""One process at a time serves a PBX, and the one that was replaced commits nothing more."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
+
+from store import lease
+from store.engine import create_engine
+from store.errors import LeaseLost
+from store.lease import Lease, LeaseTimes
+from store.processes import Process
+from store.writer import Writer
+from tests.store.samples import add, names
+from tests.waiting import until
+
+Sessions = async_sessionmaker[AsyncSession]
+
+QUICK = LeaseTimes(renew_every_s=0.05, expire_after_s=0.5, ask_every_s=0.02)
+LONG = replace(QUICK, expire_after_s=600)
+HERE = Process("boot-1", 100, 5)
+THERE = Process("boot-2", 100, 5)
+
+
+def unseen(process: Process) -> bool | None:
+    return None
+
+
+@pytest.fixture
+async def other_writer(database_url: str) -> AsyncIterator[Writer]:
+    """The writer of a second process."""
+    engine = create_engine(database_url)
+    async with Writer(engine) as writer:
+        yield writer
+    await engine.dispose()
+
+
+def a_lease(
+    writer: Writer,
+    me: Process,
+    times: LeaseTimes = LONG,
+    is_alive: Callable[[Process], bool | None] = unseen,
+) -> Lease:
+    return Lease(writer, "main", me=me, is_alive=is_alive, times=times)
+
+
+def under(fence: int) -> Callable[[AsyncSession], object]:
+    async def work(session: AsyncSession) -> None:
+        await lease.check(session, "main", fence)
+        await add(f"written under {fence}")(session)
+
+    return work
+
+
+async def test_the_first_gets_the_lease_and_the_second_does_not(
+    writer: Writer, other_writer: Writer
+) -> None:
+    assert await a_lease(writer, HERE).try_acquire() == 1
+    assert await a_lease(other_writer, THERE).try_acquire() is None
+
+
+async def test_two_that_begin_at_the_same_moment(writer: Writer, other_writer: Writer) -> None:
+    got = await asyncio.gather(
+        a_lease(writer, HERE).try_acquire(), a_lease(other_writer, THERE).try_acquire()
+    )
+    assert sorted(fence or 0 for fence in got) == [0, 1]
+
+
+async def test_two_pbxs_are_two_leases(writer: Writer, other_writer: Writer) -> None:
+    assert await Lease(writer, "main", me=HERE).try_acquire() == 1
+    assert await Lease(other_writer, "branch", me=THERE).try_acquire() == 1
+
+
+async def test_a_holder_that_renews_keeps_it(writer: Writer, other_writer: Writer) -> None:
+    holder = a_lease(writer, HERE, QUICK)
+    await holder.acquire()
+    keeping = asyncio.create_task(holder.keep())
+    try:
+        waiting = asyncio.create_task(a_lease(other_writer, THERE, QUICK).acquire())
+        done, _ = await asyncio.wait({waiting, keeping}, timeout=3 * QUICK.expire_after_s)
+        assert not done
+    finally:
+        waiting.cancel()
+        keeping.cancel()
+
+
+async def test_one_that_fell_silent_is_replaced_and_fenced_off(
+    writer: Writer, other_writer: Writer, sessions: Sessions
+) -> None:
+    silent = a_lease(writer, HERE, QUICK)
+    old = await silent.acquire()
+    new = await a_lease(other_writer, THERE, QUICK).acquire()
+    assert new == old + 1
+    with pytest.raises(LeaseLost):
+        await writer.run(under(old))  # type: ignore[arg-type]
+    await other_writer.run(under(new))  # type: ignore[arg-type]
+    assert await names(sessions) == [f"written under {new}"]
+    with pytest.raises(LeaseLost):
+        await silent.keep()
+
+
+async def test_a_dead_holder_of_this_host_is_replaced_at_once(
+    writer: Writer, other_writer: Writer
+) -> None:
+    await a_lease(writer, HERE).acquire()
+
+    def dead(process: Process) -> bool | None:
+        assert process == HERE
+        return False
+
+    successor = a_lease(other_writer, replace(HERE, pid=101), is_alive=dead)
+    assert await successor.try_acquire() == 2
+
+
+@pytest.mark.parametrize("alive", [True, None], ids=["alive", "on another host"])
+async def test_a_holder_not_known_to_be_dead_is_waited_for(
+    writer: Writer, other_writer: Writer, alive: bool | None
+) -> None:
+    await a_lease(writer, HERE).acquire()
+    assert await a_lease(other_writer, THERE, is_alive=lambda _: alive).try_acquire() is None
+
+
+async def test_a_lease_given_back_is_free_at_once(writer: Writer, other_writer: Writer) -> None:
+    holder = a_lease(writer, HERE)
+    await holder.acquire()
+    await holder.release()
+    assert holder.fence is None
+    assert await a_lease(other_writer, THERE).try_acquire() == 2
+    await holder.release()
+
+
+async def test_giving_back_late_does_not_harm_the_successor(
+    writer: Writer, other_writer: Writer, sessions: Sessions
+) -> None:
+    late = a_lease(writer, HERE, QUICK)
+    await late.acquire()
+    fence = await a_lease(other_writer, THERE, LONG).acquire()
+    await late.release()
+    assert await a_lease(writer, replace(HERE, pid=7)).try_acquire() is None
+    await other_writer.run(under(fence))  # type: ignore[arg-type]
+
+
+async def test_check_without_any_lease_refuses(writer: Writer) -> None:
+    with pytest.raises(LeaseLost):
+        await writer.run(under(1))  # type: ignore[arg-type]
+
+
+async def test_nobody_is_replaced_between_his_check_and_his_commit(
+    writer: Writer, other_writer: Writer, sessions: Sessions
+) -> None:
+    fence = await a_lease(writer, HERE, QUICK).acquire()
+    checked, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(session: AsyncSession) -> None:
+        await lease.check(session, "main", fence)
+        checked.set()
+        await go_on.wait()
+        await add("slow but sure")(session)
+
+    writing = asyncio.create_task(writer.run(slow))
+    await checked.wait()
+    taking = asyncio.create_task(a_lease(other_writer, THERE, QUICK).acquire())
+    done, _ = await asyncio.wait({taking}, timeout=2 * QUICK.expire_after_s)
+    assert not done, "replaced in the middle of a transaction"
+    go_on.set()
+    await writing
+    assert await taking == fence + 1
+    assert await names(sessions) == ["slow but sure"]
+
+
+async def test_trouble_with_the_database_does_not_end_the_lease(
+    engine: AsyncEngine, writer: Writer
+) -> None:
+    holder = a_lease(writer, HERE, QUICK)
+    await holder.acquire()
+    async with engine.begin() as connection:
+        await connection.exec_driver_sql("ALTER TABLE leases RENAME TO away")
+    keeping = asyncio.create_task(holder.keep())
+    done, _ = await asyncio.wait({keeping}, timeout=4 * QUICK.renew_every_s)
+    assert not done
+    async with engine.begin() as connection:
+        await connection.exec_driver_sql("ALTER TABLE away RENAME TO leases")
+        await connection.exec_driver_sql("UPDATE leases SET fence = 9")
+
+    await until(keeping.done, what="the next renewal sees the new holder")
+    with pytest.raises(LeaseLost):
+        await keeping
