@@ -176,12 +176,13 @@ class PushServer:
         try:
             await self._serve(connection)
         except PushError as error:
-            await connection.close(close_code(error), close_reason(error))
+            await self._close(connection, close_code(error), close_reason(error))
         except ConnectionClosed:
             pass  # the usual end of a screen
         except (DBAPIError, StoreError):
             log.exception("screen can't be served, the database failed")
-            await connection.close(CloseCode.TRY_AGAIN_LATER, "database not available; reconnect")
+            reason = "database not available; reconnect"
+            await self._close(connection, CloseCode.TRY_AGAIN_LATER, reason)
 
     async def _serve(self, connection: ServerConnection) -> None:
         hello, admitted = await self._greet(connection)
@@ -253,13 +254,20 @@ class PushServer:
         await self._writer.run(lambda session: pops.ack(session, pop_id, employee_id, now=now))
 
     def _cut(self, connection: ServerConnection, error: PushError) -> None:
-        """Close without waiting; who does not read the close frame in time is dropped."""
+        """Close without waiting."""
         log.info("screen is cut off", code=close_code(error), why=str(error))
-        task = asyncio.create_task(
-            connection.close(close_code(error), close_reason(error)), name="push-cut"
-        )
+        closing = self._close(connection, close_code(error), close_reason(error))
+        task = asyncio.create_task(closing, name="push-cut")
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
+
+    async def _close(self, connection: ServerConnection, code: int, reason: str) -> None:
+        """Say why, and drop who does not take even that: the library waits for a full socket for ever."""
+        try:
+            async with asyncio.timeout(self._settings.close_timeout_s):
+                await connection.close(code, reason)
+        except TimeoutError:
+            connection.transport.abort()
 
 
 def _is_own_origin(request: Request, origins: tuple[str, ...]) -> bool:

@@ -4,20 +4,14 @@ from datetime import timedelta
 
 import pytest
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+from sqlalchemy.ext.asyncio import AsyncSession
 
-from appeals.model import Appeal, Customer, CustomerPhone, Phase
+from appeals.model import Appeal, AppealCall, Customer, CustomerPhone, Phase
 from calls.facts import RingStop
 from people.model import Extension, Role
 from push import pops
 from push.model import Pop
-from store.writer import Writer
 from tests.push.desk import START, Desk, Line
-
-
-@pytest.fixture
-def desk(writer: Writer, sessions: async_sessionmaker[AsyncSession]) -> Desk:
-    return Desk(writer, sessions)
 
 
 def appeal_row(line: Line, **values: object) -> Appeal:
@@ -198,6 +192,8 @@ async def test_the_card_names_customer_appeal_and_open_appeals(desk: Desk) -> No
         closed = {"press_key": "main/0", "phase": Phase.CLOSED, "stage": "closed"}
         session.add(appeal_row(old, number=6, customer_id=customer.id, call_id=None, **closed))
         session.add(appeal_row(line, number=8, customer_id=customer.id))
+        await session.flush()
+        session.add(AppealCall(appeal_number=8, call_id=line.id, link="press"))
 
     line.also = before
     await line.happens(line.arrived(), line.pressed(), line.rang("101"))
@@ -227,6 +223,7 @@ async def test_a_press_learned_late_corrects_the_pop_without_a_new_round(desk: D
     async def opened(session: AsyncSession) -> None:
         session.add(appeal_row(line, number=5))
         await session.flush()
+        session.add(AppealCall(appeal_number=5, call_id=line.id, link="press"))
 
     line.also = opened
     await line.happens(line.pressed(recovered=True))
