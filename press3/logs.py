@@ -2,10 +2,11 @@
 
 import logging
 import sys
+from logging import WARNING
 
 import structlog
 
-__all__ = ["set_up"]
+__all__ = ["WARNING", "set_up"]
 
 
 def set_up(*, json: bool | None = None, level: int = logging.INFO) -> None:

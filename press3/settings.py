@@ -25,6 +25,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from calls.numbers import DEFAULT_INTERFACES, DEFAULT_INTERNAL
 from press3.errors import ConfigError
 from press3.toml_lines import line_of
 
@@ -63,6 +64,7 @@ class AsteriskSettings(Section):
     secret: SecretStr | None = None
     secret_file: Path | None = None
     tls: bool = False
+    permit: list[str] = ["127.0.0.1"]
 
     @model_validator(mode="after")
     def _one_secret(self) -> "AsteriskSettings":
@@ -109,6 +111,7 @@ class HttpSettings(Section):
     host: str = "127.0.0.1"
     port: Port = 8300
     secure_cookie: bool = False
+    public_url: str = Field(default="", pattern=r"^(https?://[^/\s]+)?$")
 
 
 class PushSettings(Section):
@@ -120,14 +123,12 @@ class PushSettings(Section):
 
 class CallsSettings(Section):
     country: str = Field(default="RU", pattern=r"^[A-Z]{2}$")
-    internal: str = r"^[0-9]{2,6}$"
-    interface: list[str] = [
-        r"^(?:PJSIP|SIP)/99(?P<ext>[0-9]{2,6})(?:-[0-9a-f]+)?$",
-        r"^(?:PJSIP|SIP|Local)/(?P<ext>[0-9]{2,6})(?:@|-|/|$)",
-    ]
+    internal: str = DEFAULT_INTERNAL
+    interface: list[str] = list(DEFAULT_INTERFACES)
     keep: Literal["external", "all"] = "external"
+    ignore: str = ""
 
-    @field_validator("internal", "interface")
+    @field_validator("internal", "interface", "ignore")
     @classmethod
     def _compiles(cls, value: str | list[str]) -> str | list[str]:
         for pattern in [value] if isinstance(value, str) else value:
@@ -153,11 +154,34 @@ class ObserveSettings(Section):
         return self
 
 
+class PromptSettings(Section):
+    """Sound files by Asterisk's own names; left out: those of `ivr.menu.Prompts`."""
+
+    greeting: list[str] | None = None
+    invalid: list[str] | None = None
+    registering: list[str] | None = None
+    accepted: list[str] | None = None
+    nobody: list[str] | None = None
+    goodbye: list[str] | None = None
+
+
 class IvrSettings(Section):
+    """The menu that `press3 render` writes; checked in full by `ivr.menu.Menu`."""
+
+    name: str = "main"
     queue: str = ""
     members: list[str] = []
-    menu_timeout_s: int = Field(default=5, ge=1, le=60)
-    queue_timeout_s: int = Field(default=300, ge=5, le=7200)
+    menu_timeout_s: int = 5
+    queue_timeout_s: int = 300
+    ring_s: int = 15
+    rounds: int = 3
+    queue_options: str = "t"
+    keys: dict[str, str] = {}
+    no_choice: str = "hangup"
+    queue_empty: str = "hangup"
+    queue_timeout: str = "hangup"
+    recording_format: Literal["wav", "WAV", "wav16", "gsm", "ulaw", "alaw", "sln"] = "wav"
+    prompts: PromptSettings = PromptSettings()
     observe: list[ObserveSettings] = []
 
 
@@ -229,7 +253,8 @@ class Settings(BaseSettings):
         )
 
     @property
-    def timezone(self) -> ZoneInfo:
+    def zone(self) -> ZoneInfo:
+        """The time zone whose days count."""
         return ZoneInfo(self.service.timezone)
 
 

@@ -1,0 +1,196 @@
+"""The commands. Each reads the configuration, does one thing, and says errors without a traceback.
+
+Exit codes: 0 fine, 1 failed, 2 wrong use (bad configuration or arguments).
+"""
+
+import asyncio
+import sys
+from collections.abc import Callable, Coroutine
+from datetime import date
+from functools import wraps
+from pathlib import Path
+from typing import Any, ParamSpec
+
+import click
+from sqlalchemy.exc import DBAPIError
+
+from people.errors import PeopleError
+from press3 import logs, menu_files, settings
+from press3.errors import Press3Error
+from store.errors import StoreError
+
+__all__ = ["main"]
+
+P = ParamSpec("P")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="press3")
+def main() -> None:
+    """press3: the complaint desk of a call centre on Asterisk."""
+
+
+def _config(command: Callable[P, None]) -> Callable[P, None]:
+    """Add `-c FILE`; turn our errors into a clear line on stderr and the right exit code."""
+
+    @click.option(
+        "-c",
+        "--config",
+        "file",
+        type=click.Path(path_type=Path),
+        default=Path("config.toml"),
+        show_default=True,
+        help="Configuration file.",
+    )
+    @wraps(command)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except Press3Error as error:
+            _fail(str(error), error.exit_code)
+        except (PeopleError, StoreError) as error:
+            _fail(str(error), 1)
+        except DBAPIError as error:
+            _fail(
+                f"the database refuses: {error.orig}; is its URL right, and was `press3 migrate` run?",
+                1,
+            )
+
+    return wrapped
+
+
+def _fail(message: str, code: int) -> None:
+    click.echo(f"press3: {message}", err=True)
+    sys.exit(code)
+
+
+def _run(work: Coroutine[Any, Any, None]) -> None:
+    logs.set_up()
+    asyncio.run(work)
+
+
+@main.command()
+@_config
+def serve(file: Path) -> None:
+    """Run the service until SIGTERM or Ctrl-C."""
+    from press3.service import serve as run
+
+    _run(run(settings.load(file)))
+
+
+@main.command("check-config")
+@_config
+def check_config(file: Path) -> None:
+    """Say whether the configuration can be used, and where it can't."""
+    found = settings.load(file)
+    if found.asterisk:
+        menu_files.render_files(found)
+    click.echo(f"{file}: fine; {len(found.asterisk)} Asterisk, data in {found.service.data_dir}")
+
+
+@main.command()
+@_config
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True)
+def render(file: Path, out: Path) -> None:
+    """Write the files for Asterisk: dialplan, AMI user, queue."""
+    files = menu_files.render_files(settings.load(file))
+    menu_files.write_files(files, out)
+    for name in files:
+        click.echo(out / name)
+
+
+@main.command()
+@_config
+def migrate(file: Path) -> None:
+    """Create the database or bring it up to date."""
+    from press3 import schema
+    from press3.service import prepare_data_dir
+
+    found = settings.load(file)
+    prepare_data_dir(found)
+    _run(schema.upgrade(found.database_url))
+    click.echo(f"database is at revision {schema.head()}")
+
+
+@main.group()
+def user() -> None:
+    """Employees who sign in."""
+
+
+@user.command("add")
+@click.argument("login")
+@_config
+@click.option("--name", help="Shown name; the login when left out.")
+@click.option("--role", required=True)
+@click.option("--extension", help="The telephone that is this employee's.")
+@click.option("--department", help="Left out: the whole company. Made when it does not exist.")
+@click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
+def user_add(file: Path, login: str, password_stdin: bool, **given: str | None) -> None:
+    """Add an employee; the password is asked for."""
+    from press3.service import add_user
+
+    password = (
+        sys.stdin.readline().rstrip("\r\n")
+        if password_stdin
+        else click.prompt("Password", hide_input=True, confirmation_prompt=True)
+    )
+    _run(add_user(settings.load(file), login=login, password=password, **given))
+    click.echo(f"employee {login} added")
+
+
+@main.command()
+@_config
+def doctor(file: Path) -> None:
+    """Look at everything press3 needs and say what is wrong and what to do."""
+    from press3.doctor import examine
+
+    logs.set_up()
+    if not asyncio.run(examine(settings.load(file), click.echo)):
+        sys.exit(1)
+
+
+@main.command()
+@_config
+@click.option("--day", type=click.DateTime(["%Y-%m-%d"]), help="Local day; today when left out.")
+def reconcile(file: Path, day: date | None) -> None:
+    """Compare a day's presses on the PBX with appeals and recordings."""
+    from press3.reconcile import report
+
+    logs.set_up()
+    if not asyncio.run(report(settings.load(file), day, click.echo)):
+        sys.exit(1)
+
+
+@main.command()
+@click.argument("out", type=click.Path(path_type=Path, dir_okay=False))
+@_config
+@click.option("--pbx", help="Which PBX; the first when left out.")
+@click.option("--minutes", type=click.IntRange(1, 14 * 24 * 60), default=60, show_default=True)
+def capture(file: Path, out: Path, pbx: str | None, minutes: int) -> None:
+    """Write the stored events of the last minutes, numbers and names made unrecognisable."""
+    from press3.traces import capture as write
+
+    _run(write(settings.load(file), out, pbx=pbx, minutes=minutes))
+    click.echo(f"{out}: written; look at it before you send it to anybody")
+
+
+@main.command()
+@click.argument("trace", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@_config
+def replay(file: Path, trace: Path) -> None:
+    """Feed a captured trace into the configured database and print the calls it tells."""
+    from press3.replay import replay as feed
+
+    logs.set_up()
+    asyncio.run(feed(settings.load(file), trace, click.echo))
+
+
+@main.command()
+@click.option("--port", default=8300, show_default=True, help="Port of the screen; 0: any.")
+@click.option("--seconds", type=float, help="Stop by itself after so long.")
+@click.option("--calls-a-minute", type=float, default=12, show_default=True)
+def demo(port: int, seconds: float | None, calls_a_minute: float) -> None:
+    """A call centre that calls itself: Asterisk, operators, customers, press3."""
+    from press3.demo.run import demo as run
+
+    sys.exit(asyncio.run(run(port=port, seconds=seconds, calls_a_minute=calls_a_minute)))

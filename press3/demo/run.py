@@ -1,0 +1,115 @@
+"""`press3 demo`: a call centre that calls itself, on a private Asterisk, until Ctrl-C.
+
+Nothing of it stays: the Asterisk, the database and the recordings live in a folder of their own that
+is removed at the end. Where no Asterisk can be had, recorded calls are replayed and that is said.
+"""
+
+import asyncio
+import secrets
+import signal
+import tempfile
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from people import roster
+from press3 import logs
+from press3.clock import now
+from press3.demo.calls import DEMO_OPERATORS, DemoCalls, DemoPbx
+from press3.demo.live import say_stored
+from press3.demo.recorded import replay_for_ever
+from press3.demo.tree import AsteriskTree, NoAsterisk, get_tree
+from press3.service import Service, open_store
+from press3.settings import Settings
+from press3.supervisor import Supervisor
+
+__all__ = ["demo"]
+
+
+async def demo(*, port: int, seconds: float | None, calls_a_minute: float) -> int:
+    """Run the demo until Ctrl-C (or for `seconds`); return the exit code."""
+    logs.set_up(json=False, level=logs.WARNING)
+    tree = await _tree()
+    supervisor = Supervisor()
+    loop = asyncio.get_running_loop()
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(sign, supervisor.request_stop)
+    if seconds is not None:
+        loop.call_later(seconds, supervisor.request_stop)
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="press3-demo-")))
+        pbx = await stack.enter_async_context(DemoPbx(tree, folder)) if tree else None
+        settings = _settings(folder, port, pbx)
+        logins = await _add_people(settings)
+        service = Service(settings, supervisor, on_stored=say_stored)
+        await stack.enter_async_context(service)
+        if pbx is not None:
+            supervisor.start("demo-calls", DemoCalls(pbx, calls_a_minute=calls_a_minute).run())
+        else:
+            supervisor.start("demo-replay", replay_for_ever(service.store, settings, say_stored))
+        _welcome(service.url, logins, pbx)
+        await supervisor.wait()
+        print("\nstopping: calls, Asterisk, press3 …", flush=True)
+    print("stopped; nothing is left running, nothing was kept", flush=True)
+    return 0
+
+
+async def _tree() -> AsteriskTree | None:
+    try:
+        return await asyncio.to_thread(get_tree, "22")
+    except NoAsterisk as why:
+        print(f"!!! NO ASTERISK HERE: {why}")
+        print(
+            "!!! The demo replays recorded calls of a real one instead, at their own speed.",
+            flush=True,
+        )
+        return None
+
+
+def _settings(folder: Path, port: int, pbx: DemoPbx | None) -> Settings:
+    values = {
+        "service": {"data_dir": folder / "data", "language": "ru"},
+        "http": {"port": port},
+        "deadlines": {
+            "resolve_h": 0.2,
+            "due_soon_h": 0.1,
+        },  # minutes, so that one can see them pass
+        **(pbx.settings if pbx else {"recordings": {"roots": []}}),
+    }
+    return Settings.model_validate(values)
+
+
+async def _add_people(settings: Settings) -> list[tuple[str, str, str]]:
+    """Add the people of the demo; return (login, password, who that is)."""
+    people = [
+        ("supervisor", "supervisor", "Ольга Старшинова", None),
+        ("handler", "handler", "Павел Разборов", None),
+        *((f"op{ext}", "operator", name, ext) for ext, name in DEMO_OPERATORS.items()),
+    ]
+    logins = []
+    async with open_store(settings) as store:
+        for login, role, name, extension in people:
+            password = secrets.token_urlsafe(9)
+            await store.writer.run(
+                lambda session, p=(login, name, role, extension, password): roster.add_employee(  # type: ignore[misc]
+                    session,
+                    login=p[0],
+                    name=p[1],
+                    role=p[2],
+                    extension=p[3],
+                    password=p[4],
+                    now=now(),
+                )
+            )
+            logins.append(
+                (login, password, f"{name} ({role}{', ' + extension if extension else ''})")
+            )
+    return logins
+
+
+def _welcome(url: str, logins: list[tuple[str, str, str]], pbx: DemoPbx | None) -> None:
+    print(f"\n  press3 is at  {url}")
+    print(f"  telephone system: {pbx.version if pbx else 'recorded calls (no Asterisk)'}\n")
+    for login, password, who in logins:
+        print(f"  {login:<11} {password:<13} {who}")
+    print("\n  Sign in as op101 to see calls pop up, as supervisor to see everything.")
+    print("  Ctrl-C stops it all. Calls as they happen:\n", flush=True)

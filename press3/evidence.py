@@ -1,0 +1,38 @@
+"""Is a press that an event tells of really on the PBX? Events are hints, correlated replies are evidence."""
+
+from dataclasses import replace
+
+import structlog
+
+from ami import actions
+from ami.errors import AmiError
+from ami.spool import read_press
+from calls.facts import ComplaintRequested, Evidence, Fact
+from press3.link import Link
+
+__all__ = ["verify"]
+
+log = structlog.get_logger(__name__)
+
+
+async def verify(link: Link, fact: Fact) -> Fact:
+    """Return `fact` with its evidence; facts other than a press come back as they are.
+
+    `verified`: the AstDB key is there. `verified_live`: the channel is there. `unverified`: neither
+    could be shown, which proves nothing; the spool sweep looks again.
+    """
+    if not isinstance(fact, ComplaintRequested) or fact.evidence != "unverified":
+        return fact
+    return replace(fact, evidence=await _evidence(link, fact))
+
+
+async def _evidence(link: Link, fact: ComplaintRequested) -> Evidence:
+    try:
+        if fact.key is not None:
+            press = await read_press(link, fact.key)
+            if press is not None and press.uniqueid == fact.uniqueid:
+                return "verified"
+        return "verified_live" if await actions.is_alive(link, fact.uniqueid) else "unverified"
+    except AmiError as error:
+        log.warning("the evidence of a press can't be read now", call=fact.call, error=str(error))
+        return "unverified"

@@ -1,0 +1,252 @@
+"""From the link to the database: one pipeline a PBX, one transaction a batch.
+
+Items of the link are taken in order. Events become facts, facts become changes of calls, and the
+changes, the events (journal) and what screens are told commit together; only then is the next batch
+taken. A commit that fails is tried again unchanged. After each login `press3.catch_up` mends the gap.
+"""
+
+import asyncio
+import itertools
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol, TypeVar
+
+import structlog
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+from ami.errors import LinkDownError
+from ami.events import Event, parse
+from ami.inbox import EventArrived, EventBroken, LinkDown, LinkItem, LinkUp
+from calls import history
+from calls.codec import fact_to_data
+from calls.facts import Fact
+from calls.model import SetAside
+from calls.story import CallChange
+from calls.tracker import Tracker
+from press3.call_book import CallBook
+from press3.evidence import verify
+from press3.link import Link
+from store import journal, lease, outbox
+from store.writer import Work, Writer
+
+__all__ = ["ChangeHandler", "Pipeline", "PipelineParts", "Stored"]
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+_RETRY_S = (1.0, 2.0, 3.0, 5.0)
+
+
+class ChangeHandler(Protocol):
+    """What a package does with a changed call, inside the transaction that stores it."""
+
+    async def __call__(
+        self, session: AsyncSession, change: CallChange, *, now: datetime
+    ) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What one commit held: for `doctor`, the demo's live line and the recording worker."""
+
+    changes: tuple[CallChange, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PipelineParts:
+    """Everything a pipeline works with. `handlers` run in order in each call's SAVEPOINT."""
+
+    pbx: str
+    fence: int
+    link: Link
+    writer: Writer
+    sessions: async_sessionmaker[AsyncSession]
+    new_tracker: Callable[[], Tracker]
+    handlers: tuple[ChangeHandler, ...]
+    now: Callable[[], datetime]
+    on_stored: Callable[[Stored], None] = lambda stored: None
+
+
+class Pipeline:
+    """Runs until cancelled. Its state (tracker, stories) is rebuilt from the journal at the start."""
+
+    def __init__(
+        self,
+        parts: PipelineParts,
+        *,
+        catch_up: Callable[["Pipeline", LinkUp], Awaitable[None]],
+        link_down: Callable[["Pipeline", LinkDown], Awaitable[None]],
+    ) -> None:
+        self.parts = parts
+        self.book = CallBook({})
+        self.tracker = parts.new_tracker()
+        self.broken_events = 0
+        self.stuck_since: datetime | None = None
+        self.drained = asyncio.Event()
+        self.turn = asyncio.Lock()  # batches and the sweep must not change the same stories at once
+        self._catch_up = catch_up
+        self._link_down = link_down
+
+    async def run(self) -> None:
+        """Rebuild the state, then take the link's items until it is closed and read to the end."""
+        await self.rebuild()
+        try:
+            while True:
+                items = await self.parts.link.next_batch()
+                async with self.turn:
+                    await self.take(items)
+        except LinkDownError:
+            self.drained.set()
+
+    async def rebuild(self) -> None:
+        """Load the open calls and replay their events through a fresh tracker.
+
+        The facts it makes are stored already: journal and facts commit together.
+        """
+        async with self.parts.sessions() as session:
+            stories = await history.load_open(session, self.parts.pbx)
+            started = min((story.started_at for story in stories.values()), default=None)
+            rows = await journal.read_open(session, self.parts.pbx, started) if started else []
+        self.book = CallBook(stories)
+        for row in rows:
+            self._feed(parse(row.raw, row.at))
+        log.info(
+            "call state rebuilt", pbx=self.parts.pbx, open_calls=len(stories), events=len(rows)
+        )
+
+    async def take(self, items: Sequence[LinkItem]) -> None:
+        """Handle a batch of the link in order; neighbouring events share a transaction."""
+        for is_event, group in itertools.groupby(
+            items, lambda item: isinstance(item, EventArrived)
+        ):
+            if is_event:
+                await self._events([item for item in group if isinstance(item, EventArrived)])
+                continue
+            for item in group:
+                await self._turn_of(item)
+
+    async def _turn_of(self, item: LinkItem) -> None:
+        match item:
+            case LinkUp():
+                await self._catch_up(self, item)
+            case LinkDown():
+                await self._link_down(self, item)
+            case EventBroken():
+                self.broken_events += 1
+                log.error("an event could not be read", pbx=self.parts.pbx, error=str(item.error))
+
+    async def _events(self, arrived: Sequence[EventArrived]) -> None:
+        facts: list[Fact] = []
+        rows: list[journal.JournalEntry] = []
+        for item in arrived:
+            facts += self._feed(item.event)
+            call = self.tracker.call_of(item.event)
+            rows.append(
+                journal.JournalEntry(
+                    pbx=self.parts.pbx, at=item.event.at, call_id=call, raw=item.raw
+                )
+            )
+        checked = await asyncio.gather(*(verify(self.parts.link, fact) for fact in facts))
+        await self.store(checked, rows, contact_at=max(item.event.at for item in arrived))
+
+    def _feed(self, event: Event) -> list[Fact]:
+        try:
+            return self.tracker.feed(event)
+        except Exception:
+            # A fault of ours in one event must not deafen us to the next; the journal keeps the event.
+            self.broken_events += 1
+            log.exception(
+                "an event could not be understood", pbx=self.parts.pbx, event=type(event).__name__
+            )
+            return []
+
+    async def store(
+        self,
+        facts: Iterable[Fact],
+        rows: Sequence[journal.JournalEntry] = (),
+        *,
+        contact_at: datetime | None = None,
+    ) -> tuple[CallChange, ...]:
+        """Store what `facts` change, with `rows`, in one commit tried until it holds; return the changes."""
+        facts = list(facts)
+        await self._load(self.book.missing(facts))
+        changes = self.book.changes(facts)
+        if not changes and not rows and contact_at is None:
+            return ()
+        set_aside = await self.write(
+            lambda session: self._write(session, changes, rows, contact_at)
+        )
+        kept = tuple(change for change in changes if change.story.id not in set_aside)
+        self.book.accept(kept)
+        for call in set_aside:
+            self.book.forget(call)
+        self.book.forget_ended()
+        if kept:
+            self.parts.on_stored(Stored(kept))
+        return kept
+
+    async def _load(self, calls: Iterable[str]) -> None:
+        if not (calls := set(calls)):
+            return
+        async with self.parts.sessions() as session:
+            for call in calls:
+                if (story := await history.load_story(session, call)) is not None:
+                    self.book.put(story)
+
+    async def write(self, work: Work[T]) -> T:
+        """Run `work` through the writer, again and again until its commit holds.
+
+        Disk full, database away: the link's queue is bounded and what overflows is read again from
+        the PBX, so waiting here loses nothing and giving up would. Only a lost lease ends it.
+        """
+        for delay_s in itertools.chain(_RETRY_S, itertools.repeat(_RETRY_S[-1])):
+            try:
+                done = await self.parts.writer.run(work)
+            except lease.LeaseLost:
+                raise
+            except Exception:
+                self.stuck_since = self.stuck_since or self.parts.now()
+                log.exception("the database refuses a batch; it is tried again", retry_s=delay_s)
+                await asyncio.sleep(delay_s)
+            else:
+                self.stuck_since = None
+                return done
+        raise AssertionError("unreachable: the retry loop has no end")
+
+    async def _write(
+        self,
+        session: AsyncSession,
+        changes: Sequence[CallChange],
+        rows: Sequence[journal.JournalEntry],
+        contact_at: datetime | None,
+    ) -> set[str]:
+        await lease.check(session, self.parts.pbx, self.parts.fence)
+        await journal.append(session, rows)
+        set_aside = {
+            change.story.id for change in changes if not await self._write_change(session, change)
+        }
+        if contact_at is not None:
+            await history.note_contact(session, self.parts.pbx, contact_at)
+        return set_aside
+
+    async def _write_change(self, session: AsyncSession, change: CallChange) -> bool:
+        """Return False when this call's facts had to be set aside; the other calls go on."""
+        now, mark = self.parts.now(), outbox.mark(session)
+        try:
+            async with session.begin_nested():
+                for handler in self.parts.handlers:
+                    await handler(session, change, now=now)
+        except OperationalError:
+            raise  # the database itself is in trouble: the whole batch is tried again
+        except Exception as error:
+            outbox.rewind(session, mark)
+            log.exception("the facts of a call can't be stored; set aside", call=change.story.id)
+            facts = [
+                {"type": type(f).__name__, "at": f.at.isoformat(), **fact_to_data(f)}
+                for f in change.facts
+            ]
+            session.add(SetAside(call_id=change.story.id, at=now, error=repr(error), facts=facts))
+            return False
+        return True

@@ -1,0 +1,34 @@
+"""`press3 reconcile`: a day's presses on every PBX against appeals and recordings, printed."""
+
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from datetime import date
+
+from appeals import reconcile
+from press3.one_link import one_link
+from press3.press_reader import AstDbReader
+from press3.service import open_store
+from press3.settings import Settings
+
+__all__ = ["report"]
+
+
+async def report(settings: Settings, day: date | None, say: Callable[[str], None]) -> bool:
+    """Print the reconciliation of `day`, today when None; return whether there is no difference."""
+    async with AsyncExitStack() as stack:
+        store = await stack.enter_async_context(open_store(settings))
+        links = [await stack.enter_async_context(one_link(pbx)) for pbx in settings.asterisk]
+        chosen = day or store.now().astimezone(settings.zone).date()
+        async with store.sessions() as session:
+            found = await reconcile.run(session, chosen, settings.zone, AstDbReader(links))
+    say(
+        f"{chosen}: pressed {found['pressed']}, registered {found['registered']}, recorded {found['recorded']}"
+    )
+    for source in found["sources"]:
+        say(f"  source {source['name']}: {'complete' if source['complete'] else 'INCOMPLETE'}")
+    for each in found["differences"]:
+        what = ", ".join(
+            f"{key} {each[key]}" for key in ("call", "appeal", "recording") if each[key] is not None
+        )
+        say(f"  {each['kind']}: {what}; {each['mend']}")
+    return not found["differences"]

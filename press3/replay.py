@@ -1,0 +1,136 @@
+"""A trace in place of a PBX: `press3 replay FILE`, and the demo where no Asterisk can be had."""
+
+import itertools
+import re
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from ami.errors import AmiError, LinkDownError
+from ami.events import parse
+from ami.inbox import EventArrived, LinkItem
+from ami.replies import Reply
+from appeals.intake import IntakeSettings
+from calls.facts import Fact
+from calls.tracker import Tracker
+from press3.errors import Press3Error
+from press3.pipeline import Pipeline, PipelineParts, Stored
+from press3.service import open_store
+from press3.settings import Settings
+from press3.telephony import Store, change_handlers, keep_rules, number_rules, trigger_rules
+from press3.traces import TraceLine, read_trace
+from store.lease import Lease
+
+__all__ = ["REPLAY_PBX", "TraceLink", "replay", "replay_link", "shifted"]
+
+# A name of its own: replayed calls can't be taken for those of a real PBX.
+REPLAY_PBX = "replay"
+_UNIQUEID = re.compile(rb"\b1[0-9]{9}(?=\.[0-9]+)")
+_TIMESTAMP = re.compile(rb"(?m)^(Timestamp: )[0-9.]+")
+_PRESSED_AT = re.compile(rb"(?m)^(At: )[0-9.]+")
+
+
+class TraceLink:
+    """A link that tells a trace and then is closed. It answers no action: a trace can't be asked.
+
+    `pace` waits until a line's time has come (the demo); None tells all at once.
+    """
+
+    def __init__(
+        self,
+        lines: Iterable[TraceLine],
+        *,
+        pace: Callable[[datetime], Awaitable[None]] | None = None,
+    ) -> None:
+        self._lines = iter(lines)
+        self._pace = pace
+
+    async def next_batch(self, max_items: int = 500) -> list[LinkItem]:
+        """Return the next events, one by one when paced; raises AmiError at a line that is none."""
+        most = 1 if self._pace else max_items
+        batch = list(itertools.islice(self._lines, most))
+        if not batch:
+            raise LinkDownError("the trace is over")
+        if self._pace:
+            await self._pace(batch[0].at)
+        return [_arrived(line) for line in batch]
+
+    async def action(
+        self, name: str, *, timeout_s: float | None = None, **headers: str | Sequence[str]
+    ) -> Reply:
+        raise LinkDownError("a trace is being replayed")
+
+    async def action_list(
+        self, name: str, *, timeout_s: float | None = None, **headers: str | Sequence[str]
+    ) -> list[Reply]:
+        raise LinkDownError("a trace is being replayed")
+
+
+def _arrived(line: TraceLine) -> EventArrived:
+    raw = line.raw.rstrip(b"\r\n")
+    return EventArrived(event=parse(raw, line.at), raw=raw)
+
+
+def shifted(lines: Iterable[TraceLine], start: datetime) -> Iterator[TraceLine]:
+    """Yield the lines as if the first had come at `start`: times and uniqueids moved alike."""
+    move: timedelta | None = None
+    for line in lines:
+        move = start - line.at if move is None else move
+        at = line.at + move
+        seconds = round(move.total_seconds())
+        raw = _UNIQUEID.sub(lambda m: b"%d" % (int(m.group()) + seconds), line.raw)  # noqa: B023
+        stamp = rb"\g<1>%s" % f"{at.timestamp():.6f}".encode()
+        raw = _TIMESTAMP.sub(stamp, raw)
+        yield TraceLine(at, _PRESSED_AT.sub(stamp, raw))
+
+
+async def replay(settings: Settings, file: Path, say: Callable[[str], None]) -> None:
+    """Feed a trace, at full speed and in its own time, into the configured database; say its facts."""
+
+    def told(stored: Stored) -> None:
+        for change in stored.changes:
+            for fact in change.facts:
+                say(_sentence(fact))
+
+    async with open_store(settings) as store:
+        try:
+            await replay_link(store, settings, TraceLink(read_trace(file)), told)
+        except AmiError as error:
+            raise Press3Error(f"{file} holds an event that can't be read: {error}") from error
+
+
+async def replay_link(
+    store: Store, settings: Settings, link: TraceLink, told: Callable[[Stored], None]
+) -> None:
+    """Take what `link` tells through the whole pipeline, as calls of the PBX named `replay`."""
+    lease = Lease(store.writer, REPLAY_PBX)
+    rules = trigger_rules(settings, REPLAY_PBX)
+    numbers, keep = number_rules(settings), keep_rules(settings)
+    parts = PipelineParts(
+        pbx=REPLAY_PBX,
+        fence=await lease.acquire(),
+        link=link,
+        writer=store.writer,
+        sessions=store.sessions,
+        new_tracker=lambda: Tracker(REPLAY_PBX, rules, numbers, keep),
+        handlers=change_handlers(IntakeSettings(departments={})),
+        now=store.now,
+        on_stored=told,
+    )
+    try:
+        await Pipeline(parts, catch_up=_nothing, link_down=_nothing).run()
+    finally:
+        await lease.release()
+
+
+async def _nothing(pipeline: Pipeline, item: object) -> None:
+    """A trace has no gaps to mend."""
+
+
+def _sentence(fact: Fact) -> str:
+    data = {name: value for name, value in asdict(fact).items() if name not in ("call", "at")}
+    told = ", ".join(
+        f"{name}={value}" for name, value in data.items() if value not in (None, False)
+    )
+    return f"{fact.at:%H:%M:%S.%f} {fact.call} {type(fact).__name__} {told}"

@@ -1,0 +1,285 @@
+"""`press3 serve`: wire the parts, run them, stop them in stages."""
+
+import asyncio
+import signal
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import structlog
+from aiohttp import web as aiohttp_web
+from sqlalchemy import select
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+from appeals import audience, lookup
+from appeals.intake import IntakeSettings
+from calls.model import Call, PbxState
+from people import roster
+from press3 import schema
+from press3.clock import now
+from press3.errors import ConfigError, Press3Error
+from press3.pipeline import Stored
+from press3.settings import Settings
+from press3.supervisor import Stage, Supervisor
+from press3.telephony import Store, Telephony, change_handlers
+from press3.upkeep import Upkeep
+from press3.web_parts import web_app
+from push.bus import MemoryBus
+from push.hub import Hub
+from push.relay import Relay
+from push.server import PushServer, PushSettings
+from recordings.settings import PathMap, RecordingSettings, Timing
+from recordings.worker import RecordingWorker
+from store.engine import create_engine
+from store.serve_lock import ServeLock
+from store.writer import Writer
+
+__all__ = ["Service", "add_user", "open_store", "prepare_data_dir", "serve"]
+
+log = structlog.get_logger(__name__)
+
+
+def prepare_data_dir(settings: Settings) -> None:
+    """Make `data_dir`, closed to others; raises Press3Error when it can't be written."""
+    folder = settings.service.data_dir
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        probe = folder / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise Press3Error(f"data_dir {folder} can't be written: {error}") from error
+
+
+@asynccontextmanager
+async def open_store(
+    settings: Settings, *, on_commit: Callable[[int], None] = lambda seq: None
+) -> AsyncIterator[Store]:
+    """Open the configured database, brought up to date, with its one writer."""
+    prepare_data_dir(settings)
+    await schema.upgrade(settings.database_url)
+    engine = create_engine(settings.database_url)
+    try:
+        async with Writer(engine, on_commit=on_commit) as writer:
+            sessions = async_sessionmaker(engine, expire_on_commit=False)
+            yield Store(sessions=sessions, writer=writer, now=now)
+    finally:
+        await engine.dispose()
+
+
+async def add_user(
+    settings: Settings,
+    *,
+    login: str,
+    password: str,
+    name: str | None,
+    role: str | None,
+    extension: str | None,
+    department: str | None,
+) -> None:
+    """Add an employee (`press3 user add`)."""
+
+    async def work(session: AsyncSession) -> None:
+        if department:
+            await roster.department(session, department)
+        await roster.add_employee(
+            session,
+            login=login,
+            name=name or login,
+            role=role or "",
+            extension=extension,
+            department=department,
+            password=password,
+            now=now(),
+        )
+
+    async with open_store(settings) as store:
+        await store.writer.run(work)
+
+
+async def serve(settings: Settings) -> None:
+    """Run until SIGTERM or SIGINT; raises Press3Error when a part of the service dies."""
+    with ExitStack() as held:
+        url = make_url(settings.database_url)
+        prepare_data_dir(settings)
+        if url.drivername.startswith("sqlite") and url.database:
+            held.enter_context(ServeLock(Path(url.database)))
+        supervisor = Supervisor()
+        loop = asyncio.get_running_loop()
+        for sign in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(sign, supervisor.request_stop)
+        async with Service(settings, supervisor) as service:
+            print(service.ready_line, flush=True)
+            await supervisor.wait()
+
+
+class Service:
+    """Everything that runs. `async with Service(...)`: accepting connections inside, stopped after."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        supervisor: Supervisor,
+        *,
+        on_stored: Callable[[Stored], None] = lambda stored: None,
+    ) -> None:
+        self._settings = settings
+        self._supervisor = supervisor
+        self._on_stored = on_stored
+        self._open = AsyncExitStack()
+        self.url = ""
+        self.store: Store
+        self.telephony: tuple[Telephony, ...] = ()
+
+    @property
+    def ready_line(self) -> str:
+        """The line that CONTRACT promises on stdout."""
+        return f"press3 ready http={self.url} push={self.url.replace('http', 'ws', 1)}/ws"
+
+    async def __aenter__(self) -> "Service":
+        try:
+            await self._start()
+        except BaseException:
+            await self.__aexit__(None, None, None)
+            raise
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        """Stop in stages: no new input, drain, final write, close."""
+        await self._supervisor.stop()
+        await self._open.aclose()
+
+    async def _start(self) -> None:
+        settings, supervisor = self._settings, self._supervisor
+        bus = MemoryBus()
+        store = await self._open.enter_async_context(open_store(settings, on_commit=bus.ring))
+        self.store = store
+        await _check_names(store, settings)
+        recordings = _recording_worker(settings, store)
+        hub = Hub()
+        push_settings = self._push_settings()
+        push = PushServer(
+            push_settings,
+            hub,
+            sessions=store.sessions,
+            writer=store.writer,
+            now=now,
+        )
+        self.telephony = await self._telephony(store, recordings)
+        await push.__aenter__()
+        supervisor.start("relay", Relay(store.sessions, hub, bus).run())
+        supervisor.start("push", push.run())
+        supervisor.start("recordings", recordings.run())
+        supervisor.start("upkeep", Upkeep(store, settings).run())
+        for each in self.telephony:
+            supervisor.start(f"telephony-{each.pbx}", each.run())
+        runner, site = await self._listen(store, recordings, push_settings.socket)
+        supervisor.on_stop(Stage("stop listening", site.stop))
+        supervisor.on_stop(Stage("close screens", lambda: push.__aexit__(None, None, None)))
+        supervisor.on_stop(Stage("finish requests", runner.cleanup))
+        for each in self.telephony:
+            supervisor.on_stop(Stage(f"telephony {each.pbx}", each.stop))
+
+    def _push_settings(self) -> PushSettings:
+        folder = tempfile.TemporaryDirectory(prefix="press3-")  # short: a socket's path is limited
+        self._open.callback(folder.cleanup)
+        return PushSettings(
+            socket=Path(folder.name) / "push.sock", origins=tuple(self._settings.push.origins)
+        )
+
+    async def _telephony(self, store: Store, recordings: RecordingWorker) -> tuple[Telephony, ...]:
+        departments = await _queue_departments(store, self._settings)
+        handlers = change_handlers(
+            IntakeSettings(departments=departments, resolve_h=self._settings.deadlines.resolve_h)
+        )
+
+        def stored(what: Stored) -> None:
+            recordings.wake()
+            self._on_stored(what)
+
+        return tuple(
+            Telephony(pbx, self._settings, store, handlers=handlers, on_stored=stored)
+            for pbx in self._settings.asterisk
+        )
+
+    async def _listen(
+        self, store: Store, recordings: RecordingWorker, push_socket: Path
+    ) -> tuple[aiohttp_web.AppRunner, aiohttp_web.TCPSite]:
+        http = self._settings.http
+        app = web_app(
+            self._settings,
+            store,
+            telephony=self.telephony,
+            recordings=recordings,
+            push_socket=push_socket,
+        )
+        runner = aiohttp_web.AppRunner(app, access_log=None, shutdown_timeout=2)
+        await runner.setup()
+        site = aiohttp_web.TCPSite(runner, http.host, http.port)
+        try:
+            await site.start()
+        except OSError as error:
+            raise Press3Error(
+                f"can't listen on {http.host}:{http.port}: {error.strerror}; is another press3 running?"
+            ) from error
+        port = runner.addresses[0][1]
+        host = f"[{http.host}]" if ":" in http.host else http.host
+        self.url = f"http://{host}:{port}"
+        return runner, site
+
+
+async def _check_names(store: Store, settings: Settings) -> None:
+    """Refuse a database that knows a PBX now gone: its calls would become a stranger's."""
+    async with store.sessions() as session:
+        known = set(await session.scalars(select(PbxState.pbx)))
+    gone = known - {pbx.name for pbx in settings.asterisk}
+    if gone and settings.asterisk:
+        raise ConfigError(
+            "the configuration",
+            [
+                f"[[asterisk]] {name!r} is gone, but the database holds its calls; put it back"
+                for name in sorted(gone)
+            ],
+        )
+
+
+async def _queue_departments(store: Store, settings: Settings) -> dict[str, int]:
+    """Return queue → department id, making departments that are not there yet."""
+
+    async def work(session: AsyncSession) -> dict[str, int]:
+        found = {}
+        for queue in settings.queues:
+            found[queue.name] = (await roster.department(session, queue.department)).id
+        return found
+
+    return await store.writer.run(work)
+
+
+def _recording_worker(settings: Settings, store: Store) -> RecordingWorker:
+    chosen = settings.recordings
+    return RecordingWorker(
+        store.sessions,
+        store.writer,
+        RecordingSettings(
+            roots=tuple(chosen.roots),
+            data_dir=settings.service.data_dir,
+            maps=tuple(
+                PathMap(asterisk=each.asterisk, remote=each.remote, local=each.local)
+                for each in chosen.map
+            ),
+            format=chosen.format,
+            default_pbx=settings.asterisk[0].name if settings.asterisk else "",
+            timing=Timing(missing_after_s=chosen.missing_after_s),
+        ),
+        now=now,
+        audience_of=_who_may_read,
+        appeal_of=lookup.appeal_of_call,
+    )
+
+
+async def _who_may_read(session: AsyncSession, call_id: str) -> dict[str, Any]:
+    call = await session.get_one(Call, call_id)
+    return (await audience.of_call(session, call)).to_json()

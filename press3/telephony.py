@@ -1,0 +1,165 @@
+"""One PBX served by this process: lease, link, pipeline, and the minute sweep beside them."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+from ami.connection import AmiLink, LinkSettings, LinkState
+from ami.errors import AmiError
+from appeals import intake
+from calls import history
+from calls.keep import KeepRules
+from calls.numbers import NumberRules
+from calls.story import CallChange
+from calls.tracker import Tracker
+from calls.triggers import ObservedRule, TriggerRules
+from press3.catch_up import CatchUp
+from press3.pipeline import ChangeHandler, Pipeline, PipelineParts, Stored
+from press3.settings import AsteriskSettings, Settings
+from push import pops
+from recordings import linker
+from store.lease import Lease
+from store.writer import Writer
+
+__all__ = [
+    "Store",
+    "Telephony",
+    "change_handlers",
+    "link_settings",
+    "number_rules",
+    "trigger_rules",
+]
+
+log = structlog.get_logger(__name__)
+
+_SWEEP_EVERY_S = 60.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Store:
+    """The database as every part of the service is given it."""
+
+    sessions: async_sessionmaker[AsyncSession]
+    writer: Writer
+    now: Callable[[], datetime]
+
+
+def number_rules(settings: Settings) -> NumberRules:
+    """Return how this configuration reads numbers and extensions."""
+    calls = settings.calls
+    return NumberRules(
+        country=calls.country, internal=calls.internal, interfaces=tuple(calls.interface)
+    )
+
+
+def trigger_rules(settings: Settings, pbx: str) -> TriggerRules:
+    """Return what counts as a press on `pbx`."""
+    rules = [rule for rule in settings.ivr.observe if rule.asterisk in (None, pbx)]
+    return TriggerRules(
+        observed=tuple(
+            ObservedRule(context=rule.context, exten=rule.exten, digit=rule.digit) for rule in rules
+        )
+    )
+
+
+def keep_rules(settings: Settings) -> KeepRules:
+    """Return which calls are stored."""
+    calls = settings.calls
+    return KeepRules(internal=calls.keep == "all", ignore=calls.ignore or None)
+
+
+def change_handlers(intake_settings: intake.IntakeSettings) -> tuple[ChangeHandler, ...]:
+    """Return what each package does with a changed call, in this order: a pop names its appeal."""
+
+    async def store_call(session: AsyncSession, change: CallChange, *, now: datetime) -> None:
+        await history.store_change(session, change)
+
+    open_appeal = partial(intake.on_change, settings=intake_settings)
+    return (store_call, linker.on_change, open_appeal, pops.on_change)
+
+
+class Telephony:
+    """Serves one PBX: `await Telephony(...).run()` until cancelled; raises LeaseLost when replaced."""
+
+    def __init__(
+        self,
+        pbx: AsteriskSettings,
+        settings: Settings,
+        store: Store,
+        *,
+        handlers: tuple[ChangeHandler, ...],
+        on_stored: Callable[[Stored], None],
+    ) -> None:
+        self.pbx = pbx.name
+        self.link = AmiLink(link_settings(pbx), now=store.now)
+        self.lease = Lease(store.writer, pbx.name)
+        self.pipeline: Pipeline | None = None
+        self._settings = settings
+        self._store = store
+        self._handlers = handlers
+        self._on_stored = on_stored
+
+    async def run(self) -> None:
+        """Wait for the lease, then link, pipeline, lease renewal and sweep together."""
+        fence = await self.lease.acquire()
+        numbers = number_rules(self._settings)
+        catch_up = CatchUp(numbers)
+        self.pipeline = self._new_pipeline(fence, numbers, catch_up)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.link.run(), name=f"link-{self.pbx}")
+            tasks.create_task(self.pipeline.run(), name=f"pipeline-{self.pbx}")
+            tasks.create_task(self.lease.keep(), name=f"lease-{self.pbx}")
+            tasks.create_task(self._sweep(catch_up, self.pipeline), name=f"sweep-{self.pbx}")
+
+    def _new_pipeline(self, fence: int, numbers: NumberRules, catch_up: CatchUp) -> Pipeline:
+        rules = trigger_rules(self._settings, self.pbx)
+        keep = keep_rules(self._settings)
+        parts = PipelineParts(
+            pbx=self.pbx,
+            fence=fence,
+            link=self.link,
+            writer=self._store.writer,
+            sessions=self._store.sessions,
+            new_tracker=lambda: Tracker(self.pbx, rules, numbers, keep),
+            handlers=self._handlers,
+            now=self._store.now,
+            on_stored=self._on_stored,
+        )
+        return Pipeline(parts, catch_up=catch_up.link_up, link_down=catch_up.link_down)
+
+    async def stop(self) -> None:
+        """Take nothing new in, let the batch in hand commit, give the lease back."""
+        await self.link.close()
+        if self.pipeline is not None:
+            await self.pipeline.drained.wait()
+        await self.lease.release()
+
+    async def _sweep(self, catch_up: CatchUp, pipeline: Pipeline) -> None:
+        """Once a minute read the newest presses again: what an event failed to tell, AstDB tells."""
+        while True:
+            await asyncio.sleep(_SWEEP_EVERY_S)
+            if self.link.state is not LinkState.UP:
+                continue
+            try:
+                await catch_up.sweep(pipeline)
+            except AmiError as error:
+                log.warning(
+                    "the minute's presses can't be read now", pbx=self.pbx, error=str(error)
+                )
+
+
+def link_settings(pbx: AsteriskSettings) -> LinkSettings:
+    """Return the link's settings; raises ValueError or OSError when the secret can't be read."""
+    return LinkSettings(
+        pbx=pbx.name,
+        host=pbx.host,
+        port=pbx.port,
+        username=pbx.username,
+        secret=pbx.read_secret(),
+        tls=pbx.tls,
+    )

@@ -1,0 +1,87 @@
+"""What happens by the clock: deadlines, unseen pops, pruning. Loops over rows, so a restart loses nothing."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+import structlog
+from sqlalchemy import delete, func, select
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from appeals import deadlines
+from calls.model import Call
+from people.model import LoginAttempt, Session, Ticket
+from press3.settings import Settings
+from press3.telephony import Store
+from push import pops
+from store import journal
+from store.errors import CommitFailed, WriterBusy
+from store.outbox import OutboxRow
+
+__all__ = ["Upkeep"]
+
+log = structlog.get_logger(__name__)
+
+_TICK_S = 1.0
+_PRUNE_EVERY_S = 3600.0
+_JOURNAL_KEPT = timedelta(days=14)
+_SIGN_IN_KEPT = timedelta(days=30)
+_PAUSE_S = 0.05  # between prunings, so that presses get their turn at the writer
+
+
+class Upkeep:
+    """Runs until cancelled. Trouble with the database is logged and met again at the next tick."""
+
+    def __init__(self, store: Store, settings: Settings) -> None:
+        self._store = store
+        self._push_kept = timedelta(days=settings.push.keep_days)
+        self._deadlines = deadlines.DeadlineSettings(
+            resolve_h=settings.deadlines.resolve_h, due_soon_h=settings.deadlines.due_soon_h
+        )
+
+    async def run(self) -> None:
+        """Tick every second, prune every hour."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._every(_TICK_S, self._tick), name="upkeep-tick")
+            tasks.create_task(self._every(_PRUNE_EVERY_S, self._prune), name="upkeep-prune")
+
+    async def _every(self, period_s: float, work: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            try:
+                await work()
+            except (DBAPIError, CommitFailed, WriterBusy):
+                log.exception("upkeep failed; it is tried again", period_s=period_s)
+            await asyncio.sleep(period_s)
+
+    async def _tick(self) -> None:
+        now = self._store.now()
+
+        async def work(session: AsyncSession) -> None:
+            await deadlines.tick(session, now, self._deadlines)
+            await pops.unseen_tick(session, now)
+
+        await self._store.writer.run(work)
+
+    async def _prune(self) -> None:
+        now = self._store.now()
+        await self._store.writer.run(lambda session: pops.close_stale(session, now=now))
+        await self._prune_journal()
+        for rows in (
+            delete(OutboxRow).where(OutboxRow.at < now - self._push_kept),
+            delete(Ticket).where(Ticket.expires_at < now - _SIGN_IN_KEPT),
+            delete(LoginAttempt).where(LoginAttempt.at < now - _SIGN_IN_KEPT),
+            delete(Session).where(Session.expires_at < now - _SIGN_IN_KEPT),
+        ):
+            await self._store.writer.run(lambda session, rows=rows: session.execute(rows))  # type: ignore[misc]
+
+    async def _prune_journal(self) -> None:
+        before = self._store.now() - _JOURNAL_KEPT
+        async with self._store.sessions() as session:
+            open_since = await session.scalar(
+                select(func.min(Call.started_at)).where(Call.ended_at.is_(None))
+            )
+        while await self._store.writer.run(
+            lambda session: journal.prune(session, before, open_since=open_since)
+        ):
+            await asyncio.sleep(_PAUSE_S)

@@ -1,0 +1,68 @@
+"""What the web server is given: views of the running service that `web` may not reach by itself."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web as aiohttp_web
+from sqlalchemy.ext.asyncio import AsyncSession
+from web.app import build
+
+import web
+from appeals import reconcile
+from press3.metrics import service_registry
+from press3.press_reader import AstDbReader
+from press3.settings import Settings
+from press3.telephony import Store, Telephony
+from recordings.worker import RecordingWorker
+from web.deps import LinkView, WebDeps
+
+__all__ = ["web_app"]
+
+
+def web_app(
+    settings: Settings,
+    store: Store,
+    *,
+    telephony: Sequence[Telephony],
+    recordings: RecordingWorker,
+    push_socket: Path,
+) -> aiohttp_web.Application:
+    """Return the web application of a running service."""
+    reader = AstDbReader([each.link for each in telephony])
+
+    def links() -> list[LinkView]:
+        return [_link_view(each) for each in telephony]
+
+    async def reconcile_day(session: AsyncSession, day: date) -> Mapping[str, Any]:
+        return await reconcile.run(session, day, settings.zone, reader)
+
+    return build(
+        WebDeps(
+            sessions=store.sessions,
+            writer=store.writer,
+            now=store.now,
+            data_dir=settings.service.data_dir,
+            links=links,
+            reconcile=reconcile_day,
+            push_socket=push_socket,
+            static_dir=Path(web.__file__).parent / "static",
+            secure_cookie=settings.http.secure_cookie,
+            public_url=settings.http.public_url or None,
+            registry=service_registry(telephony, recordings),
+        )
+    )
+
+
+def _link_view(telephony: Telephony) -> LinkView:
+    link, pipeline = telephony.link, telephony.pipeline
+    if pipeline is not None and pipeline.stuck_since is not None:
+        reason = "the database refuses to store events; they are kept and tried again"
+        return LinkView(pbx=telephony.pbx, state="down", since=pipeline.stuck_since, reason=reason)
+    return LinkView(
+        pbx=telephony.pbx,
+        state=link.state.value,
+        since=link.state_since,
+        reason=link.state_reason if pipeline else "another process serves this PBX",
+    )
