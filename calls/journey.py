@@ -203,10 +203,8 @@ class Journey:
         extension = chan.extension
         if not self.speaks or extension is None:
             return
-        ring = self.rings.of_operator(chan, extension)
+        ring = self.rings.of_operator(chan, extension) or self.rings.talk_of(extension)
         if ring is None:
-            if self.rings.talking(extension) and chan.kind == "local":
-                return
             ring = self.rings.open_silently(chan, extension, at)
         ring.devices[chan.uniqueid] = chan
         if ring.talking:

@@ -75,7 +75,7 @@ class NumberRules:
         """Try the national reading first, then forms that a trunk sends without the plus."""
         tries = [digits]
         if digits.startswith("00"):
-            tries.append("+" + digits[2:])
+            tries.insert(0, "+" + digits[2:])
         elif not digits.startswith("+") and len(digits) > 10:
             tries.append("+" + digits)
         for text in tries:

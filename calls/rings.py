@@ -122,8 +122,12 @@ class Rings:
     def ringing(self) -> list[Ring]:
         return [ring for ring in self._rings if not ring.stopped]
 
-    def talking(self, extension: str) -> bool:
-        return any(r.extension == extension and r.talking and not r.left for r in self._rings)
+    def talk_of(self, extension: str) -> Ring | None:
+        """Return the talk that the operator takes part in, by whatever line."""
+        for ring in self._rings:
+            if ring.extension == extension and ring.talking:
+                return ring
+        return None
 
     def answered_since(self, at: datetime) -> bool:
         return self.last_answer_at is not None and self.last_answer_at >= at

@@ -1,0 +1,227 @@
+"""Every captured trace, from Asterisk 16 and 22: what happened, who rang, why it stopped, and when."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TypeVar
+
+import pytest
+
+from ami.events import BridgeEnter, DialBegin, Hangup
+from calls.facts import (
+    CallEnded,
+    Fact,
+    HeldBy,
+    MenuKeyPressed,
+    OperatorRang,
+    OperatorStoppedRinging,
+    Resumed,
+    Transferred,
+)
+from calls.story import CallStory, fold
+from calls.triggers import ObservedRule
+from tests.calls.builders import stories_of
+from tests.calls.traces import TRACES, events_of, facts_of
+
+ALL = sorted(path.stem for path in TRACES.glob("*.jsonl"))
+T = TypeVar("T", bound=Fact)
+MENU = ObservedRule(context="ivr-7", exten="3")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expected:
+    """`legs`: (extension, why it stopped ringing, talked to the customer); `queue`: why it was left."""
+
+    outcome: str
+    legs: tuple[tuple[str, str, bool], ...] = ()
+    queue: tuple[str, ...] = ("answered",)
+    direction: str = "in"
+    pressed: bool = True
+    transfers: tuple[tuple[str, str, str], ...] = ()
+
+
+WON, LOST = ("101", "answered", True), ("102", "elsewhere", False)
+EXPECTED = {
+    "answered": Expected(outcome="answered", legs=(WON, LOST)),
+    "anonymous": Expected(outcome="answered", legs=(WON, LOST)),
+    "cyrillic-name": Expected(outcome="answered", legs=(WON, LOST)),
+    "local-members": Expected(outcome="answered", legs=(WON, LOST)),
+    "on-hold": Expected(outcome="answered", legs=(WON, LOST)),
+    "gave-up": Expected(
+        outcome="abandoned",
+        legs=(("101", "abandoned", False), ("102", "abandoned", False)),
+        queue=("abandoned",),
+    ),
+    "queue-timeout": Expected(
+        outcome="no_answer",
+        legs=(("101", "no_answer", False), ("102", "no_answer", False)),
+        queue=("timeout",),
+    ),
+    "second-round": Expected(outcome="answered", legs=(("101", "no_answer", False), WON)),
+    "pressed-twice": Expected(
+        outcome="answered",
+        legs=(("101", "no_answer", False), ("102", "no_answer", False), WON, LOST),
+        queue=("timeout", "answered"),
+    ),
+    "rejected": Expected(
+        outcome="answered",
+        legs=(("101", "rejected", False), ("102", "busy", False), ("103", "answered", True)),
+    ),
+    "two-devices": Expected(outcome="answered", legs=(WON, LOST)),
+    "blind-transfer": Expected(
+        outcome="answered",
+        legs=(WON, LOST, ("103", "answered", True)),
+        transfers=(("blind", "101", "103"),),
+    ),
+    "attended-transfer": Expected(
+        outcome="answered",
+        legs=(WON, LOST, ("103", "answered", True)),
+        transfers=(("attended", "101", "103"),),
+    ),
+    "attended-transfer-fails": Expected(
+        outcome="answered", legs=(WON, LOST, ("103", "busy", False))
+    ),
+    "parked": Expected(outcome="answered", legs=(WON, LOST, ("103", "answered", True))),
+    "picked-up": Expected(
+        outcome="answered",
+        legs=(("101", "elsewhere", False), ("103", "answered", True)),
+        queue=(),
+        pressed=False,
+    ),
+    "observed-menu": Expected(outcome="answered", legs=(WON, LOST)),
+    "no-choice": Expected(outcome="abandoned", queue=(), pressed=False),
+    "outbound": Expected(outcome="answered", legs=(WON,), queue=(), direction="out", pressed=False),
+    "click-to-call": Expected(
+        outcome="answered", legs=(WON,), queue=(), direction="out", pressed=False
+    ),
+}
+
+
+def story_name(trace: str) -> str:
+    return trace.rpartition("-")[0]
+
+
+def story_of(trace: str) -> CallStory:
+    stories = stories_of(facts_of(trace, MENU))
+    assert len(stories) == 1
+    return next(iter(stories.values()))
+
+
+def of(facts: list[Fact], kind: type[T]) -> list[T]:
+    return [fact for fact in facts if isinstance(fact, kind)]
+
+
+def test_every_story_has_its_expectation() -> None:
+    assert {story_name(trace) for trace in ALL} - {"internal"} <= EXPECTED.keys()
+
+
+@pytest.mark.parametrize("trace", [t for t in ALL if story_name(t) in EXPECTED])
+def test_what_happened(trace: str) -> None:
+    expected, story = EXPECTED[story_name(trace)], story_of(trace)
+    legs = [(leg.extension, leg.outcome, leg.answered_at is not None) for leg in story.legs]
+    assert story.outcome == expected.outcome
+    assert story.direction == expected.direction
+    assert sorted(map(str, legs)) == sorted(map(str, expected.legs))
+    assert tuple(stay.reason for stay in story.stays) == expected.queue
+    assert (story.pressed_at is not None) == expected.pressed
+    moves = tuple((t.kind, t.from_extension, t.to) for t in story.transfers)
+    assert moves == expected.transfers
+
+
+@pytest.mark.parametrize("trace", ALL)
+def test_every_fact_says_something_new(trace: str) -> None:
+    story: CallStory | None = None
+    for fact in facts_of(trace, MENU):
+        told = fold(story, fact)
+        assert told is not story, f"{fact} said nothing new"
+        story = told
+
+
+@pytest.mark.parametrize("trace", ALL)
+def test_the_same_events_make_the_same_facts(trace: str) -> None:
+    assert facts_of(trace, MENU) == facts_of(trace, MENU)
+
+
+@pytest.mark.parametrize("trace", ALL)
+def test_each_ringing_stops_exactly_once(trace: str) -> None:
+    facts = facts_of(trace, MENU)
+    rang = [fact.leg for fact in of(facts, OperatorRang)]
+    assert sorted(rang) == sorted({fact.leg for fact in of(facts, OperatorRang)})
+    stopped = [f.leg for f in of(facts, OperatorStoppedRinging)]
+    assert sorted(stopped) == sorted(rang)
+
+
+@pytest.mark.parametrize("trace", [t for t in ALL if story_name(t) == "answered"])
+def test_times_are_those_of_the_telephones(trace: str) -> None:
+    events, story = events_of(trace), story_of(trace)
+    dialled = next(e for e in events if isinstance(e, DialBegin))
+    bridged = [e for e in events if isinstance(e, BridgeEnter)][-1]
+    hung_up = [e for e in events if isinstance(e, Hangup)][-1]
+    assert story.first_ring_at is not None
+    assert abs(story.first_ring_at - dialled.at) < timedelta(milliseconds=5)
+    assert story.answered_at == bridged.at
+    assert story.ended_at == hung_up.at
+    assert story.pressed_at is not None
+    assert story.queue_left_at is not None
+    assert story.started_at < story.pressed_at < story.first_ring_at < story.queue_left_at
+
+
+@pytest.mark.parametrize("trace", [t for t in ALL if story_name(t) == "second-round"])
+def test_a_new_round_is_counted(trace: str) -> None:
+    assert [rang.round for rang in of(facts_of(trace), OperatorRang)] == [1, 2]
+
+
+@pytest.mark.parametrize("trace", [t for t in ALL if story_name(t) == "pressed-twice"])
+def test_pressed_twice_is_one_complaint(trace: str) -> None:
+    facts = facts_of(trace)
+    assert [type(f).__name__ for f in facts].count("ComplaintRequested") == 1
+    assert len(of(facts, MenuKeyPressed)) <= 1
+
+
+@pytest.mark.parametrize("trace", [t for t in ALL if story_name(t) == "on-hold"])
+def test_hold_and_resume(trace: str) -> None:
+    facts = facts_of(trace)
+    held, resumed = of(facts, HeldBy), of(facts, Resumed)
+    assert [h.extension for h in held] == [r.extension for r in resumed] == ["101"]
+    assert timedelta(seconds=1) < resumed[0].at - held[0].at < timedelta(seconds=3)
+
+
+@pytest.mark.parametrize("trace", [t for t in ALL if story_name(t) == "attended-transfer"])
+def test_contact_comes_with_the_handing_over_not_with_the_consultation(trace: str) -> None:
+    facts, story = facts_of(trace), story_of(trace)
+    moved = of(facts, Transferred)[0]
+    second = next(leg for leg in story.legs if leg.extension == "103")
+    assert second.answered_at is not None
+    assert abs(second.answered_at - moved.at) < timedelta(milliseconds=50)
+
+
+@pytest.mark.parametrize("trace", [t for t in ALL if story_name(t) == "cyrillic-name"])
+def test_a_cyrillic_name(trace: str) -> None:
+    assert story_of(trace).caller.name == "Пётр Ильич (ООО «Ромашка»)"
+
+
+@pytest.mark.parametrize("trace", [t for t in ALL if story_name(t) == "anonymous"])
+def test_an_anonymous_caller(trace: str) -> None:
+    caller = story_of(trace).caller
+    assert (caller.kind, caller.e164) == ("anonymous", None)
+
+
+@pytest.mark.parametrize("trace", [t for t in ALL if story_name(t) == "internal"])
+def test_a_call_between_employees_is_not_kept(trace: str) -> None:
+    assert facts_of(trace) == []
+
+
+@pytest.mark.parametrize("trace", [t for t in ALL if story_name(t) != "internal"])
+def test_a_call_has_its_recording(trace: str) -> None:
+    story = story_of(trace)
+    recorded = story_name(trace) not in (
+        "picked-up", "no-choice", "outbound", "click-to-call", "observed-menu"
+    )  # fmt: skip
+    assert len(story.recordings) == int(recorded)
+    for recording in story.recordings:
+        assert recording.stopped_at == story.ended_at
+
+
+@pytest.mark.parametrize("trace", ALL)
+def test_the_end_comes_last(trace: str) -> None:
+    facts = facts_of(trace, MENU)
+    assert all(not isinstance(fact, CallEnded) for fact in facts[:-1])
