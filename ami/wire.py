@@ -171,6 +171,8 @@ def encode_action(
     lines = [_action_line("Action", name), _action_line("ActionID", action_id)]
     pairs = headers.items() if isinstance(headers, Mapping) else headers
     for header, value in pairs:
+        if header.lower() in ("action", "actionid"):
+            raise UnsafeValue(header, "is the link's own")
         values = (value,) if isinstance(value, str) else value
         lines.extend(_action_line(header, each) for each in values)
     if len(lines) > ACTION_HEADERS_LIMIT:

@@ -1,0 +1,379 @@
+"""The supervised link to one Asterisk. panoramisk is the client, behind a wall.
+
+Measured on panoramisk 1.4 (MEASURES, DESIGN §4): it decodes each TCP chunk by itself, loses the rest
+of a chunk when a callback raises, knows no timeouts, retries a refused login for ever in silence,
+sends unanswered actions again after a reconnect (Originate too) and never notices a silent peer. So
+it keeps what it does well, opening and closing the connection, and every byte goes through
+`ami.session`. `tests/ami/test_panoramisk_faults.py` has one test for each of these faults.
+"""
+
+import asyncio
+import os
+import random as chance
+import re
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+import structlog
+from panoramisk.ami_protocol import AMIProtocol
+from panoramisk.manager import Manager
+
+from ami.errors import ActionFailed, ActionTimeout, AmiError, LinkDownError, LoginRefused
+from ami.inbox import EventArrived, EventBroken, Inbox, LinkDown, LinkItem, LinkUp
+from ami.replies import Reply, Until
+from ami.session import LinkCounters, Session
+
+__all__ = [
+    "AmiLink",
+    "EventArrived",
+    "EventBroken",
+    "LinkCounters",
+    "LinkDown",
+    "LinkItem",
+    "LinkSettings",
+    "LinkState",
+    "LinkUp",
+    "Reply",
+]
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinkSettings:
+    """Where the PBX is and how patient the link is. A dead line is noticed within
+    `ping_every_s + ping_deadline_s`; a lost one is tried again after `retry_min_s` to `retry_max_s`,
+    a refused login ever later, up to `refused_max_s`. The queue holds `queue_limit` events and
+    `queue_limit_bytes`; when it is full the session is ended, not the reader waited for.
+    """
+
+    pbx: str
+    host: str
+    port: int
+    username: str
+    secret: str = field(repr=False)
+    queue_limit: int = 20_000
+    queue_limit_bytes: int = 64 * 1024 * 1024
+    connect_timeout_s: float = 2
+    ping_every_s: float = 5
+    ping_deadline_s: float = 5
+    action_timeout_s: float = 5
+    retry_min_s: float = 0.5
+    retry_max_s: float = 2
+    refused_max_s: float = 30
+    tls: bool = False
+
+
+class LinkState(StrEnum):
+    """REFUSED: the PBX is there, but does not let us in or gives too few rights."""
+
+    CONNECTING = "connecting"
+    UP = "up"
+    REFUSED = "refused"
+    DOWN = "down"
+    CLOSED = "closed"
+
+
+class _Protocol(AMIProtocol):  # type: ignore[misc]  # panoramisk has no types
+    """panoramisk's protocol as a pipe: no decoding, no callbacks, no queue of actions."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        super().connection_made(transport)
+        self._session.write = transport.write
+
+    def data_received(self, data: bytes) -> None:
+        self._session.data_received(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.closed = True
+        self._session.end(f"connection lost: {exc}" if exc else "the PBX closed the connection")
+
+    def close(self) -> None:
+        """Drop the connection now: a graceful close would wait for a peer that may be dead."""
+        self.closed = True
+        self.transport.abort()
+
+
+class _Manager(Manager):  # type: ignore[misc]  # panoramisk has no types
+    """panoramisk's manager for one connection: no reconnecting, no login, no pinging of its own."""
+
+    def __init__(self, settings: LinkSettings, session: Session) -> None:
+        super().__init__(
+            host=settings.host,
+            port=settings.port,
+            ssl=settings.tls,
+            loop=asyncio.get_running_loop(),
+            protocol_factory=lambda: _Protocol(session),
+        )
+        self._abandoned = False
+
+    def connection_made(self, f: asyncio.Future[Any]) -> None:
+        if f.cancelled() or f.exception() is not None:
+            return
+        _, self.protocol = f.result()
+        if self._abandoned:
+            self.protocol.close()
+
+    def close(self) -> None:
+        self._abandoned = True
+        super().close()
+
+
+class AmiLink:
+    """One PBX: `run()` keeps a session alive, `next_batch()` gives what it says, `action()` asks it.
+
+    The stream is LinkUp, its events, LinkDown, LinkUp, …; events of a session never come before its
+    LinkUp. `counters` grow for the life of the process.
+    """
+
+    def __init__(
+        self,
+        settings: LinkSettings,
+        *,
+        now: Callable[[], datetime],
+        random: Callable[[], float] = chance.random,
+    ) -> None:
+        self.settings = settings
+        self.state = LinkState.CONNECTING
+        self.state_since = now()
+        self.state_reason = ""
+        self.version = ""
+        self.counters = LinkCounters()
+        self._now = now
+        self._random = random
+        self._log = log.bind(pbx=settings.pbx)
+        self._inbox = Inbox(limit=settings.queue_limit, limit_bytes=settings.queue_limit_bytes)
+        self._session: Session | None = None
+        self._pbx_clock: tuple[datetime, float] | None = None  # PBX time, our monotonic time
+        self._refusals = 0
+        self._was_up = False
+        self._worker: asyncio.Task[None] | None = None
+        self._closing = False
+        self._stopped = asyncio.Event()
+
+    async def run(self) -> None:
+        """Connect, log in, ping and connect again until `close()`. No fault of the net ends it."""
+        if self._closing:
+            return
+        if self._worker is not None:
+            raise RuntimeError("a link runs once")
+        self._worker = asyncio.create_task(
+            self._keep_connected(), name=f"ami-session-{self.settings.pbx}"
+        )
+        try:
+            await asyncio.wait({self._worker})
+        finally:
+            self._worker.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._worker
+            self._set_state(LinkState.CLOSED, "closed")
+            self._inbox.close()
+            self._stopped.set()
+
+    async def close(self) -> None:
+        """End the link for good; what it said can still be read. May be called twice, and any time."""
+        self._closing = True
+        if self._worker is None:
+            self._set_state(LinkState.CLOSED, "closed")
+            self._inbox.close()
+            return
+        self._worker.cancel()
+        await self._stopped.wait()
+
+    async def next_batch(self, max_items: int = 500) -> list[LinkItem]:
+        """The next items in order, at least one. Raises LinkDownError once closed and read to the end."""
+        return await self._inbox.take(max_items)
+
+    async def action(
+        self, name: str, *, timeout_s: float | None = None, **headers: str | Sequence[str]
+    ) -> Reply:
+        """Send an action once; return its response. A sequence repeats its header.
+
+        Raises ActionFailed (`Response: Error`), ActionTimeout, LinkDownError, UnsafeValue.
+        """
+        (reply,) = await self._ask(name, headers, timeout_s, Until.RESPONSE)
+        return reply
+
+    async def action_list(
+        self, name: str, *, timeout_s: float | None = None, **headers: str | Sequence[str]
+    ) -> list[Reply]:
+        """Send an action that answers with a list; return its items.
+
+        Raises what `action` does, and IncompleteList, ReplyTooLong.
+        """
+        return await self._ask(name, headers, timeout_s, Until.LIST)
+
+    async def action_event(
+        self,
+        name: str,
+        event: str,
+        *,
+        timeout_s: float | None = None,
+        **headers: str | Sequence[str],
+    ) -> Reply:
+        """Send an action whose outcome is an event with its ActionID (Originate: OriginateResponse)."""
+        (reply,) = await self._ask(name, headers, timeout_s, Until.EVENT, event)
+        return reply
+
+    def pbx_now(self) -> datetime | None:
+        """The PBX's clock now, by its last Ping reply and the time since; None before a login."""
+        if self._pbx_clock is None:
+            return None
+        told, at = self._pbx_clock
+        return told + timedelta(seconds=asyncio.get_running_loop().time() - at)
+
+    async def _ask(
+        self,
+        name: str,
+        headers: dict[str, str | Sequence[str]],
+        timeout_s: float | None,
+        until: Until,
+        event: str = "",
+    ) -> list[Reply]:
+        if self._session is None or self.state is not LinkState.UP:
+            raise LinkDownError(self.state_reason or "not connected yet")
+        return await self._session.ask(
+            name,
+            headers,
+            timeout_s=self.settings.action_timeout_s if timeout_s is None else timeout_s,
+            until=until,
+            event=event,
+        )
+
+    async def _keep_connected(self) -> None:
+        while True:
+            try:
+                await self._one_session()
+            except LoginRefused as refused:
+                self._refusals += 1
+                self._set_state(LinkState.REFUSED, refused.message)
+                self._log.error("the PBX refuses our login", reason=refused.message)
+                delay_s = self._refused_delay_s()
+            except (AmiError, OSError, TimeoutError) as fault:
+                self._set_state(LinkState.DOWN, _reason(fault))
+                delay_s = self._retry_delay_s()
+            await self._inbox.has_room()
+            await asyncio.sleep(delay_s)
+
+    def _retry_delay_s(self) -> float:
+        low, high = self.settings.retry_min_s, self.settings.retry_max_s
+        return low + (high - low) * self._random()
+
+    def _refused_delay_s(self) -> float:
+        doubled = self.settings.retry_max_s * 2.0 ** min(self._refusals - 1, 20)
+        return min(doubled, self.settings.refused_max_s) * (0.75 + 0.25 * self._random())
+
+    async def _one_session(self) -> None:
+        """Serve one session from connect to its end, which is always an exception."""
+        session = Session(self._take_events, self.counters)
+        manager = _Manager(self.settings, session)
+        self._inbox.begin()
+        try:
+            async with asyncio.timeout(self.settings.connect_timeout_s):
+                await manager.connect()
+            self._session = session
+            self._announce(await self._log_in(session))
+            await self._keep_alive(session)
+        finally:
+            self._session = None
+            session.end("closed" if self._closing else "given up")
+            down = LinkDown(at=self._now(), reason=session.lost.result())
+            self.counters.dropped += self._inbox.down(down)
+            manager.close()
+
+    async def _log_in(self, session: Session) -> LinkUp:
+        settings = self.settings
+        try:
+            await self._in_session(
+                session, "Login", Username=settings.username, Secret=settings.secret, Events="on"
+            )
+            core = await self._in_session(session, "CoreStatus")
+            about = await self._in_session(session, "CoreSettings")
+        except ActionFailed as error:
+            raise LoginRefused(f"{error.action}: {error.message}") from None
+        pbx_now = await self._ping(session)
+        self.version = _version(about.get("AsteriskVersion"))
+        return LinkUp(
+            at=self._now(),
+            version=self.version,
+            startup=f"{core.get('CoreStartupDate')} {core.get('CoreStartupTime')}",
+            pbx_now=pbx_now,
+        )
+
+    async def _in_session(self, session: Session, name: str, **headers: str) -> Reply:
+        (reply,) = await session.ask(name, dict(headers), timeout_s=self.settings.action_timeout_s)
+        return reply
+
+    async def _keep_alive(self, session: Session) -> None:
+        while True:
+            await asyncio.wait({session.lost}, timeout=self.settings.ping_every_s)
+            if session.lost.done():
+                raise LinkDownError(session.lost.result())
+            await self._ping(session)
+
+    async def _ping(self, session: Session) -> datetime:
+        deadline_s = self.settings.ping_deadline_s
+        try:
+            (reply,) = await session.ask("Ping", {}, timeout_s=deadline_s)
+        except ActionTimeout:
+            session.end(f"silent: no reply to Ping in {deadline_s:g} s")
+            raise LinkDownError(session.lost.result()) from None
+        told = _epoch(reply.get("Timestamp")) or self._now()
+        self._pbx_clock = (told, asyncio.get_running_loop().time())
+        return told
+
+    def _take_events(self, events: list[bytes]) -> None:
+        """Called by the reader with what one segment held. Never waits."""
+        arrived_at = self._now()
+        for done, event in enumerate(events):
+            if not self._inbox.put(event, arrived_at):
+                self._overflow(len(events) - done)
+                return
+
+    def _overflow(self, dropped: int) -> None:
+        self.counters.overflows += 1
+        self.counters.dropped += dropped
+        self._log.error("the queue of events is full: the session ends and is read anew")
+        if self._session is not None:
+            self._session.end("overflow")
+
+    def _announce(self, up: LinkUp) -> None:
+        self.counters.reconnects += self._was_up
+        self._was_up = True
+        self._refusals = 0
+        self._inbox.up(up)
+        self._set_state(LinkState.UP, "")
+
+    def _set_state(self, state: LinkState, reason: str) -> None:
+        if (state, reason) != (self.state, self.state_reason):
+            self._log.info("link state", state=state.value, reason=reason)
+        if state is not self.state:
+            self.state_since = self._now()
+        self.state, self.state_reason = state, reason
+
+
+def _reason(fault: Exception) -> str:
+    if isinstance(fault, LinkDownError):
+        return fault.reason
+    if isinstance(fault, OSError) and (fault.errno or 0) > 0:
+        return os.strerror(fault.errno or 0)
+    return str(fault) or "no connection in time"
+
+
+def _version(text: str) -> str:
+    found = re.search(r"\d+(?:\.\d+)+", text)
+    return found[0] if found else text
+
+
+def _epoch(text: str) -> datetime | None:
+    try:
+        return datetime.fromtimestamp(float(text), UTC)
+    except (ValueError, OverflowError, OSError):
+        return None

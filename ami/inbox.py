@@ -1,0 +1,142 @@
+"""What a link tells its one reader, in order, and the bounded queue it waits in."""
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass
+from datetime import datetime
+
+from ami.errors import EventError, LinkDownError
+from ami.events import Event, parse
+
+__all__ = ["EventArrived", "EventBroken", "Inbox", "LinkDown", "LinkItem", "LinkUp"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkUp:
+    """A session began. `startup` is the PBX's own start time as it writes it: changed = restarted.
+
+    `pbx_now` is the PBX's clock (from Ping's Timestamp) at the moment `at` of ours.
+    """
+
+    at: datetime
+    version: str
+    startup: str
+    pbx_now: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventArrived:
+    event: Event
+    raw: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventBroken:
+    """A wanted event that could not be understood: to be counted and logged, never passed over.
+
+    When `raw` may have told of a press, the spool knows it (DESIGN §5).
+    """
+
+    at: datetime
+    raw: bytes
+    error: EventError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkDown:
+    """The session that the last LinkUp began is over; all its events came before."""
+
+    at: datetime
+    reason: str
+
+
+LinkItem = LinkUp | EventArrived | EventBroken | LinkDown
+
+
+class Inbox:
+    """Bounded by number and bytes of events; LinkUp and LinkDown always fit. One reader.
+
+    Events wait as bytes: whoever reads pays for typing them, not the task that frames the stream.
+    Events that come between `begin` and `up` are held back, so that they follow their LinkUp.
+    """
+
+    def __init__(self, *, limit: int, limit_bytes: int) -> None:
+        self._limit = limit
+        self._limit_bytes = limit_bytes
+        self._items: deque[tuple[bytes, datetime] | LinkUp | LinkDown] = deque()
+        self._held: list[tuple[bytes, datetime]] | None = None
+        self._events = 0
+        self._size_bytes = 0
+        self._changed = asyncio.Event()
+        self._closed = False
+
+    def begin(self) -> None:
+        """A session is being opened: hold its events back until `up`."""
+        self._held = []
+
+    def up(self, item: LinkUp) -> None:
+        """The session is open: LinkUp, then what was held back."""
+        held, self._held = self._held or [], None
+        self._items.append(item)
+        self._items.extend(held)
+        self._changed.set()
+
+    def down(self, item: LinkDown) -> int:
+        """The session is over. One that was never up leaves no trace: return how many events that drops."""
+        if self._held is None:
+            self._items.append(item)
+            self._changed.set()
+            return 0
+        for event in self._held:
+            self._leave(event)
+        dropped, self._held = len(self._held), None
+        return dropped
+
+    def put(self, raw: bytes, arrived_at: datetime) -> bool:
+        """Add an event; False when there is no room for it."""
+        if self._events >= self._limit or self._size_bytes + len(raw) > self._limit_bytes:
+            return False
+        (self._items if self._held is None else self._held).append((raw, arrived_at))
+        self._events += 1
+        self._size_bytes += len(raw)
+        self._changed.set()
+        return True
+
+    def close(self) -> None:
+        """No more will come; what waits can still be taken."""
+        self._closed = True
+        self._changed.set()
+
+    async def take(self, max_items: int) -> list[LinkItem]:
+        """The next items, at least one. Raises LinkDownError when closed and empty."""
+        while not self._items:
+            if self._closed:
+                raise LinkDownError("closed")
+            await self._wait()
+        taken = [self._next() for _ in range(min(max_items, len(self._items)))]
+        self._changed.set()  # for has_room
+        return taken
+
+    async def has_room(self) -> None:
+        """Wait until the reader has worked off half of what fits."""
+        while self._events > self._limit // 2 or self._size_bytes > self._limit_bytes // 2:
+            await self._wait()
+
+    async def _wait(self) -> None:
+        self._changed.clear()
+        await self._changed.wait()
+
+    def _leave(self, event: tuple[bytes, datetime]) -> None:
+        self._events -= 1
+        self._size_bytes -= len(event[0])
+
+    def _next(self) -> LinkItem:
+        item = self._items.popleft()
+        if not isinstance(item, tuple):
+            return item
+        self._leave(item)
+        raw, arrived_at = item
+        try:
+            return EventArrived(event=parse(raw, arrived_at), raw=raw)
+        except EventError as error:
+            return EventBroken(at=arrived_at, raw=raw, error=error)
