@@ -21,7 +21,7 @@ from tests.lab.harness import Lab, LabMenu, SippCall, start_lab
 from tests.lab.scenarios import Bye, Key, Speak, Step, TelephoneHabit, Wait, WaitBye
 
 TRACES = Path(__file__).parent.parent / "traces"
-PRESS: list[Step] = [Wait(0.4), Key("3"), Speak()]
+PRESS: list[Step] = [Speak(), Wait(0.4), Key("3")]
 TWO = Menu(
     members=("PJSIP/101", "PJSIP/102"), menu_timeout_s=1, queue_timeout_s=30, ring_s=3, rounds=1
 )

@@ -214,12 +214,22 @@ class Lab:
 
         await until(no_channels, deadline_s=15, what="all channels gone")
 
+    async def hang_up_all(self) -> None:
+        """End every call, so that the next test finds the PBX idle."""
+        self._kill_calls()
+        if self.pbx.running:
+            await self.pbx.rx("channel request hangup all")
+            await self.quiet()
+
     def close(self) -> None:
         """Stop everything. Blocks a moment; safe from any event loop or none."""
-        for call in self._calls:
-            if call.running:
-                call.kill()
+        self._kill_calls()
         self.pbx.kill9()
+
+    def _kill_calls(self) -> None:
+        for call in self._calls:
+            call.kill()
+        self._calls.clear()
 
 
 async def start_lab(tree: AsteriskTree, directory: Path, config: LabMenu | None = None) -> Lab:

@@ -32,7 +32,7 @@ class Key:
 
 @dataclass(frozen=True)
 class Speak:
-    """Start to speak, without end."""
+    """Start to speak, without end. First of all: like a real telephone, which always sends sound."""
 
 
 @dataclass(frozen=True)
