@@ -104,7 +104,7 @@ def render(file: Path, out: Path) -> None:
 def migrate(file: Path) -> None:
     """Create the database or bring it up to date."""
     from press3 import schema
-    from press3.service import prepare_data_dir
+    from press3.database import prepare_data_dir
 
     found = settings.load(file)
     prepare_data_dir(found)

@@ -5,9 +5,9 @@ from contextlib import AsyncExitStack
 from datetime import date
 
 from appeals import reconcile
+from press3.database import open_store
 from press3.one_link import one_link
 from press3.press_reader import AstDbReader
-from press3.service import open_store
 from press3.settings import Settings
 
 __all__ = ["report"]

@@ -14,11 +14,11 @@ from ami.replies import Reply
 from appeals.intake import IntakeSettings
 from calls.facts import Fact
 from calls.tracker import Tracker
+from press3.database import Store, open_store
 from press3.errors import Press3Error
 from press3.pipeline import Pipeline, PipelineParts, Stored
-from press3.service import open_store
 from press3.settings import Settings
-from press3.telephony import Store, change_handlers, keep_rules, number_rules, trigger_rules
+from press3.telephony import change_handlers, keep_rules, number_rules, trigger_rules
 from press3.traces import TraceLine, read_trace
 from store.lease import Lease
 

@@ -3,8 +3,8 @@
 import asyncio
 import signal
 import tempfile
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from collections.abc import Callable
+from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +12,19 @@ import structlog
 from aiohttp import web as aiohttp_web
 from sqlalchemy import select
 from sqlalchemy.engine import make_url
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from appeals import audience, lookup
 from appeals.intake import IntakeSettings
 from calls.model import Call, PbxState
 from people import roster
-from press3 import schema
 from press3.clock import now
+from press3.database import Store, open_store, prepare_data_dir
 from press3.errors import ConfigError, Press3Error
 from press3.pipeline import Stored
 from press3.settings import Settings
 from press3.supervisor import Stage, Supervisor
-from press3.telephony import Store, Telephony, change_handlers
+from press3.telephony import Telephony, change_handlers
 from press3.upkeep import Upkeep
 from press3.web_parts import web_app
 from push.bus import MemoryBus
@@ -33,41 +33,11 @@ from push.relay import Relay
 from push.server import PushServer, PushSettings
 from recordings.settings import PathMap, RecordingSettings, Timing
 from recordings.worker import RecordingWorker
-from store.engine import create_engine
 from store.serve_lock import ServeLock
-from store.writer import Writer
 
-__all__ = ["Service", "add_user", "open_store", "prepare_data_dir", "serve"]
+__all__ = ["Service", "add_user", "serve"]
 
 log = structlog.get_logger(__name__)
-
-
-def prepare_data_dir(settings: Settings) -> None:
-    """Make `data_dir`, closed to others; raises Press3Error when it can't be written."""
-    folder = settings.service.data_dir
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        probe = folder / ".writable"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise Press3Error(f"data_dir {folder} can't be written: {error}") from error
-
-
-@asynccontextmanager
-async def open_store(
-    settings: Settings, *, on_commit: Callable[[int], None] = lambda seq: None
-) -> AsyncIterator[Store]:
-    """Open the configured database, brought up to date, with its one writer."""
-    prepare_data_dir(settings)
-    await schema.upgrade(settings.database_url)
-    engine = create_engine(settings.database_url)
-    try:
-        async with Writer(engine, on_commit=on_commit) as writer:
-            sessions = async_sessionmaker(engine, expire_on_commit=False)
-            yield Store(sessions=sessions, writer=writer, now=now)
-    finally:
-        await engine.dispose()
 
 
 async def add_user(

@@ -2,12 +2,11 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from ami.connection import AmiLink, LinkSettings, LinkState
 from ami.errors import AmiError
@@ -19,15 +18,14 @@ from calls.story import CallChange
 from calls.tracker import Tracker
 from calls.triggers import ObservedRule, TriggerRules
 from press3.catch_up import CatchUp
+from press3.database import Store
 from press3.pipeline import ChangeHandler, Pipeline, PipelineParts, Stored
 from press3.settings import AsteriskSettings, Settings
 from push import pops
 from recordings import linker
 from store.lease import Lease
-from store.writer import Writer
 
 __all__ = [
-    "Store",
     "Telephony",
     "change_handlers",
     "link_settings",
@@ -38,15 +36,6 @@ __all__ = [
 log = structlog.get_logger(__name__)
 
 _SWEEP_EVERY_S = 60.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Store:
-    """The database as every part of the service is given it."""
-
-    sessions: async_sessionmaker[AsyncSession]
-    writer: Writer
-    now: Callable[[], datetime]
 
 
 def number_rules(settings: Settings) -> NumberRules:

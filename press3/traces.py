@@ -98,7 +98,7 @@ def read_trace(file: Path) -> Iterator[TraceLine]:
 
 async def capture(settings: Settings, out: Path, *, pbx: str | None, minutes: int) -> None:
     """Write the stored events of the last `minutes`, up to the newest, anonymised."""
-    from press3.service import open_store
+    from press3.database import open_store
 
     names = [each.name for each in settings.asterisk]
     if pbx is not None and pbx not in names:

@@ -12,8 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from appeals import deadlines
 from calls.model import Call
 from people.model import LoginAttempt, Session, Ticket
+from press3.database import Store
 from press3.settings import Settings
-from press3.telephony import Store
 from push import pops
 from store import journal
 from store.errors import CommitFailed, WriterBusy
@@ -81,7 +81,9 @@ class Upkeep:
             open_since = await session.scalar(
                 select(func.min(Call.started_at)).where(Call.ended_at.is_(None))
             )
-        while await self._store.writer.run(
-            lambda session: journal.prune(session, before, open_since=open_since)
-        ):
+        more = True
+        while more:
+            more = await self._store.writer.run(
+                lambda session: journal.prune(session, before, open_since=open_since)
+            ) > 0
             await asyncio.sleep(_PAUSE_S)

@@ -11,10 +11,11 @@ from web.app import build
 
 import web
 from appeals import reconcile
+from press3.database import Store
 from press3.metrics import service_registry
 from press3.press_reader import AstDbReader
 from press3.settings import Settings
-from press3.telephony import Store, Telephony
+from press3.telephony import Telephony
 from recordings.worker import RecordingWorker
 from web.deps import LinkView, WebDeps
 

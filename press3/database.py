@@ -1,0 +1,54 @@
+"""The configured database, brought up to date and opened with its one writer."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+from press3 import schema
+from press3.clock import now
+from press3.errors import Press3Error
+from press3.settings import Settings
+from store.engine import create_engine
+from store.writer import Writer
+
+__all__ = ["Store", "open_store", "prepare_data_dir"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Store:
+    """The database as every part of the service is given it."""
+
+    sessions: async_sessionmaker[AsyncSession]
+    writer: Writer
+    now: Callable[[], datetime]
+
+
+def prepare_data_dir(settings: Settings) -> None:
+    """Make `data_dir`, closed to others; raises Press3Error when it can't be written."""
+    folder = settings.service.data_dir
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        probe = folder / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise Press3Error(f"data_dir {folder} can't be written: {error}") from error
+
+
+@asynccontextmanager
+async def open_store(
+    settings: Settings, *, on_commit: Callable[[int], None] = lambda seq: None
+) -> AsyncIterator[Store]:
+    """Open the configured database, brought up to date, with its one writer."""
+    prepare_data_dir(settings)
+    await schema.upgrade(settings.database_url)
+    engine = create_engine(settings.database_url)
+    try:
+        async with Writer(engine, on_commit=on_commit) as writer:
+            sessions = async_sessionmaker(engine, expire_on_commit=False)
+            yield Store(sessions=sessions, writer=writer, now=now)
+    finally:
+        await engine.dispose()
