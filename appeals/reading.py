@@ -53,7 +53,7 @@ def _in_department(
 
 def _below(department_id: int) -> Select[tuple[int]]:
     """A department and all departments under it."""
-    tree = select(Department.id).where(Department.id == department_id).cte("below", recursive=True)
+    tree = select(Department.id).where(Department.id == department_id).cte(recursive=True)
     child = aliased(Department)
     tree = tree.union(select(child.id).join(tree, child.parent_id == tree.c.id))
     return select(tree.c.id)

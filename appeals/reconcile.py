@@ -10,7 +10,7 @@ press3 lost must show up. Every difference comes with `mend`, the way to put it 
 - `link_recording`: sound that belongs to no call: link it by hand.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Any, Final, Protocol
@@ -99,14 +99,29 @@ def _bounds(day: date, tz: tzinfo) -> tuple[datetime, datetime]:
     )
 
 
+class _Presses:
+    """A set in which presses of one channel within six hours are one press, whoever told them."""
+
+    def __init__(self, presses: Iterable[Press] = ()) -> None:
+        self._by_channel: dict[tuple[str, str], list[datetime]] = {}
+        for press in presses:
+            self.add(press)
+
+    def __contains__(self, press: Press) -> bool:
+        known = self._by_channel.get((press.pbx, press.uniqueid), ())
+        return any(abs(press.pressed_at - at) <= _SAME_PRESS for at in known)
+
+    def add(self, press: Press) -> bool:
+        """Say whether it is a new one."""
+        if press in self:
+            return False
+        self._by_channel.setdefault((press.pbx, press.uniqueid), []).append(press.pressed_at)
+        return True
+
+
 def _distinct(presses: Sequence[Press]) -> list[Press]:
-    """One press for all sources that tell of it: the same channel within six hours."""
-    kept: dict[tuple[str, str], list[Press]] = {}
-    for press in sorted(presses, key=lambda p: p.pressed_at):
-        same = kept.setdefault((press.pbx, press.uniqueid), [])
-        if not any(abs(press.pressed_at - other.pressed_at) <= _SAME_PRESS for other in same):
-            same.append(press)
-    return sorted((p for same in kept.values() for p in same), key=lambda p: p.pressed_at)
+    seen = _Presses()
+    return [press for press in sorted(presses, key=lambda p: p.pressed_at) if seen.add(press)]
 
 
 async def _appeals(session: AsyncSession, start: datetime, end: datetime) -> list[Appeal]:
@@ -119,35 +134,31 @@ async def _appeals(session: AsyncSession, start: datetime, end: datetime) -> lis
 
 
 def _not_registered(presses: Sequence[Press], appeals: Sequence[Appeal]) -> list[dict[str, Any]]:
-    known = _keys(appeals)
+    known = _Presses(_press_of(appeal) for appeal in appeals)
     return [
         _difference("not_registered", "read_spool", call=f"{press.pbx}-{press.uniqueid}")
         for press in presses
-        if (press.pbx, press.uniqueid) not in known
+        if press not in known
     ]
 
 
 def _not_on_pbx(
     appeals: Sequence[Appeal], presses: Sequence[Press], complete: bool
 ) -> list[dict[str, Any]]:
-    there = {(press.pbx, press.uniqueid) for press in presses}
+    there = _Presses(presses)
     mend = "check_evidence" if complete else "complete_source"
     return [
         _difference("not_on_pbx", mend, appeal=appeal)
         for appeal in appeals
-        if _key(appeal) not in there
+        if _press_of(appeal) not in there
     ]
 
 
-def _keys(appeals: Sequence[Appeal]) -> set[tuple[str, str]]:
-    return {_key(appeal) for appeal in appeals}
-
-
-def _key(appeal: Appeal) -> tuple[str, str]:
-    """`pbx/uniqueid[/n]` → (pbx, uniqueid). A day is too short for one uniqueid to come twice in it
-    but by a clock set back, and then the appeals stand beside each other in the list."""
+def _press_of(appeal: Appeal) -> Press:
+    """`press_key` is `pbx/uniqueid`, with `/2` … behind it when the PBX gave the uniqueid again."""
     pbx, uniqueid, *_ = str(appeal.press_key).split("/")
-    return pbx, uniqueid
+    assert appeal.pressed_at is not None  # the query asked for it
+    return Press(pbx=pbx, uniqueid=uniqueid, pressed_at=appeal.pressed_at)
 
 
 async def _without_sound(session: AsyncSession, appeals: Sequence[Appeal]) -> list[Appeal]:

@@ -26,8 +26,8 @@ def call(**known: Any) -> CallTimes:
 
 
 def case(**known: Any) -> CaseTimes:
-    names = ("first_contact_at", "taken_at", "resolved_at")
-    return CaseTimes(**(dict.fromkeys(names) | {"opened_at": NOON} | known))
+    values: dict[str, Any] = {"first_contact_at": None, "taken_at": None, "resolved_at": None}
+    return CaseTimes(**(values | {"opened_at": NOON} | known))
 
 
 def test_a_call_that_was_answered() -> None:

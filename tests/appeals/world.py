@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from appeals import case, history, intake, lookup, view
@@ -27,8 +27,10 @@ from calls.facts import (
     QueueLeft,
     QueueLeftReason,
     RingStop,
+    Transferred,
 )
 from calls.history import store_change
+from calls.model import Call
 from calls.numbers import NumberRules
 from calls.story import CallChange, CallStory, fold
 from people.audience import Audience, Viewer
@@ -159,6 +161,12 @@ class World:
 
         await self.writer.run(work)
 
+    async def change_call(self, call: str, **values: Any) -> None:
+        async def work(session: AsyncSession) -> None:
+            await session.execute(update(Call).where(Call.id == call).values(values))
+
+        await self.writer.run(work)
+
     @property
     def today(self) -> date:
         return self.now.date()
@@ -251,6 +259,9 @@ class PhoneCall:
         self.stop(extension, "answered")
         leg = self._legs[extension]
         return self._tell(OperatorAnswered(**self._when, leg=leg, extension=extension))
+
+    def transfer(self, extension: str, to: str) -> "PhoneCall":
+        return self._tell(Transferred(**self._when, kind="blind", from_extension=extension, to=to))
 
     def end(self, outcome: Outcome = "answered") -> "PhoneCall":
         return self._tell(CallEnded(**self._when, outcome=outcome))

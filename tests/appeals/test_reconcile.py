@@ -1,0 +1,155 @@
+"""Each day: what was pressed, what was registered, what was recorded, and every difference."""
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from appeals import reconcile
+from appeals.reconcile import Press, PressReading, PressSource
+from recordings.model import Recording, RecordingState
+from tests.appeals.world import NOON, PhoneCall, World
+
+MOSCOW = ZoneInfo("Europe/Moscow")
+DAY = date(2026, 11, 21)
+
+
+class Pbx:
+    """Answers as the spool of a PBX would: what it holds between the two times."""
+
+    def __init__(self, *presses: Press, complete: bool = True) -> None:
+        self._presses = presses
+        self._complete = complete
+        self.asked: list[tuple[datetime, datetime]] = []
+
+    async def read(self, start: datetime, end: datetime) -> PressReading:
+        self.asked.append((start, end))
+        found: Sequence[Press] = [p for p in self._presses if start <= p.pressed_at < end]
+        return PressReading(
+            pressed=found, sources=[PressSource(name="main astdb", complete=self._complete)]
+        )
+
+
+def press_of(call: PhoneCall, at: datetime = NOON) -> Press:
+    return Press(pbx="main", uniqueid=call.uniqueid, pressed_at=at)
+
+
+async def record(world: World, call: str | None, state: RecordingState) -> int:
+    async def work(session: AsyncSession) -> int:
+        row = Recording(
+            pbx="main",
+            call_id=call,
+            remote_path=f"/monitor/{call}-{state}.wav",
+            state=state,
+            guessed=False,
+            started_at=NOON,
+            attempts=0,
+        )
+        session.add(row)
+        await session.flush()
+        return row.id
+
+    return await world.writer.run(work)
+
+
+async def run(world: World, pbx: Pbx, day: date = DAY) -> dict[str, Any]:
+    async with world.sessions() as session:
+        return await reconcile.run(session, day, MOSCOW, pbx)
+
+
+async def test_a_day_without_a_difference(world: World) -> None:
+    call = await world.pressed()
+    await call.end("abandoned").stored()
+    await record(world, call.id, RecordingState.CONVERTED)
+
+    assert await run(world, Pbx(press_of(call), press_of(call))) == {
+        "pressed": 1,
+        "registered": 1,
+        "recorded": 1,
+        "sources": [{"name": "main astdb", "complete": True}],
+        "differences": [],
+    }
+
+
+async def test_a_press_that_nobody_registered(world: World) -> None:
+    lost = Press(pbx="main", uniqueid="1795003200.99", pressed_at=NOON)
+    told = await run(world, Pbx(lost))
+    assert (told["pressed"], told["registered"]) == (1, 0)
+    assert told["differences"] == [
+        {
+            "kind": "not_registered",
+            "call": "main-1795003200.99",
+            "appeal": None,
+            "recording": None,
+            "mend": "read_spool",
+        }
+    ]
+
+
+async def test_an_appeal_that_the_pbx_does_not_know(world: World) -> None:
+    await world.pressed()
+    (appeal,) = await world.appeals()
+    for complete, mend in ((True, "check_evidence"), (False, "complete_source")):
+        told = await run(world, Pbx(complete=complete))
+        assert told["differences"] == [
+            {
+                "kind": "not_on_pbx",
+                "call": appeal.call_id,
+                "appeal": appeal.number,
+                "recording": None,
+                "mend": mend,
+            }
+        ]
+
+
+async def test_a_call_that_left_no_sound(world: World) -> None:
+    call = await world.pressed()
+    running = await world.pressed()
+    await call.end("abandoned").stored()
+    await record(world, call.id, RecordingState.MISSING)
+
+    told = await run(world, Pbx(press_of(call), press_of(running)))
+    assert told["recorded"] == 1  # the other one still lasts
+    (difference,) = told["differences"]
+    assert (difference["kind"], difference["call"]) == ("no_recording", call.id)
+
+
+async def test_sound_that_belongs_to_no_call(world: World) -> None:
+    recording = await record(world, None, RecordingState.ORPHAN)
+    (difference,) = (await run(world, Pbx()))["differences"]
+    assert (difference["kind"], difference["recording"]) == ("orphan_recording", recording)
+
+
+async def test_the_day_is_the_local_one(world: World) -> None:
+    world.now = datetime(2026, 11, 20, 21, 30, tzinfo=UTC)  # half past midnight in Moscow
+    late = await world.pressed()
+    pbx = Pbx(press_of(late, world.now))
+
+    assert (await run(world, pbx))["registered"] == 1
+    assert (await run(world, pbx, DAY - timedelta(days=1)))["registered"] == 0
+    start, end = pbx.asked[0]
+    assert start < datetime(2026, 11, 20, 21, 0, tzinfo=UTC)
+    assert end > datetime(2026, 11, 21, 21, 0, tzinfo=UTC)
+
+
+async def test_a_press_at_midnight_is_not_lost_between_two_days(world: World) -> None:
+    midnight = datetime(2026, 11, 20, 21, 0, tzinfo=UTC)
+    world.now = midnight - timedelta(milliseconds=3)
+    call = await world.pressed()
+    pbx = Pbx(press_of(call, midnight + timedelta(milliseconds=2)))
+
+    before, after = await run(world, pbx, DAY - timedelta(days=1)), await run(world, pbx)
+    assert (before["registered"], after["pressed"]) == (1, 1)
+    kinds = [d["kind"] for told in (before, after) for d in told["differences"]]
+    assert kinds == []
+
+
+async def test_a_press_before_the_six_hours_is_not_the_one_of_after(world: World) -> None:
+    world.now = datetime(2026, 11, 21, 0, 0, tzinfo=UTC)
+    call = await world.pressed()
+    again = Press(pbx="main", uniqueid=call.uniqueid, pressed_at=world.now + timedelta(hours=8))
+    told = await run(world, Pbx(press_of(call, world.now), again))
+    assert told["pressed"] == 2
+    assert [d["kind"] for d in told["differences"]] == ["not_registered"]
