@@ -198,6 +198,7 @@ class _Attempt:
         """Return what became of each piece of work, and the last seq, after the commit."""
         session = AsyncSession(self._connection, expire_on_commit=False)
         async with session, session.begin() as root:
+            await session.connection()  # BEGIN now: a session would wait for the first statement
             jobs = (job for job in batch if not job.future.cancelled())
             done = [await self._one(session, root, job) for job in jobs]
             seq = await outbox.assign(session)

@@ -50,6 +50,21 @@ async def test_work_that_fails_is_rolled_back_alone_and_says_nothing(
     assert await say(sessions) == [(1, "before"), (2, "after")]
 
 
+async def test_work_that_fails_before_it_asked_the_database_anything(
+    writer: Writer, sessions: Sessions
+) -> None:
+    async def refuses(session: AsyncSession) -> None:
+        raise LookupError("no such thing")
+
+    with pytest.raises(LookupError):
+        await writer.run(refuses)
+    results = await asyncio.gather(
+        writer.run(refuses), writer.run(add("a")), return_exceptions=True
+    )
+    assert [type(r) for r in results] == [LookupError, str]
+    assert await names(sessions) == ["a"]
+
+
 async def test_a_broken_constraint_is_the_failure_of_its_work_only(
     writer: Writer, sessions: Sessions
 ) -> None:
