@@ -1,0 +1,71 @@
+"""Put the web server together: the REST interface, the screen, health, and the door to push."""
+
+import uuid
+
+import structlog
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from people.signin import SignIn
+from web import health, openapi, screen
+from web.deps import DEPS, WebDeps
+from web.problems import ApiError, problem_of
+from web.routes.all import OPERATIONS
+from web.routes.session import SIGN_IN
+from web.serve import BASE, add_operation
+from web.splice import splice
+
+__all__ = ["build"]
+
+log = structlog.get_logger(__name__)
+
+
+def build(deps: WebDeps) -> web.Application:
+    """Return the application; it starts nothing and owns no task."""
+    app = web.Application(middlewares=[_answer_errors], client_max_size=deps.body_limit_bytes)
+    app[DEPS] = deps
+    app[SIGN_IN] = SignIn(deps.sessions, deps.writer, now=deps.now)
+    app.on_response_prepare.append(screen.guard)
+    for operation in OPERATIONS:
+        add_operation(app, operation, deps)
+    document = openapi.document(OPERATIONS)
+
+    async def described(request: web.Request) -> web.Response:
+        return web.json_response(document)
+
+    async def push(request: web.Request) -> web.StreamResponse:
+        return await splice(request, deps.push_socket)
+
+    app.router.add_get(f"{BASE}/openapi.json", described)
+    app.router.add_get("/ws", push, allow_head=False)
+    app.router.add_get("/healthz", health.healthz)
+    app.router.add_get("/readyz", health.readyz)
+    app.router.add_get("/metrics", health.metrics)
+    app.router.add_get(r"/{path:(?!api(?:/|$)).*}", screen.screen)
+    return app
+
+
+@web.middleware
+async def _answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Turn every failure into a problem document; only our own faults are logged as such."""
+    instance = f"urn:uuid:{uuid.uuid4()}"
+    try:
+        return await handler(request)
+    except Exception as error:
+        problem = problem_of(error)
+        if problem is None:
+            log.exception("request failed", instance=instance, path=request.path)
+            problem = ApiError("internal")
+        elif problem.http_status >= 500:
+            log.warning("request can't be served", instance=instance, error=repr(error))
+    return _problem_response(problem, instance)
+
+
+def _problem_response(problem: ApiError, instance: str) -> web.Response:
+    headers = {"Cache-Control": "no-store", **problem.headers}
+    return web.json_response(
+        problem.to_json(instance),
+        status=problem.http_status,
+        headers=headers,
+        content_type="application/problem+json",
+    )

@@ -1,0 +1,54 @@
+"""What the web server works with: given to it, never looked up."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+from store.writer import Writer
+
+__all__ = ["DEPS", "LinkView", "Reconcile", "WebDeps"]
+
+Reconcile = Callable[[AsyncSession, date], Awaitable[Mapping[str, Any]]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkView:
+    """The connection to one PBX: `connecting`, `up`, `refused` (login), `down` or `closed`."""
+
+    pbx: str
+    state: str
+    since: datetime
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class WebDeps:
+    """`links` tells the state of every PBX connection. `reconcile` reads a day afresh from the PBX and
+    compares (CONTRACT `GET /reconciliation`); None when this process has no telephony. `push_socket`
+    is the private socket that `/ws` leads to; None: no push here. `static_dir` holds the built screen.
+    `public_url` (`https://host`) is used in the push ticket when a proxy hides it; None: the
+    request's own host. `secure_cookie`: the screen is reached by https only.
+    """
+
+    sessions: async_sessionmaker[AsyncSession]
+    writer: Writer
+    now: Callable[[], datetime]
+    data_dir: Path
+    links: Callable[[], Sequence[LinkView]] = lambda: ()
+    reconcile: Reconcile | None = None
+    push_socket: Path | None = None
+    static_dir: Path | None = None
+    secure_cookie: bool = False
+    public_url: str | None = None
+    registry: CollectorRegistry | None = None
+    body_limit_bytes: int = 65_536
+    listening_pause_s: float = 600
+
+
+DEPS: web.AppKey[WebDeps] = web.AppKey("deps", WebDeps)

@@ -1,0 +1,65 @@
+"""Is it alive, can it work, how is it going: for supervisors that are programs."""
+
+import asyncio
+from typing import Any
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from sqlalchemy import select
+from sqlalchemy.exc import DBAPIError
+
+from web.deps import DEPS, LinkView, WebDeps
+
+__all__ = ["healthz", "metrics", "readyz"]
+
+_DATABASE_LIMIT_S = 5
+_REASONS = {
+    "refused": "the PBX refuses the AMI login: check user and secret in the file and on the PBX",
+    "down": "no connection to the PBX",
+    "connecting": "connecting to the PBX",
+    "closed": "the connection to the PBX was closed",
+}
+
+
+async def healthz(request: web.Request) -> web.Response:
+    """The process answers: that is all this says."""
+    return web.json_response({"status": "alive"})
+
+
+async def readyz(request: web.Request) -> web.Response:
+    """200 when the database answers and every PBX is connected, else 503 with the reasons."""
+    deps = request.app[DEPS]
+    database = await _database(deps)
+    links = [_link(link) for link in deps.links()]
+    ready = database["ready"] and all(link["ready"] for link in links)
+    body = {"ready": ready, "database": database, "links": links}
+    return web.json_response(
+        body, status=200 if ready else 503, headers={"Cache-Control": "no-store"}
+    )
+
+
+async def _database(deps: WebDeps) -> dict[str, Any]:
+    try:
+        async with asyncio.timeout(_DATABASE_LIMIT_S), deps.sessions() as session:
+            await session.scalar(select(1))
+    except (DBAPIError, TimeoutError, OSError) as error:
+        return {"ready": False, "reason": f"the database does not answer ({type(error).__name__})"}
+    return {"ready": True, "reason": ""}
+
+
+def _link(link: LinkView) -> dict[str, Any]:
+    ready = link.state == "up"
+    return {
+        "pbx": link.pbx,
+        "ready": ready,
+        "state": link.state,
+        "reason": "" if ready else _REASONS.get(link.state, link.state),
+    }
+
+
+async def metrics(request: web.Request) -> web.Response:
+    """Prometheus text format; figures only, nothing personal."""
+    registry = request.app[DEPS].registry or CollectorRegistry()
+    body = generate_latest(registry)
+    return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})

@@ -1,0 +1,28 @@
+"""Every operation of `/api/v1`: what is not listed here is not routed and not documented."""
+
+from web.api import Operation
+from web.routes import (
+    appeals,
+    blind_windows,
+    calls,
+    dictionaries,
+    links,
+    push_ticket,
+    reconciliation,
+    recordings,
+    session,
+)
+
+__all__ = ["OPERATIONS"]
+
+OPERATIONS: tuple[Operation, ...] = (
+    *session.OPERATIONS,
+    *push_ticket.OPERATIONS,
+    *appeals.OPERATIONS,
+    *calls.OPERATIONS,
+    *recordings.OPERATIONS,
+    *blind_windows.OPERATIONS,
+    *reconciliation.OPERATIONS,
+    *links.OPERATIONS,
+    *dictionaries.OPERATIONS,
+)

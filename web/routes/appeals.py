@@ -1,0 +1,149 @@
+"""Appeals: the list, one with its calls, its history, and the verbs."""
+
+from typing import Annotated, Any
+
+from pydantic import AwareDatetime, Field, StringConstraints
+
+from appeals import desk, lookup
+from appeals.model import Kind, Phase
+from web import schemas
+from web.api import Ask, Given, Nothing, Operation, Page, Reply, get, patch, post
+
+__all__ = ["OPERATIONS"]
+
+Id = Annotated[int, Field(ge=1, le=999_999_999)]
+Code = Annotated[str, StringConstraints(min_length=1, max_length=32)]
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=20_000)]
+VERB_PROBLEMS = ("conflict-of-interest", "forbidden", "wrong-stage")
+
+
+class AppealFilter(Page):
+    """`employee` is the person responsible; `opened_to` is not included; `q` is number, caller or gist."""
+
+    phase: Phase | None = None
+    kind: Kind | None = None
+    type: Code | None = None
+    customer: Id | None = None
+    employee: Id | None = None
+    opened_from: AwareDatetime | None = None
+    opened_to: AwareDatetime | None = None
+    q: Annotated[str, StringConstraints(max_length=100)] | None = None
+
+
+class Resolution(Given):
+    """Gist and category may have been noted before; what is missing then is named (422 `missing`)."""
+
+    gist: Text | None = None
+    category: Code | None = None
+    result: Text | None = None
+
+
+class AppealPatch(Given):
+    """Only the fields that are given change. `responsible` and `accused` are employee ids."""
+
+    gist: Text | None = None
+    category: Code | None = None
+    type: Code | None = None
+    result: Text | None = None
+    responsible: Id | None = None
+    accused: Id | None = None
+
+
+@get("/appeals", query=AppealFilter, answers=schemas.AppealList)
+async def list_appeals(ask: Ask[AppealFilter, Nothing]) -> Reply:
+    """List the appeals that you may read, newest first."""
+    query = lookup.AppealQuery(**dict(ask.query))
+    page = await lookup.list_appeals(ask.session, ask.person, query)
+    return Reply(body={"items": page.items, "next": page.next}, next_cursor=page.next)
+
+
+@get("/appeals/{number}", answers=schemas.AppealWithCalls)
+async def read_appeal(ask: Ask[Nothing, Nothing]) -> Reply:
+    """Read an appeal with its calls. The ETag is for If-Match."""
+    return await _appeal(ask)
+
+
+@get("/appeals/{number}/history", answers=schemas.History)
+async def read_history(ask: Ask[Nothing, Nothing]) -> Reply:
+    """Read what was done to an appeal, from its beginning. Nothing in it can be changed."""
+    items = await lookup.history_of(ask.session, ask.person, ask.number("number"))
+    return Reply(body={"items": items})
+
+
+@post(
+    "/appeals/{number}/take",
+    answers=schemas.AppealWithCalls,
+    writes=True,
+    versioned=True,
+    problems=VERB_PROBLEMS,
+)
+async def take_appeal(ask: Ask[Nothing, Nothing]) -> Reply:
+    """Take an appeal into work. You become the person responsible."""
+    await desk.take(
+        ask.session,
+        ask.number("number"),
+        ask.person,
+        now=ask.now,
+        if_version=ask.if_version,
+    )
+    return await _appeal(ask)
+
+
+@post(
+    "/appeals/{number}/resolve",
+    body=Resolution,
+    answers=schemas.AppealWithCalls,
+    writes=True,
+    versioned=True,
+    problems=(*VERB_PROBLEMS, "missing"),
+)
+async def resolve_appeal(ask: Ask[Nothing, Resolution]) -> Reply:
+    """Finish the analysis of an appeal. It needs gist and category."""
+    await desk.resolve(
+        ask.session,
+        ask.number("number"),
+        ask.person,
+        gist=ask.body.gist,
+        category=ask.body.category,
+        result=ask.body.result,
+        now=ask.now,
+        if_version=ask.if_version,
+    )
+    return await _appeal(ask)
+
+
+@patch(
+    "/appeals/{number}",
+    body=AppealPatch,
+    answers=schemas.AppealWithCalls,
+    writes=True,
+    versioned=True,
+    problems=(*VERB_PROBLEMS, "missing"),
+)
+async def change_appeal(ask: Ask[Nothing, AppealPatch]) -> Reply:
+    """Change fields of an appeal. Old and new values go to its history."""
+    changes = ask.body.model_dump(exclude_unset=True)
+    await desk.patch(
+        ask.session,
+        ask.number("number"),
+        ask.person,
+        desk.Patch(**changes),  # type: ignore[typeddict-item]
+        now=ask.now,
+        if_version=ask.if_version,
+    )
+    return await _appeal(ask)
+
+
+async def _appeal(ask: Ask[Nothing, Any]) -> Reply:
+    appeal = await lookup.one_appeal(ask.session, ask.person, ask.number("number"))
+    return Reply(body=appeal, version=appeal["version"])
+
+
+OPERATIONS: tuple[Operation, ...] = (
+    list_appeals,
+    read_appeal,
+    read_history,
+    take_appeal,
+    resolve_appeal,
+    change_appeal,
+)

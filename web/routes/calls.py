@@ -1,0 +1,39 @@
+"""Calls, with or without an appeal."""
+
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, Field, StringConstraints
+
+from appeals import lookup
+from web import schemas
+from web.api import Ask, Nothing, Operation, Page, Reply, get
+
+__all__ = ["OPERATIONS"]
+
+Id = Annotated[int, Field(ge=1, le=999_999_999)]
+
+
+class CallFilter(Page):
+    """`employee` is at whose telephone it rang; `started_to` is not included; `q` is number or name."""
+
+    direction: Literal["in", "out"] | None = None
+    outcome: (
+        Literal["answered", "abandoned", "no_answer", "busy", "failed", "in_progress"] | None
+    ) = None
+    pressed: bool | None = None
+    employee: Id | None = None
+    customer: Id | None = None
+    started_from: AwareDatetime | None = None
+    started_to: AwareDatetime | None = None
+    q: Annotated[str, StringConstraints(max_length=100)] | None = None
+
+
+@get("/calls", query=CallFilter, answers=schemas.CallList)
+async def list_calls(ask: Ask[CallFilter, Nothing]) -> Reply:
+    """List the calls that you may read, newest first."""
+    query = lookup.CallQuery(**dict(ask.query))
+    page = await lookup.list_calls(ask.session, ask.person, query)
+    return Reply(body={"items": page.items, "next": page.next}, next_cursor=page.next)
+
+
+OPERATIONS: tuple[Operation, ...] = (list_calls,)

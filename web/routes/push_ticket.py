@@ -1,0 +1,23 @@
+"""The way from the REST interface to the push socket."""
+
+from people import signin, tickets
+from web import schemas
+from web.api import Ask, Nothing, Operation, Reply, post
+
+__all__ = ["OPERATIONS"]
+
+
+@post("/push-ticket", answers=schemas.PushTicket, status=201, writes=True, replayable=False)
+async def issue_push_ticket(ask: Ask[Nothing, Nothing]) -> Reply:
+    """Get a one-time ticket for the push socket. Say it in the hello within 30 seconds."""
+    session_hash = signin.token_hash(ask.token or "")
+    ticket = await tickets.issue(ask.session, ask.person.id, session_hash, ask.now)
+    return Reply(body={"ticket": ticket, "url": _url(ask)}, status=201)
+
+
+def _url(ask: Ask[Nothing, Nothing]) -> str:
+    base = ask.deps.public_url or f"{ask.request.scheme}://{ask.request.host}"
+    return base.rstrip("/").replace("http", "ws", 1) + "/ws"
+
+
+OPERATIONS: tuple[Operation, ...] = (issue_push_ticket,)

@@ -1,0 +1,105 @@
+"""The sound of calls. Who may listen is decided by the appeals of the call; each listening is logged."""
+
+import asyncio
+import re
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from aiohttp import web
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from appeals import desk
+from appeals.errors import Refused
+from recordings import access
+from recordings.access import AudioFile
+from recordings.model import Listening, Recording
+from web import schemas
+from web.api import Ask, Nothing, Operation, get
+from web.problems import ApiError
+
+__all__ = ["OPERATIONS"]
+
+_PROBLEMS = ("conflict-of-interest", "forbidden", "not-playable")
+_LATER_PART = re.compile(r"bytes=[0-9]*[1-9][0-9]*-.*|bytes=-.*")
+# Players ask for the beginning twice (metadata, then sound): within this time it is one playing.
+_SAME_PLAYING = timedelta(seconds=5)
+
+
+@get(
+    "/recordings/{recording}/audio",
+    media_type="audio/*",
+    problems=(*_PROBLEMS, "range-not-satisfiable"),
+)
+async def play_recording(ask: Ask[Nothing, Nothing]) -> web.StreamResponse:
+    """Play a recording, or a part of it by Range. Each playing is logged once, with who listened."""
+    number = ask.number("recording")
+    recording = await _allowed(ask, number)
+    found = await access.audio_file(ask.session, number, data_dir=ask.deps.data_dir)
+    sound = await _there(found, recording)
+    await _log(ask, number)
+    return _file(sound)
+
+
+@get("/recordings/{recording}/peaks", answers=schemas.Peaks, problems=_PROBLEMS)
+async def read_peaks(ask: Ask[Nothing, Nothing]) -> web.StreamResponse:
+    """Read the waveform of a recording."""
+    number = ask.number("recording")
+    recording = await _allowed(ask, number)
+    found = await access.peaks_file(ask.session, number, data_dir=ask.deps.data_dir)
+    return _file(await _there(found, recording))
+
+
+async def _allowed(ask: Ask[Nothing, Nothing], number: int) -> Recording:
+    """Return the recording; a refusal is recorded, so it needs the writer, but only a refusal."""
+
+    async def again(session: AsyncSession) -> Recording:
+        return await desk.listen_allowed(session, number, ask.person)
+
+    try:
+        return await again(ask.session)
+    except Refused:
+        return await desk.perform(ask.deps.writer, again, now=ask.deps.now)
+
+
+async def _there(found: AudioFile | None, recording: Recording) -> AudioFile:
+    if found is None:
+        raise ApiError("not-playable", extra={"state": recording.state})
+    if not await asyncio.to_thread(Path.is_file, found.path):
+        detail = "Its file is not where it was put; your administrator must look."
+        raise ApiError("not-playable", detail, {"state": recording.state})
+    return found
+
+
+async def _log(ask: Ask[Nothing, Nothing], number: int) -> None:
+    """Log a playing once: a request for a later part belongs to the playing that began before it."""
+    later_part = _LATER_PART.fullmatch(ask.request.headers.get("Range", ""))
+    pause = timedelta(seconds=ask.deps.listening_pause_s) if later_part else _SAME_PLAYING
+
+    async def work(session: AsyncSession) -> None:
+        if not await _listened_since(session, number, ask.person.id, ask.now - pause):
+            await access.log_listening(session, number, ask.person.id, ask.now)
+
+    if not await _listened_since(ask.session, number, ask.person.id, ask.now - pause):
+        await ask.deps.writer.run(work)
+
+
+async def _listened_since(session: AsyncSession, number: int, who: int, since: datetime) -> bool:
+    found = await session.scalar(
+        select(Listening.id)
+        .where(
+            Listening.recording_id == number,
+            Listening.employee_id == who,
+            Listening.at > since,
+        )
+        .limit(1)
+    )
+    return found is not None
+
+
+def _file(sound: AudioFile) -> web.FileResponse:
+    headers = {"Content-Type": sound.media_type, "Cache-Control": "private, no-store"}
+    return web.FileResponse(sound.path, headers=headers)
+
+
+OPERATIONS: tuple[Operation, ...] = (play_recording, read_peaks)

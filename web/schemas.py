@@ -1,0 +1,300 @@
+"""The bodies of answers, for OpenAPI and for the contract tests: every field, and no other.
+
+The values come from `appeals.view` and are sent as they are; these models describe them.
+"""
+
+from datetime import date, datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from appeals.model import Kind, Phase
+from appeals.rights import Action
+from people.model import Role
+from recordings.model import RecordingState
+
+__all__ = [
+    "Appeal",
+    "AppealList",
+    "AppealWithCalls",
+    "BlindWindowList",
+    "CallList",
+    "Dictionaries",
+    "History",
+    "LinkList",
+    "Peaks",
+    "ProblemDocument",
+    "PushTicket",
+    "Reconciliation",
+    "SignedIn",
+    "WhoAmI",
+]
+
+
+class Told(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Named(Told):
+    id: int
+    name: str | None
+
+
+class Caller(Told):
+    raw: str
+    e164: str | None
+    name: str | None
+
+
+class StageTime(Told):
+    stage: str
+    s: float | None
+
+
+class Times(Told):
+    """Seconds, or null while there is nothing to measure."""
+
+    queue_wait_s: float | None = Field(description="queue entered → left")
+    wait_s: float | None = Field(description="pressed → first human contact")
+    abandoned_after_s: float | None = Field(description="pressed → hang-up without contact")
+    ring_s: float | None = Field(description="first ring → answer")
+    first_contact_s: float | None = Field(description="opened → first human contact, any call")
+    take_s: float | None = Field(description="opened → in work")
+    stages: list[StageTime]
+    resolution_s: float | None = Field(description="opened → phase responded")
+
+
+class Target(Told):
+    limit_s: float
+    met: bool | None
+
+
+class Appeal(Told):
+    number: int
+    version: int
+    kind: Kind
+    type: str
+    category: str | None
+    source: str
+    verified: Literal["verified", "verified_live", "unverified"]
+    phase: Phase
+    stage: str
+    state: str
+    missing: list[str]
+    caller: Caller
+    customer: Named | None
+    department: Named | None
+    call: str | None
+    gist: str | None
+    result: str | None
+    opened_at: datetime
+    registered_at: datetime
+    deadline_at: datetime | None
+    responsible: Named | None
+    accused: Named | None
+    times: Times
+    times_business: Times | None
+    targets: dict[str, Target] | None
+
+
+class Leg(Told):
+    extension: str
+    employee: Named | None
+    rang_at: datetime | None
+    answered_at: datetime | None
+    ended_at: datetime | None
+    outcome: Literal["answered", "elsewhere", "no_answer", "rejected", "busy", "failed"] | None
+
+
+class Transfer(Told):
+    at: datetime
+    kind: Literal["blind", "attended"]
+    from_: str = Field(alias="from")
+    to: str
+
+
+class CallRecording(Told):
+    id: int
+    state: RecordingState
+    duration_s: float | None
+    started_at: datetime | None
+
+
+class Call(Told):
+    id: str
+    pbx: str
+    direction: Literal["in", "out"]
+    from_: Caller = Field(alias="from")
+    to: Caller
+    queue: str | None
+    started_at: datetime
+    pressed_at: datetime | None
+    answered_at: datetime | None
+    ended_at: datetime | None
+    outcome: Literal["answered", "abandoned", "no_answer", "busy", "failed", "in_progress"]
+    appeal: int | None
+    legs: list[Leg]
+    transfers: list[Transfer]
+    recordings: list[CallRecording]
+    recovered: bool
+
+
+class RefusedAttempt(Told):
+    at: datetime
+    employee: Named
+    action: str
+    reason: str
+
+
+class AppealWithCalls(Appeal):
+    """`may`: what the rights let you do. `refused`: attempts refused to others, for who oversees."""
+
+    calls: list[Call]
+    may: list[Action]
+    refused: list[RefusedAttempt] | None
+
+
+class AppealList(Told):
+    items: list[Appeal]
+    next: str | None
+
+
+class CallList(Told):
+    items: list[Call]
+    next: str | None
+
+
+class HistoryEntry(Told):
+    n: int
+    at: datetime
+    author: Named | None
+    action: str
+    data: dict[str, Any]
+    erased: bool
+    hash: str
+
+
+class History(Told):
+    items: list[HistoryEntry]
+
+
+class BlindWindow(Told):
+    pbx: str
+    from_: datetime = Field(alias="from")
+    to: datetime | None
+    reason: str
+    calls_recovered: int
+    appeals_recovered: int
+
+
+class BlindWindowList(Told):
+    items: list[BlindWindow]
+    next: str | None
+
+
+class Source(Told):
+    name: str
+    complete: bool
+
+
+class Difference(Told):
+    kind: Literal["not_registered", "not_on_pbx", "no_recording", "orphan_recording"]
+    call: str | None
+    appeal: int | None
+    recording: int | None
+    mend: str
+
+
+class Reconciliation(Told):
+    day: date
+    pressed: int
+    registered: int
+    recorded: int
+    sources: list[Source]
+    differences: list[Difference]
+
+
+class Link(Told):
+    pbx: str
+    state: Literal["connecting", "up", "refused", "down", "closed"]
+    since: datetime
+    reason: str
+
+
+class LinkList(Told):
+    items: list[Link]
+
+
+class Person(Told):
+    id: int
+    login: str
+    name: str
+    role: Role
+    extension: str | None
+    department: Named | None
+
+
+class WhoAmI(Told):
+    employee: Person
+
+
+class SignedIn(WhoAmI):
+    token: str
+
+
+class PushTicket(Told):
+    """`ticket` is good once, within 30 seconds."""
+
+    ticket: str
+    url: str
+
+
+class Peaks(Told):
+    """`rate` peaks a second, each 0…`scale`."""
+
+    rate: float
+    scale: int
+    peaks: list[int]
+
+
+class RecordTypeEntry(Told):
+    code: str
+    name: str
+    kind: Kind
+
+
+class CategoryEntry(Told):
+    code: str
+    name: str
+
+
+class StageEntry(Told):
+    code: str
+    name: str
+    phase: Phase
+    shown_state: str
+
+
+class EmployeeEntry(Told):
+    id: int
+    name: str
+
+
+class Dictionaries(Told):
+    types: list[RecordTypeEntry]
+    categories: list[CategoryEntry]
+    stages: list[StageEntry]
+    employees: list[EmployeeEntry]
+
+
+class ProblemDocument(BaseModel):
+    """RFC 9457. `todo` says what to do; `instance` finds the case in the log."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    todo: str
+    instance: str

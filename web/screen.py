@@ -1,0 +1,75 @@
+"""The built screen: its files, its one page at every address, and the headers that guard it."""
+
+import asyncio
+from pathlib import Path
+
+from aiohttp import web
+
+from web.deps import DEPS
+from web.problems import ApiError
+
+__all__ = ["guard", "screen"]
+
+# Styles are also set by scripts (waveform, charts), which browsers count as inline; scripts are our own only.
+_CSP = "; ".join(
+    (
+        "default-src 'self'",
+        "script-src 'self'",
+        "style-src 'self' 'unsafe-inline'",
+        "img-src 'self' data: blob:",
+        "media-src 'self' blob:",
+        "connect-src 'self'",
+        "object-src 'none'",
+        "base-uri 'none'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+    )
+)
+_HEADERS = {
+    "Content-Security-Policy": _CSP,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+}
+_NOT_BUILT = """<!doctype html><html lang="en"><meta charset="utf-8"><title>press3</title>
+<h1>The screen is not built</h1>
+<p>press3 is running; its screen must be built once from a source tree:</p>
+<pre>make ui</pre>
+<p>An installed wheel brings it built. The interface for programs is at
+<a href="/api/v1/openapi.json">/api/v1/openapi.json</a>.</p>
+</html>"""
+_FOR_EVER = "public, max-age=31536000, immutable"  # names under assets/ carry a hash of the content
+
+
+async def guard(request: web.Request, response: web.StreamResponse) -> None:
+    """Set the security headers on whatever is sent (`on_response_prepare`)."""
+    for name, value in _HEADERS.items():
+        response.headers.setdefault(name, value)
+    response.headers["Server"] = "press3"
+
+
+async def screen(request: web.Request) -> web.StreamResponse:
+    """Send a file of the screen, or its page: the screen finds its own way from the address."""
+    path = request.match_info["path"]
+    static = request.app[DEPS].static_dir
+    found = await asyncio.to_thread(_find, static, path) if static is not None else None
+    if found is None:
+        return web.Response(text=_NOT_BUILT, content_type="text/html", status=503)
+    lasting = found.parent.name == "assets"
+    return web.FileResponse(found, headers={"Cache-Control": _FOR_EVER if lasting else "no-cache"})
+
+
+def _find(static: Path, path: str) -> Path | None:
+    """Return the file to send for `path`, never one outside `static`; None when nothing is built."""
+    page = static / "index.html"
+    if not page.is_file():
+        return None
+    wanted = (static / path).resolve() if "\0" not in path else page
+    if wanted.is_relative_to(static.resolve()) and wanted.is_file():
+        return wanted
+    if path.startswith("assets/"):
+        raise ApiError("not-found", f"There is no file /{path}.")
+    return page

@@ -1,0 +1,130 @@
+"""Run a declared operation: who asks, may he, what does he say; then read, or write and commit."""
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aiohttp import web
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from appeals import desk
+from people.model import Employee
+from web import auth, idempotency
+from web.api import PATH_PARAMETERS, Ask, Nothing, Operation, Reply
+from web.deps import WebDeps
+from web.problems import ApiError
+from web.reading import read_body, read_if_match, read_key, read_query
+
+__all__ = ["BASE", "add_operation"]
+
+BASE = "/api/v1"
+
+
+def add_operation(app: web.Application, operation: Operation, deps: WebDeps) -> None:
+    """Route `operation` below `/api/v1`."""
+    path = operation.path
+    for name, pattern in PATH_PARAMETERS.items():
+        path = path.replace(f"{{{name}}}", f"{{{name}:{pattern}}}")
+    app.router.add_route(operation.method, BASE + path, _handler(operation, deps))
+
+
+def _handler(
+    operation: Operation, deps: WebDeps
+) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        ask = await _ask(operation, deps, request)
+        done = await (_write(operation, ask) if operation.writes else _read(operation, ask))
+        return _response(done, ask) if isinstance(done, Reply) else done
+
+    return handle
+
+
+async def _ask(operation: Operation, deps: WebDeps, request: web.Request) -> Ask[Any, Any]:
+    """Return the checked request; its session is set by whoever runs it."""
+    auth.refuse_cross_site(request)
+    token = auth.token_of(request)
+    person = None if operation.public else await auth.signed_in(deps, token)
+    _check_rights(operation, person)
+    return Ask(
+        request=request,
+        deps=deps,
+        session=deps.sessions(),
+        now=deps.now(),
+        signed_in=person,
+        token=token,
+        query=read_query(request.query, operation.query),
+        body=await read_body(request, operation.body or Nothing),
+        if_version=read_if_match(request.headers) if operation.versioned else None,
+    )
+
+
+def _check_rights(operation: Operation, person: Employee | None) -> None:
+    if operation.public:
+        return
+    if person is None:
+        raise ApiError("not-signed-in", headers={"WWW-Authenticate": "Bearer"})
+    if operation.roles is not None and person.role not in operation.roles:
+        raise ApiError("forbidden", extra={"roles": sorted(operation.roles)})
+
+
+async def _read(operation: Operation, ask: Ask[Any, Any]) -> Reply | web.StreamResponse:
+    async with ask.session:
+        return await operation.handler(ask)
+
+
+async def _write(operation: Operation, ask: Ask[Any, Any]) -> Reply:
+    """Run the handler in the writer's transaction; once, when the client gave the request a key."""
+    key = read_key(ask.request.headers) if operation.is_once else None
+
+    async def work(session: AsyncSession) -> Reply:
+        if key is None:
+            return await _run(operation, ask, session)
+        return await _once(operation, ask, session, key)
+
+    return await desk.perform(ask.deps.writer, work, now=ask.deps.now)
+
+
+async def _once(operation: Operation, ask: Ask[Any, Any], session: AsyncSession, key: str) -> Reply:
+    wanted = idempotency.request_hash(
+        ask.request.method, ask.request.path, await ask.request.read()
+    )
+    person = ask.person.id
+    kept = await idempotency.find(session, person, key, wanted, now=ask.now)
+    if kept is not None:
+        return kept
+    reply = await _run(operation, ask, session)
+    await idempotency.keep(session, person, key, wanted, reply, now=ask.now)
+    return reply
+
+
+async def _run(operation: Operation, ask: Ask[Any, Any], session: AsyncSession) -> Reply:
+    in_transaction = Ask(**{**vars(ask), "session": session})
+    reply = await operation.handler(in_transaction)
+    if not isinstance(reply, Reply):
+        raise TypeError(f"{operation.name} writes, so it must return a Reply")
+    return reply
+
+
+def _response(reply: Reply, ask: Ask[Any, Any]) -> web.Response:
+    response = web.Response(status=reply.status, headers=_headers(reply, ask.request))
+    if reply.body is not None:
+        text = json.dumps(reply.body, ensure_ascii=False, separators=(",", ":"))
+        # A caller's name may hold undecodable bytes of the PBX (lone surrogates): a question mark is shown.
+        response.body = text.encode(errors="replace")
+        response.content_type = "application/json"
+    if reply.cookie is not None:
+        auth.set_cookie(response, reply.cookie, ask.deps)
+    return response
+
+
+def _headers(reply: Reply, request: web.Request) -> dict[str, str]:
+    headers = {"Cache-Control": "no-store", **reply.headers}
+    if reply.version is not None:
+        headers["ETag"] = f'"{reply.version}"'
+    if reply.next_cursor is not None:
+        headers["Link"] = f'<{_next_page(request, reply.next_cursor)}>; rel="next"'
+    return headers
+
+
+def _next_page(request: web.Request, cursor: str) -> str:
+    return str(request.rel_url.update_query({"cursor": cursor}))
