@@ -48,20 +48,18 @@ class Transfers:
         by = original or second
         if by is None:
             return
-        to = self._target(second, target) or event.second.connected_number
+        to = self._target(second, target, (original, second)) or event.second.connected_number
         at = by.journey.tick(event.at)
         self._tell("attended", by, sent or by, to, at)
 
-    def _target(self, second: Chan | None, target: Chan | None) -> str:
-        if target is not None and target.kind != "local":
-            return target.extension or target.number
-        if second is None:
-            return ""
-        hearers = self._graph.heard_by(second) + self._graph.behind(second)[1:]
-        for chan in hearers:
-            if chan.kind == "operator" and chan is not second:
+    def _target(self, second: Chan | None, target: Chan | None, by: tuple[Chan | None, ...]) -> str:
+        """Return who the customer is handed to: the other end of the consultation, talking or ringing."""
+        near = [] if target is None else [target, *self._graph.heard_by(target)]
+        far = [] if second is None else self._graph.behind(second)[1:]
+        for chan in (*near, *far):
+            if chan.kind == "operator" and chan not in by:
                 return chan.extension or chan.number
-        return second.exten
+        return target.number if target is not None and target.kind == "external" else ""
 
     def _tell(
         self, kind: Literal["blind", "attended"], by: Chan, sent: Chan, to: str, at: datetime

@@ -1,0 +1,238 @@
+"""What a gap left out comes back from the spool and from the list of living channels, once."""
+
+from dataclasses import replace
+from datetime import timedelta
+from itertools import pairwise
+
+import pytest
+
+from ami.spool import SpoolAnswer, SpoolPress, SpoolRecording
+from calls.facts import Fact
+from calls.numbers import NumberRules
+from calls.resync import from_channels, from_spool
+from calls.story import CallStory, fold
+from tests.calls.builders import START, stories_of
+from tests.calls.traces import facts_of
+
+NUMBERS = NumberRules()
+UNIQUEID = f"{int(START.timestamp()) - 6}.0"
+
+
+def seconds(value: float) -> timedelta:
+    return timedelta(seconds=value)
+
+
+PRESS = SpoolPress(
+    key=f"press3/202611211430/{UNIQUEID}-123456",
+    uniqueid=UNIQUEID,
+    linkedid=UNIQUEID,
+    pressed_at=START,
+    number="+79110000001",
+    name="Пётр",
+    did="74951234567",
+    menu="main",
+    queue="complaints",
+)
+WHOLE = replace(
+    PRESS,
+    entered_at=START + seconds(2),
+    answered=(SpoolAnswer(at=START + seconds(9), channel="PJSIP/101-0000002a"),),
+    recordings=(SpoolRecording(at=START, path="2026/11/21/a.wav"),),
+    again=(START + seconds(1),),
+    ended_at=START + seconds(69),
+)
+
+
+def recover(press: SpoolPress, story: CallStory | None = None) -> tuple[list[Fact], CallStory]:
+    facts = from_spool(story, press, pbx="main", numbers=NUMBERS)
+    for fact in facts:
+        story = fold(story, fact)
+    assert story is not None
+    return facts, story
+
+
+def names(facts: list[Fact]) -> list[str]:
+    return [type(fact).__name__ for fact in facts]
+
+
+def test_a_whole_call_that_nobody_watched() -> None:
+    facts, story = recover(WHOLE)
+    assert names(facts) == [
+        "CallArrived",
+        "ComplaintRequested",
+        "MenuKeyPressed",
+        "RecordingStarted",
+        "QueueEntered",
+        "OperatorAnswered",
+        "OperatorLeft",
+        "QueueLeft",
+        "RecordingStopped",
+        "CallEnded",
+    ]
+    assert all(fact.recovered for fact in facts)
+    assert (story.id, story.evidence, story.outcome) == (f"main-{UNIQUEID}", "verified", "answered")
+    assert story.started_at == START - seconds(6), "the uniqueid tells when he called"
+    assert (story.caller.e164, story.caller.name, story.to.e164) == (
+        "+79110000001",
+        "Пётр",
+        "+74951234567",
+    )
+    assert story.legs[0].extension == "101"
+    assert story.queue_left_at == START + seconds(9)
+    assert story.recovered
+
+
+@pytest.mark.parametrize("press", [PRESS, WHOLE, replace(WHOLE, answered=())])
+def test_applied_twice_it_gives_nothing(press: SpoolPress) -> None:
+    _, story = recover(press)
+    assert from_spool(story, press, pbx="main", numbers=NUMBERS) == []
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "outcome"),
+    [
+        ("TIMEOUT", "timeout", "no_answer"),
+        ("FULL", "empty", "no_answer"),
+        ("JOINEMPTY", "empty", "no_answer"),
+        ("LEAVEEMPTY", "empty", "no_answer"),
+        ("", "abandoned", "abandoned"),
+    ],
+)
+def test_why_the_queue_was_left(status: str, reason: str, outcome: str) -> None:
+    left = START + seconds(30)
+    _, story = recover(replace(WHOLE, answered=(), queue_left=(left, status)))
+    assert (story.stays[0].reason, story.outcome) == (reason, outcome)
+    assert story.queue_left_at == left
+
+
+def test_queue_comes_back_after_the_talk_but_was_left_at_the_answer() -> None:
+    _, story = recover(replace(WHOLE, queue_left=(START + seconds(60), "CONTINUE")))
+    assert (story.stays[0].reason, story.queue_left_at) == ("answered", START + seconds(9))
+
+
+def test_gave_up_while_nobody_watched() -> None:
+    _, story = recover(replace(WHOLE, answered=()))
+    assert (story.outcome, story.stays[0].reason) == ("abandoned", "abandoned")
+
+
+def test_a_call_that_still_goes_on() -> None:
+    _, story = recover(replace(WHOLE, ended_at=None))
+    assert story.ended_at is None
+    assert story.answered_at == START + seconds(9)
+
+
+def test_marks_that_come_one_after_the_other_make_the_same_story() -> None:
+    marks = (
+        PRESS,
+        replace(PRESS, again=WHOLE.again),
+        replace(PRESS, again=WHOLE.again, recordings=WHOLE.recordings),
+        replace(WHOLE, answered=(), ended_at=None),
+        replace(WHOLE, ended_at=None),
+        WHOLE,
+    )
+    story: CallStory | None = None
+    for press in marks:
+        _, story = recover(press, story)
+    assert story == recover(WHOLE)[1]
+    assert all(a is not b for a, b in pairwise(marks))
+
+
+def test_the_younger_marks_are_left_to_the_events() -> None:
+    facts = from_spool(None, WHOLE, pbx="main", numbers=NUMBERS, settled_before=START + seconds(5))
+    assert "OperatorAnswered" not in names(facts)
+    assert "QueueEntered" in names(facts)
+    assert from_spool(None, WHOLE, pbx="main", numbers=NUMBERS, settled_before=START) == []
+
+
+@pytest.mark.parametrize(
+    "trace", ["answered-22", "answered-16", "second-round-22", "gave-up-22", "queue-timeout-16"]
+)
+@pytest.mark.parametrize("cut", [0.2, 0.5, 0.8])
+def test_press3_was_stopped_in_the_middle(trace: str, cut: float) -> None:
+    """Half of the call by events, the rest by the spool: the same times and outcome as by events alone."""
+    facts = facts_of(trace)
+    whole = next(iter(stories_of(facts).values()))
+    heard = facts[: max(1, int(len(facts) * cut))]
+    half = next(iter(stories_of(heard).values()))
+    _, story = recover(spool_of(whole), half)
+    assert story.id == whole.id
+    assert (story.outcome, story.ended_at, story.pressed_at) == (
+        whole.outcome,
+        whole.ended_at,
+        whole.pressed_at,
+    )
+    assert story.answered_at == whole.answered_at
+    assert story.queue_left_at is not None
+    assert whole.queue_left_at is not None
+    assert abs(story.queue_left_at - whole.queue_left_at) < seconds(0.15)
+    assert len(story.recordings) == 1
+    assert all(leg.ended_at is not None for leg in story.legs)
+
+
+def spool_of(story: CallStory) -> SpoolPress:
+    """What the dialplan writes of a call that goes as `story`."""
+    assert story.pressed_at is not None
+    assert story.queue_left_at is not None
+    stay = story.stays[-1]
+    status = {"timeout": "TIMEOUT"}.get(str(stay.reason), "")
+    return SpoolPress(
+        key=story.press_key or "",
+        uniqueid=story.press_uniqueid or "",
+        linkedid=story.uniqueid,
+        pressed_at=story.pressed_at,
+        number=story.caller.raw,
+        name=story.caller.name or "",
+        did=story.to.raw,
+        menu="main",
+        queue=stay.queue,
+        entered_at=stay.entered_at,
+        answered=tuple(
+            SpoolAnswer(at=leg.answered_at, channel=f"PJSIP/{leg.extension}-0000002a")
+            for leg in story.legs
+            if leg.answered_at is not None
+        ),
+        queue_left=(story.queue_left_at, status) if status else None,
+        recordings=tuple(
+            SpoolRecording(at=r.started_at, path=r.path.split("/monitor/")[-1])
+            for r in story.recordings
+        ),
+        ended_at=story.ended_at,
+    )
+
+
+def test_the_whole_call_was_heard_and_the_spool_adds_only_evidence() -> None:
+    whole = next(iter(stories_of(facts_of("answered-22")).values()))
+    facts, story = recover(spool_of(whole), whole)
+    assert names(facts) == ["ComplaintRequested"]
+    assert story.evidence == "verified"
+    assert not story.recovered
+
+
+def test_the_press_itself_fell_into_the_gap() -> None:
+    arrived = facts_of("answered-22")[:1]
+    story = next(iter(stories_of(arrived).values()))
+    press = replace(
+        WHOLE,
+        uniqueid=story.uniqueid,
+        linkedid=story.uniqueid,
+        pressed_at=story.started_at + seconds(1),
+    )
+    facts, story = recover(replace(press, answered=(), ended_at=None), story)
+    assert facts[0].recovered
+    assert story.recovered
+
+
+def test_calls_whose_channels_are_gone_have_ended() -> None:
+    story = recover(replace(WHOLE, answered=(), ended_at=None))[1]
+    facts = from_channels([story], frozenset(), START + seconds(100))
+    assert names(facts) == ["QueueLeft", "RecordingStopped", "CallEnded"]
+    assert all(fact.recovered for fact in facts)
+    for fact in facts:
+        story = fold(story, fact) or story
+    assert from_channels([story], frozenset(), START + seconds(200)) == []
+
+
+def test_calls_whose_channels_live_go_on() -> None:
+    story = recover(replace(WHOLE, ended_at=None))[1]
+    assert from_channels([story], {UNIQUEID}, START + seconds(100)) == []
+    assert from_channels([story], frozenset(), START - seconds(100)) == [], "younger than the list"
