@@ -273,7 +273,7 @@ def _recording(recording: Recording) -> Json:
 
 
 async def _appeals_of(session: AsyncSession, calls: Sequence[str]) -> dict[str, int]:
-    """The appeal that a call opened, else the newest one it is linked to."""
+    """Return of each call the appeal that it opened, else the newest one that it is linked to."""
     rows = await session.execute(
         select(AppealCall.call_id, AppealCall.appeal_number, Appeal.call_id.label("opened_by"))
         .join(Appeal, Appeal.number == AppealCall.appeal_number)

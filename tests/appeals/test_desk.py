@@ -16,7 +16,7 @@ from people.audience import Viewer
 from people.model import Role
 from recordings.model import Listening, Recording, RecordingState
 from store.writer import Writer
-from tests.appeals.world import World
+from tests.appeals.world import CUSTOMER, World
 
 
 async def do(world: World, verb: Callable[[AsyncSession], Awaitable[Any]]) -> Any:
@@ -271,6 +271,30 @@ async def test_a_refused_attempt_is_recorded_and_shown_though_its_verb_is_rolled
     ]
     assert hidden["refused"] is None
     assert hidden["may"] == ["read"]
+
+
+async def test_who_spoke_with_the_customer_later_is_in_no_conflict(world: World) -> None:
+    anna = await world.hire("Анна", extension="101")
+    number = await an_appeal(world)
+    world.pass_s(600)
+    await world.call("101", direction="out", to=CUSTOMER).answer("101").stored()
+    assert (await take(world, number, anna)).responsible_id == anna.id
+
+
+async def test_a_refused_verb_leaves_nothing_but_its_record(world: World, chief: Viewer) -> None:
+    number = await an_appeal(world)
+    told = len(await world.messages())
+
+    async def half_done(session: AsyncSession) -> None:
+        await desk.patch(session, number, chief, {"gist": "Грубил"}, now=world.now)
+        await desk.patch(session, number, chief, {"accused": chief.id}, now=world.now)
+        await desk.take(session, number, chief, now=world.now)
+
+    with pytest.raises(Refused):
+        await do(world, half_done)
+    assert len(await world.messages()) == told
+    assert (await world.appeal(number))["gist"] is None
+    assert await world.actions(number) == ["opened", "refused"]
 
 
 async def test_only_a_supervisor_outside_the_conflict_names_and_clears_the_accused(
