@@ -1,0 +1,208 @@
+"""Calls in the database, on SQLite and PostgreSQL: what was told comes back, lists find it."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+from calls import history
+from calls.facts import Fact
+from calls.history import CallFilter
+from calls.model import Call, Leg, PbxState, StoredFact
+from calls.story import CallChange, CallStory, fold
+from people.roster import add_employee
+from store.writer import Writer
+from tests.calls.builders import START, stories_of
+from tests.calls.traces import facts_of
+
+Sessions = async_sessionmaker[AsyncSession]
+
+
+def change_of(facts: Iterable[Fact], before: CallStory | None = None) -> CallChange:
+    story, new = before, []
+    for fact in facts:
+        told = fold(story, fact)
+        if told is not story:
+            new.append(fact)
+        story = told
+    assert story is not None
+    return CallChange(before=before, story=story, facts=tuple(new))
+
+
+async def store(writer: Writer, change: CallChange) -> None:
+    async def work(session: AsyncSession) -> None:
+        await history.store_change(session, change)
+
+    await writer.run(work)
+
+
+async def store_piecemeal(writer: Writer, facts: list[Fact], step: int = 3) -> CallStory:
+    story: CallStory | None = None
+    for i in range(0, len(facts), step):
+        change = change_of(facts[i : i + step], story)
+        await store(writer, change)
+        story = change.story
+    assert story is not None
+    return story
+
+
+async def test_a_call_stored_piece_by_piece_reads_as_it_was_told(
+    writer: Writer, sessions: Sessions
+) -> None:
+    for trace in ("blind-transfer-22", "pressed-twice-16", "on-hold-22"):
+        facts = facts_of(trace)
+        story = await store_piecemeal(writer, facts)
+        async with sessions() as session:
+            assert await history.load_story(session, story.id) == story
+            assert await history.load_facts(session, story.id) == facts
+            numbers = await session.scalars(
+                select(StoredFact.n).where(StoredFact.call_id == story.id).order_by(StoredFact.n)
+            )
+            assert list(numbers) == list(range(1, len(facts) + 1))
+
+
+async def test_the_rows_are_the_story(writer: Writer, sessions: Sessions) -> None:
+    story = await store_piecemeal(writer, facts_of("blind-transfer-22"))
+    async with sessions() as session:
+        call = await session.get_one(Call, story.id)
+        legs = list(await session.scalars(select(Leg).order_by(Leg.id)))
+    assert (call.outcome, call.answered_at, call.ended_at) == (
+        "answered",
+        story.answered_at,
+        story.ended_at,
+    )
+    assert (call.from_e164, call.queue, call.press_uniqueid) == (
+        "+79110000001",
+        "press3",
+        story.uniqueid,
+    )
+    assert [(leg.extension, leg.outcome) for leg in legs] == [
+        ("101", "answered"),
+        ("102", "elsewhere"),
+        ("103", "answered"),
+    ]
+    assert call.transfers[0]["to"] == "103"
+    assert all(leg.ended_at is not None for leg in legs)
+
+
+async def test_a_leg_keeps_who_sat_at_the_telephone_then(
+    writer: Writer, sessions: Sessions
+) -> None:
+    facts = facts_of("answered-22")
+
+    async def anna(session: AsyncSession) -> None:
+        await add_employee(
+            session,
+            login="anna",
+            name="Анна",
+            role="operator",
+            password="correct horse battery",
+            extension="101",
+            now=facts[0].at - timedelta(days=1),
+        )
+
+    await writer.run(anna)
+    await store_piecemeal(writer, facts)
+    async with sessions() as session:
+        legs = await session.execute(select(Leg.extension, Leg.employee_id))
+        rows = {leg.extension: leg.employee_id for leg in legs}
+    assert rows["101"] is not None
+    assert rows["102"] is None
+
+
+async def test_open_calls_and_the_call_of_a_press(writer: Writer, sessions: Sessions) -> None:
+    await store_piecemeal(writer, facts_of("answered-22"))
+    half = await store_piecemeal(writer, facts_of("gave-up-22")[:5])
+    async with sessions() as session:
+        assert await history.load_open(session, "main") == {half.id: half}
+        assert await history.load_open(session, "other") == {}
+        assert await history.find_by_press(session, "main", half.uniqueid) == half
+        assert await history.find_by_press(session, "other", half.uniqueid) is None
+        assert await history.load_story(session, "main-0.0") is None
+
+
+def copies(count: int) -> list[list[Fact]]:
+    """The same short call again and again, a minute apart."""
+    short = facts_of("no-choice-22")
+    base = short[0].at
+    return [
+        [
+            replace(fact, call=f"main-{i}.0", at=START + timedelta(minutes=i) + (fact.at - base))
+            for fact in short
+        ]
+        for i in range(count)
+    ]
+
+
+async def test_pages_follow_each_other_without_gap_or_overlap(
+    writer: Writer, sessions: Sessions
+) -> None:
+    for facts in copies(7):
+        await store(writer, change_of(facts))
+    seen: list[str] = []
+    cursor = None
+    async with sessions() as session:
+        for _ in range(4):
+            rows, cursor = await history.list_calls(session, CallFilter(), limit=2, after=cursor)
+            seen += [row.id for row in rows]
+            if cursor is None:
+                break
+    assert seen == [f"main-{i}.0" for i in range(6, -1, -1)]
+
+
+async def test_lists_find_what_is_asked_for(writer: Writer, sessions: Sessions) -> None:
+    answered = await store_piecemeal(writer, facts_of("answered-22"))
+    missed = await store_piecemeal(writer, facts_of("gave-up-22"))
+    outbound = await store_piecemeal(writer, facts_of("outbound-22"))
+    waiting = await store_piecemeal(writer, facts_of("queue-timeout-22")[:6])
+
+    async def ids(wanted: CallFilter) -> set[str]:
+        async with sessions() as session:
+            return {row.id for row in (await history.list_calls(session, wanted))[0]}
+
+    def day(at: datetime) -> datetime:
+        return at.replace(hour=0, minute=0, second=0, microsecond=0)
+
+    everything = {answered.id, missed.id, outbound.id, waiting.id}
+    assert await ids(CallFilter()) == everything
+    assert await ids(CallFilter(missed=True)) == {missed.id}
+    assert await ids(CallFilter(missed=False)) == everything - {missed.id}
+    assert await ids(CallFilter(number="+79110000002")) == {outbound.id}
+    assert await ids(CallFilter(extension="102", outcome="answered")) == {answered.id}
+    assert await ids(CallFilter(outcome="in_progress")) == {waiting.id}
+    assert await ids(CallFilter(since=day(answered.started_at) + timedelta(days=1))) == set()
+    assert await ids(CallFilter(until=answered.started_at + timedelta(days=1))) == everything
+
+
+async def test_blind_windows_and_the_state_of_a_pbx(writer: Writer, sessions: Sessions) -> None:
+    async def login(session: AsyncSession) -> None:
+        await history.note_login(session, "main", START, "2026-11-21 14:00:00")
+        history.begin_window(session, "main", START, "connection lost")
+
+    async def contact(session: AsyncSession) -> None:
+        await history.note_contact(session, "main", START + timedelta(seconds=9))
+        await history.note_contact(session, "main", START + timedelta(seconds=5))
+        window = await history.open_window(session, "main")
+        assert window is not None
+        window.ended_at = START + timedelta(seconds=9)
+
+    await writer.run(login)
+    await writer.run(contact)
+    async with sessions() as session:
+        state = await session.get_one(PbxState, "main")
+        assert state.last_contact_at == START + timedelta(seconds=9)
+        assert await history.open_window(session, "main") is None
+
+
+async def test_every_fact_of_every_trace_survives_the_table(
+    writer: Writer, sessions: Sessions
+) -> None:
+    for trace in ("attended-transfer-22", "parked-22", "rejected-22", "click-to-call-22"):
+        facts = facts_of(trace)
+        await store(writer, change_of(facts))
+        async with sessions() as session:
+            stored = await history.load_facts(session, facts[0].call)
+        assert stored == facts
+        assert stories_of(stored) == stories_of(facts)
