@@ -18,7 +18,7 @@ __all__ = ["AsteriskFailed", "PrivateAsterisk", "dying_with_parent", "free_port"
 # it running without AMI, so we stay below.
 PORTS = range(20_000, 32_768)
 UNIX_SOCKET_LIMIT = 100
-FOLDERS = ("etc", "lib", "spool/monitor", "run", "log", "agi")
+FOLDERS = ("etc", "lib", "spool/monitor", "spool/outgoing", "spool/tmp", "run", "log", "agi")
 
 
 class AsteriskFailed(Exception):
