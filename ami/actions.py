@@ -1,6 +1,6 @@
 """Typed questions to the PBX over a link. Reads only: nothing here changes anything on Asterisk.
 
-Each raises what `AmiLink.action` and `action_list` raise.
+Each raises what `Asking.action` and `action_list` raise.
 """
 
 from dataclasses import dataclass
@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 
 import structlog
 
-from ami.connection import AmiLink, Reply
+from ami.asking import Asking
 from ami.errors import ActionFailed, AmbiguousField, BadField
+from ami.replies import Reply
 
 __all__ = [
     "CoreStatus",
@@ -57,7 +58,7 @@ class LiveChannel:
     bridge_id: str
 
 
-async def ping(link: AmiLink) -> datetime:
+async def ping(link: Asking) -> datetime:
     """The PBX's clock."""
     reply = await link.action("Ping")
     told = reply.get("Timestamp")
@@ -67,7 +68,7 @@ async def ping(link: AmiLink) -> datetime:
         raise BadField("Ping", "Timestamp", told, reply.frame) from None
 
 
-async def core_status(link: AmiLink) -> CoreStatus:
+async def core_status(link: Asking) -> CoreStatus:
     """When the PBX started; a changed start means that every channel of before is gone."""
     reply = await link.action("CoreStatus")
     calls = reply.get("CoreCurrentCalls")
@@ -78,23 +79,22 @@ async def core_status(link: AmiLink) -> CoreStatus:
     )
 
 
-async def show_channels(link: AmiLink) -> list[LiveChannel]:
+async def show_channels(link: Asking) -> list[LiveChannel]:
     """Every channel there is.
 
-    A caller whose name breaks the row he is in hides only himself; that is logged. CoreShowChannel
-    begins with the ActionID, so he can add no row for another.
+    A caller whose name breaks the row he is in hides only himself (`ami.replies`).
     """
     channels = []
     for row in await link.action_list("CoreShowChannels"):
         try:
             channel = _live_channel(row)
         except AmbiguousField as error:
-            log.warning("a channel can't be read", pbx=link.settings.pbx, error=str(error))
+            log.warning("a channel can't be read", pbx=link.pbx, error=str(error))
             continue
         if channel.uniqueid:
             channels.append(channel)
         else:
-            log.warning("a channel can't be read", pbx=link.settings.pbx, frame=repr(row.frame))
+            log.warning("a channel can't be read", pbx=link.pbx, frame=repr(row.frame))
     return channels
 
 
@@ -120,7 +120,7 @@ def _live_channel(row: Reply) -> LiveChannel:
     )
 
 
-async def is_alive(link: AmiLink, uniqueid: str) -> bool:
+async def is_alive(link: Asking, uniqueid: str) -> bool:
     """Whether the channel exists: evidence, for only the reply to our own question says so."""
     try:
         value = await getvar(link, "CHANNEL(uniqueid)", channel=uniqueid)
@@ -129,21 +129,21 @@ async def is_alive(link: AmiLink, uniqueid: str) -> bool:
     return value == uniqueid
 
 
-async def status(link: AmiLink, channel: str = "") -> list[Reply]:
+async def status(link: Asking, channel: str = "") -> list[Reply]:
     """Status of one channel (its name) or of all."""
     if channel:
         return await link.action_list("Status", Channel=channel)
     return await link.action_list("Status")
 
 
-async def queue_status(link: AmiLink, queue: str = "") -> list[Reply]:
+async def queue_status(link: Asking, queue: str = "") -> list[Reply]:
     """QueueParams, QueueMember and QueueEntry rows of one queue or of all."""
     if queue:
         return await link.action_list("QueueStatus", Queue=queue)
     return await link.action_list("QueueStatus")
 
 
-async def db_get(link: AmiLink, family: str, key: str) -> str | None:
+async def db_get(link: Asking, family: str, key: str) -> str | None:
     """One value of AstDB; None when there is no such entry."""
     try:
         rows = await link.action_list("DBGet", Family=family, Key=key)
@@ -154,7 +154,7 @@ async def db_get(link: AmiLink, family: str, key: str) -> str | None:
     return rows[0].get("Val") if rows else None
 
 
-async def db_get_tree(link: AmiLink, family: str) -> list[tuple[str, str]]:
+async def db_get_tree(link: Asking, family: str) -> list[tuple[str, str]]:
     """The entry `family` and all below it, as (key with leading slash, value), in order of keys.
 
     Asterisk looks with SQL LIKE: `_` and `%` in `family` are wildcards (measured on 16.28 and 22.10).
@@ -168,7 +168,7 @@ async def db_get_tree(link: AmiLink, family: str) -> list[tuple[str, str]]:
     return [(row.get("Key"), row.get("Val")) for row in rows]
 
 
-async def getvar(link: AmiLink, variable: str, *, channel: str = "") -> str:
+async def getvar(link: Asking, variable: str, *, channel: str = "") -> str:
     """A channel's or global variable, or a dialplan function; empty when it has no value.
 
     `channel` is a name or a uniqueid. Asterisk cuts the value at 1,023 bytes.
@@ -180,7 +180,7 @@ async def getvar(link: AmiLink, variable: str, *, channel: str = "") -> str:
     return reply.get("Value")
 
 
-async def list_commands(link: AmiLink) -> dict[str, str]:
+async def list_commands(link: Asking) -> dict[str, str]:
     """What our AMI user may do: action name → Asterisk's own summary of it."""
     reply = await link.action("ListCommands")
     ours = {"response", "actionid", "message"}

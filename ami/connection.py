@@ -158,6 +158,11 @@ class AmiLink:
         self._closing = False
         self._stopped = asyncio.Event()
 
+    @property
+    def pbx(self) -> str:
+        """Return the name of the PBX."""
+        return self.settings.pbx
+
     async def run(self) -> None:
         """Connect, log in, ping and connect again until `close()`. No fault of the net ends it."""
         if self._closing:

@@ -3,7 +3,8 @@
 A caller's name and number are a stranger's bytes. They may hold line breaks and so look like headers
 or like whole messages, even like the end of a list. So a message counts as a reply only by the
 random ActionID we sent, it is an event or a response by its first line alone, and the end of a list
-must look exactly like one and agree with the number of its items.
+must look exactly like one and agree with the number of its items. Asterisk writes a list in one go:
+a foreign message in the middle is the rest of a row that its own content broke.
 """
 
 import re
@@ -84,6 +85,10 @@ class Waiting:
     """
 
     def __init__(self, action: str, until: Until, event: str = "") -> None:
+        self.broken_rows = 0
+        self._spoiled = False
+        self._id_first = False  # known from the first row on
+        self._row_open = False  # the last row may still turn out to be broken
         self.action = action
         self.until = until
         self.replies: list[Reply] = []
@@ -97,6 +102,22 @@ class Waiting:
         if reply.response:
             return self._add_response(reply)
         return bool(reply.event) and self._accepted and self._add_event(reply)
+
+    def foreign(self) -> bool:
+        """A message without our ActionID came; True when it shows that a row of our list is broken.
+
+        Where rows begin with the ActionID (CoreShowChannels) that is the row before, and it is taken
+        away: its caller hides only himself. Where they end with it, no row is safe.
+        """
+        if self.until is not Until.LIST or not self._accepted:
+            return False
+        if not self._id_first:
+            self._spoiled = True
+        elif self._row_open:
+            self.replies.pop()
+            self.broken_rows += 1
+            self._row_open = False
+        return True
 
     def _add_response(self, reply: Reply) -> bool:
         if self._accepted:
@@ -121,10 +142,14 @@ class Waiting:
         if self._size_bytes > LIST_LIMIT_BYTES:
             raise ReplyTooLong(self.action, LIST_LIMIT_BYTES)
         self.replies.append(reply)
+        self._id_first = reply.headers[1][0].lower() == "actionid"
+        self._row_open = True
         return False
 
     def _check_count(self, end: Reply) -> None:
-        counted, received = end.get("ListItems"), len(self.replies)
+        counted, received = end.get("ListItems"), len(self.replies) + self.broken_rows
+        if self._spoiled:
+            raise IncompleteList(self.action, received, received + 1)
         if self.action == "DBGetTree" and counted == "1":
             return  # Asterisk 16 says 1 whatever the number
         if counted.isdecimal() and int(counted) != received:

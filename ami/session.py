@@ -28,6 +28,7 @@ class LinkCounters:
     reconnects: int = 0
     overflows: int = 0
     actions_timed_out: int = 0
+    broken_rows: int = 0  # of lists, by what a caller calls himself
 
 
 @dataclass(slots=True)
@@ -80,6 +81,8 @@ class Session:
             if flight is not None:
                 self._give(action_id, flight, frame)
                 return True
+        for flight in self._flights.values():
+            self._counters.broken_rows += flight.waiting.foreign()
         return False
 
     def _give(self, action_id: str, flight: _Flight, frame: bytes) -> None:

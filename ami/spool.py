@@ -14,7 +14,7 @@ from urllib.parse import unquote_to_bytes
 import structlog
 
 from ami.actions import db_get_tree, getvar
-from ami.connection import AmiLink
+from ami.asking import Asking
 from ami.wire import text_of
 
 __all__ = [
@@ -226,11 +226,11 @@ _MARKS: dict[str, Callable[[_Draft, str, str], None]] = {
 }
 
 
-def _log_damage(link: AmiLink) -> Callable[[SpoolDamage], None]:
+def _log_damage(link: Asking) -> Callable[[SpoolDamage], None]:
     def tell(damage: SpoolDamage) -> None:
         log.error(
             "a row of the spool can't be read",
-            pbx=link.settings.pbx,
+            pbx=link.pbx,
             key=damage.key,
             problem=damage.problem,
             personal_value=damage.value,
@@ -240,7 +240,7 @@ def _log_damage(link: AmiLink) -> Callable[[SpoolDamage], None]:
 
 
 async def read_press(
-    link: AmiLink, key: str, *, on_damage: Callable[[SpoolDamage], None] | None = None
+    link: Asking, key: str, *, on_damage: Callable[[SpoolDamage], None] | None = None
 ) -> SpoolPress | None:
     """The press under an AstDB key, with its marks; None when it is not there.
 
@@ -260,7 +260,7 @@ async def read_press(
 
 
 async def read_families(
-    link: AmiLink,
+    link: Asking,
     since: datetime,
     until: datetime,
     *,
@@ -292,7 +292,7 @@ def _family(key: str) -> str:
     return key.removeprefix(f"/{ROOT}/")[:12]
 
 
-async def _patterns(link: AmiLink, first: str, last: str) -> AsyncIterator[str]:
+async def _patterns(link: Asking, first: str, last: str) -> AsyncIterator[str]:
     """Family patterns that together hold all presses of the span, few of them at a time."""
     if len(list(_minutes(first, last, DIRECT_MINUTES + 1))) > DIRECT_MINUTES:
         families = await _count(link, "")
@@ -307,7 +307,7 @@ async def _patterns(link: AmiLink, first: str, last: str) -> AsyncIterator[str]:
         yield minute
 
 
-async def _narrowed(link: AmiLink, prefix: str, first: str, last: str) -> AsyncIterator[str]:
+async def _narrowed(link: Asking, prefix: str, first: str, last: str) -> AsyncIterator[str]:
     """Split `prefix` by day, hour, ten minutes and minute until few enough presses are in a part."""
     pattern = prefix.ljust(12, "_")
     presses = await _count(link, pattern)
@@ -340,7 +340,7 @@ def _minutes(first: str, last: str, at_most: int = 100_000) -> Iterator[str]:
         at += timedelta(minutes=1)
 
 
-async def _count(link: AmiLink, pattern: str) -> int | None:
+async def _count(link: Asking, pattern: str) -> int | None:
     """How many entries stand directly below `press3/<pattern>`; None when the PBX can't count."""
     counted = await getvar(link, f"DB_KEYCOUNT({ROOT}/{pattern})".replace("/)", ")"))
     return int(counted) if counted.isdecimal() else None

@@ -5,17 +5,17 @@ from dataclasses import replace
 import structlog
 
 from ami import actions
+from ami.asking import Asking
 from ami.errors import AmiError
 from ami.spool import read_press
 from calls.facts import ComplaintRequested, Evidence, Fact
-from press3.link import Link
 
 __all__ = ["verify"]
 
 log = structlog.get_logger(__name__)
 
 
-async def verify(link: Link, fact: Fact) -> Fact:
+async def verify(link: Asking, fact: Fact) -> Fact:
     """Return `fact` with its evidence; facts other than a press come back as they are.
 
     `verified`: the AstDB key is there. `verified_live`: the channel is there. `unverified`: neither
@@ -26,7 +26,7 @@ async def verify(link: Link, fact: Fact) -> Fact:
     return replace(fact, evidence=await _evidence(link, fact))
 
 
-async def _evidence(link: Link, fact: ComplaintRequested) -> Evidence:
+async def _evidence(link: Asking, fact: ComplaintRequested) -> Evidence:
     try:
         if fact.key is not None:
             press = await read_press(link, fact.key)

@@ -16,6 +16,7 @@ import structlog
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
+from ami.asking import Link
 from ami.errors import LinkDownError
 from ami.events import Event, parse
 from ami.inbox import EventArrived, EventBroken, LinkDown, LinkItem, LinkUp
@@ -27,7 +28,6 @@ from calls.story import CallChange
 from calls.tracker import Tracker
 from press3.call_book import CallBook
 from press3.evidence import verify
-from press3.link import Link
 from store import journal, lease, outbox
 from store.writer import Work, Writer
 

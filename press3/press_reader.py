@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from ami import spool
-from ami.connection import AmiLink
+from ami.asking import Asking
 from ami.errors import AmiError
 from appeals.reconcile import Press, PressReading, PressSource
 
@@ -14,7 +14,7 @@ __all__ = ["AstDbReader"]
 class AstDbReader:
     """Reads the AstDB families of a period from every linked PBX; one that can't be read is incomplete."""
 
-    def __init__(self, links: Sequence[AmiLink]) -> None:
+    def __init__(self, links: Sequence[Asking]) -> None:
         self._links = links
 
     async def read(self, start: datetime, end: datetime) -> PressReading:
@@ -22,7 +22,7 @@ class AstDbReader:
         pressed: list[Press] = []
         sources: list[PressSource] = []
         for link in self._links:
-            name = f"{link.settings.pbx}: AstDB"
+            name = f"{link.pbx}: AstDB"
             try:
                 pressed += await _read_one(link, start, end)
             except AmiError:
@@ -32,11 +32,11 @@ class AstDbReader:
         return PressReading(pressed=tuple(pressed), sources=tuple(sources))
 
 
-async def _read_one(link: AmiLink, start: datetime, end: datetime) -> list[Press]:
+async def _read_one(link: Asking, start: datetime, end: datetime) -> list[Press]:
     found = []
     async for presses in spool.read_families(link, start, end):
         found += [
-            Press(pbx=link.settings.pbx, uniqueid=p.uniqueid, pressed_at=p.pressed_at, key=p.key)
+            Press(pbx=link.pbx, uniqueid=p.uniqueid, pressed_at=p.pressed_at, key=p.key)
             for p in presses
             if start <= p.pressed_at < end
         ]

@@ -43,6 +43,7 @@ class TraceLink:
         *,
         pace: Callable[[datetime], Awaitable[None]] | None = None,
     ) -> None:
+        self.pbx = REPLAY_PBX
         self._lines = iter(lines)
         self._pace = pace
 

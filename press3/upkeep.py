@@ -83,7 +83,10 @@ class Upkeep:
             )
         more = True
         while more:
-            more = await self._store.writer.run(
-                lambda session: journal.prune(session, before, open_since=open_since)
-            ) > 0
+            more = (
+                await self._store.writer.run(
+                    lambda session: journal.prune(session, before, open_since=open_since)
+                )
+                > 0
+            )
             await asyncio.sleep(_PAUSE_S)
