@@ -77,6 +77,13 @@ class Reading:
             item = await self.up_to(lambda item: isinstance(item, kind))
         return item
 
+    async def to_event(self, kind: type[events.Event]) -> Any:
+        item = await self.up_to(
+            lambda item: isinstance(item, EventArrived) and isinstance(item.event, kind)
+        )
+        assert isinstance(item, EventArrived)
+        return item.event
+
     async def to_hangup(self, cause: int) -> None:
         await self.up_to(
             lambda item: (
