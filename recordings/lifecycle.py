@@ -42,6 +42,7 @@ TRANSITIONS: dict[RecordingState, frozenset[RecordingState]] = {
 }
 
 _WHILE_RECORDING_S = 10.0
+_SOON_S = 10.0  # after a hang-up a file mostly comes at once
 _LATE_S = (15.0, 60.0, 300.0, 900.0)
 _OUT_OF_REACH_S = (5.0, 10.0, 30.0, 60.0, 300.0)
 _BROKEN_S = (5.0, 30.0, 120.0)  # then left as it is
@@ -106,7 +107,8 @@ def _absent(
     changes = {"stop_seen_at": stop_seen_at}
     waited_s = (now - stop_seen_at).total_seconds()
     if waited_s < timing.missing_after_s:
-        return _wait(recording, min(1.0, timing.missing_after_s - waited_s), **changes)
+        often_s = 1.0 if waited_s < _SOON_S else 5.0
+        return _wait(recording, min(often_s, timing.missing_after_s - waited_s), **changes)
     return _missing(recording, look, waited_s < timing.late_until_s, answered, changes)
 
 

@@ -121,8 +121,10 @@ class RecordingWorker:
             for recording_id, lane in due:
                 lane.add(recording_id)
                 tasks.create_task(self._care(recording_id, lane), name=f"recording-{recording_id}")
+            # Not wait_for: up to Python 3.11 it loses a cancellation that comes with the waking.
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), self._timing.poll_every_s)
+                async with asyncio.timeout(self._timing.poll_every_s):
+                    await self._woken.wait()
 
     async def _due(self) -> list[tuple[int, set[int]]]:
         """Return what to take up, with its lane: looks must not wait behind an hour's conversion.

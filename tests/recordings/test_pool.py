@@ -76,6 +76,17 @@ if __name__ == "__main__":
 """
 
 
+def _service(folder: Path) -> "subprocess.Popen[bytes]":
+    with open(folder / "long.sln", "wb") as file:
+        file.truncate(4 * 3600 * 16_000)
+    (folder / "service.py").write_text(_SERVICE)
+    return subprocess.Popen(
+        [sys.executable, str(folder / "service.py"), str(folder / "long.sln")],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+
+
 def _children(pid: int) -> list[int]:
     try:
         return [int(c) for c in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
@@ -84,15 +95,7 @@ def _children(pid: int) -> list[int]:
 
 
 async def test_a_service_killed_in_mid_conversion_leaves_nothing_running(tmp_path: Path) -> None:
-    with open(tmp_path / "long.sln", "wb") as file:
-        file.truncate(4 * 3600 * 16_000)
-    script = tmp_path / "service.py"
-    script.write_text(_SERVICE)
-    service = subprocess.Popen(
-        [sys.executable, str(script), str(tmp_path / "long.sln")],
-        stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-    )
+    service = _service(tmp_path)
     assert service.stdout is not None
     worker = int(service.stdout.readline())
     ffmpeg = (await until(lambda: _children(worker), what="ffmpeg runs"))[0]
