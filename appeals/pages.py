@@ -12,6 +12,7 @@ from appeals.errors import Invalid
 __all__ = ["MAX_LIMIT", "Page", "cut", "decode", "encode"]
 
 MAX_LIMIT = 200
+_INTEGERS = 2**31  # what the key columns hold; a larger number would be an error of the database
 Row = TypeVar("Row")
 
 
@@ -34,6 +35,8 @@ def decode(cursor: str, kinds: Sequence[type]) -> list[Any]:
     except (binascii.Error, ValueError) as error:
         raise Invalid("cursor", cursor, "not a cursor of this list") from error
     if not isinstance(place, list) or [type(value) for value in place] != list(kinds):
+        raise Invalid("cursor", cursor, "not a cursor of this list")
+    if any(isinstance(value, int) and not 0 <= value < _INTEGERS for value in place):
         raise Invalid("cursor", cursor, "not a cursor of this list")
     return place
 

@@ -10,10 +10,17 @@ runs them, `web.openapi` describes them.
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    model_validator,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from people.model import Employee, Role
@@ -24,7 +31,9 @@ __all__ = [
     "PATH_PARAMETERS",
     "Ask",
     "Given",
+    "Id",
     "Method",
+    "Moment",
     "Nothing",
     "Operation",
     "Page",
@@ -55,6 +64,18 @@ class Given(BaseModel):
             if isinstance(value, str) and "\0" in value:
                 raise ValueError("text may not hold the character U+0000")
         return values
+
+
+def _not_absurd(at: datetime) -> datetime:
+    if not _FIRST_YEAR <= at.year <= _LAST_YEAR:
+        raise ValueError(f"the year must be from {_FIRST_YEAR} to {_LAST_YEAR}")
+    return at
+
+
+_FIRST_YEAR, _LAST_YEAR = 1970, 2999  # the ends of the calendar can't be moved to UTC
+
+Moment = Annotated[AwareDatetime, AfterValidator(_not_absurd)]
+Id = Annotated[int, Field(ge=1, le=999_999_999)]
 
 
 class Nothing(Given):

@@ -2,16 +2,15 @@
 
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, Field, StringConstraints
+from pydantic import StringConstraints
 
 from appeals import desk, lookup
 from appeals.model import Kind, Phase
 from web import schemas
-from web.api import Ask, Given, Nothing, Operation, Page, Reply, get, patch, post
+from web.api import Ask, Given, Id, Moment, Nothing, Operation, Page, Reply, get, patch, post
 
 __all__ = ["OPERATIONS"]
 
-Id = Annotated[int, Field(ge=1, le=999_999_999)]
 Code = Annotated[str, StringConstraints(min_length=1, max_length=32)]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=20_000)]
 VERB_PROBLEMS = ("conflict-of-interest", "forbidden", "wrong-stage")
@@ -25,8 +24,8 @@ class AppealFilter(Page):
     type: Code | None = None
     customer: Id | None = None
     employee: Id | None = None
-    opened_from: AwareDatetime | None = None
-    opened_to: AwareDatetime | None = None
+    opened_from: Moment | None = None
+    opened_to: Moment | None = None
     q: Annotated[str, StringConstraints(max_length=100)] | None = None
 
 

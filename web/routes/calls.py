@@ -2,15 +2,13 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, Field, StringConstraints
+from pydantic import StringConstraints
 
 from appeals import lookup
 from web import schemas
-from web.api import Ask, Nothing, Operation, Page, Reply, get
+from web.api import Ask, Id, Moment, Nothing, Operation, Page, Reply, get
 
 __all__ = ["OPERATIONS"]
-
-Id = Annotated[int, Field(ge=1, le=999_999_999)]
 
 
 class CallFilter(Page):
@@ -23,8 +21,8 @@ class CallFilter(Page):
     pressed: bool | None = None
     employee: Id | None = None
     customer: Id | None = None
-    started_from: AwareDatetime | None = None
-    started_to: AwareDatetime | None = None
+    started_from: Moment | None = None
+    started_to: Moment | None = None
     q: Annotated[str, StringConstraints(max_length=100)] | None = None
 
 
