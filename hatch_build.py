@@ -55,14 +55,18 @@ def build(*, force: bool = False) -> bool:
     if is_fresh() and not force:
         return False
     wanted = sources_hash()
-    npm = _npm()
-    lock = hashlib.sha256((UI / "package-lock.json").read_bytes()).hexdigest()
-    if not INSTALLED.is_file() or INSTALLED.read_text() != lock:
-        _run([*npm, "ci", "--no-audit", "--no-fund"])
-        INSTALLED.write_text(lock)
-    _run([*npm, "run", "build"])
+    install()
+    _run("run", "build")
     STAMP.write_text(wanted)
     return True
+
+
+def install() -> None:
+    """Install what the lock file says, unless it is there."""
+    lock = hashlib.sha256((UI / "package-lock.json").read_bytes()).hexdigest()
+    if not INSTALLED.is_file() or INSTALLED.read_text() != lock:
+        _run("ci", "--no-audit", "--no-fund")
+        INSTALLED.write_text(lock)
 
 
 def is_fresh() -> bool:
@@ -82,14 +86,17 @@ def sources_hash() -> str:
     return whole.hexdigest()
 
 
-def _npm() -> list[str]:
-    """Return how to call npm: the system's, else that of the wheel (whose `bin/npm` lost its folder)."""
-    if shutil.which("node") and (npm := shutil.which("npm")):
-        return [npm]
-    if wheel := _node_wheel():
-        cli = wheel / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
-        return [str(wheel / "bin" / "node"), str(cli)]
-    raise NoNode
+def npm(*arguments: str) -> tuple[list[str], dict[str, str]]:
+    """Return the command for npm and its environment: the system's, else that of the wheel."""
+    wheel = _node_wheel()
+    path = [os.environ.get("PATH", os.defpath), *([str(wheel / "bin")] if wheel else [])]
+    environment = {**os.environ, "PATH": os.pathsep.join(path)}
+    if shutil.which("node") and (found := shutil.which("npm")):
+        return [found, *arguments], environment
+    if wheel is None:
+        raise NoNode
+    cli = wheel / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"  # bin/npm lost its folder
+    return [str(wheel / "bin" / "node"), str(cli), *arguments], environment
 
 
 def _node_wheel() -> Path | None:
@@ -97,10 +104,8 @@ def _node_wheel() -> Path | None:
     return Path(found.origin).parent if found and found.origin else None
 
 
-def _run(command: list[str]) -> None:
-    wheel = _node_wheel()
-    path = [os.environ.get("PATH", os.defpath), *([str(wheel / "bin")] if wheel else [])]
-    environment = {**os.environ, "PATH": os.pathsep.join(path)}
+def _run(*arguments: str) -> None:
+    command, environment = npm(*arguments)
     subprocess.run(command, cwd=UI, check=True, stdout=sys.stderr, env=environment)
 
 

@@ -71,9 +71,10 @@ export const api = {
   pushTicket: () => send<{ ticket: string; url: string }>('POST', '/push-ticket').then((answer) => answer.body),
 }
 
+/** What is not filled in is left out: the server then says what is missing. */
 export interface Resolution {
-  gist: string
-  category: string
+  gist?: string
+  category?: string
   result?: string
 }
 
@@ -98,7 +99,8 @@ async function send<Body>(method: string, path: string, sending: Sending = {}): 
 }
 
 async function reach(method: string, path: string, { body, etag, signal }: Sending): Promise<Response> {
-  const headers: Record<string, string> = { Accept: 'application/json' }
+  // The own header proves that the page is press3's: another site can't set it.
+  const headers: Record<string, string> = { Accept: 'application/json', 'X-Press3-Client': 'screen' }
   if (body !== undefined) headers['Content-Type'] = 'application/json'
   if (etag) headers['If-Match'] = etag
   const limit = AbortSignal.timeout(TIMEOUT_MS)

@@ -1,11 +1,8 @@
 /** Where the screen is: the part of the address after `#`, so that any server of files will do. */
 import { computed, signal } from '@preact/signals'
+import { link, parsePlace, type Place, type Values } from './place'
 
-export interface Place {
-  /** `/appeals/12` → ['appeals', '12'] */
-  path: string[]
-  query: URLSearchParams
-}
+export { link } from './place'
 
 const hash = signal(location.hash)
 const visits = signal(0)
@@ -21,30 +18,8 @@ addEventListener('click', (event) => {
 
 export const place = computed<Place & { visit: number }>(() => ({ ...parsePlace(hash.value), visit: visits.value }))
 
-export function parsePlace(text: string): Place {
-  const [path = '', query = ''] = text.replace(/^#/, '').split('?', 2)
-  return { path: path.split('/').filter(Boolean).map(decodePart), query: new URLSearchParams(query) }
-}
-
-export type Values = Record<string, string | number | boolean | null | undefined>
-
-/** Return the link to a page of ours: `link(['appeals', 12], { call })`. Empty values are left out. */
-export function link(path: (string | number)[], query: Values = {}): string {
-  const pairs = Object.entries(query).filter(([, value]) => value !== '' && value != null && value !== false)
-  const text = new URLSearchParams(pairs.map(([name, value]) => [name, value === true ? '1' : String(value)])).toString()
-  return `#/${path.map(encodeURIComponent).join('/')}${text ? `?${text}` : ''}`
-}
-
 /** Change what the page shows without a new entry in the browser's history (filters as one types). */
 export function refine(path: (string | number)[], query: Values): void {
   history.replaceState(null, '', link(path, query))
   hash.value = location.hash
-}
-
-function decodePart(part: string): string {
-  try {
-    return decodeURIComponent(part)
-  } catch {
-    return part
-  }
 }

@@ -76,16 +76,21 @@ export interface Units {
   s: string
 }
 
-/** Two biggest units: `36 с`, `3 мин 05 с`, `2 ч 10 мин`, `3 д 4 ч`. Tenths only under ten seconds. */
+/** Two biggest units: `36 с`, `3 мин 5 с`, `2 ч 10 мин`, `15 мин`, `3 д 4 ч`. Tenths only under ten seconds. */
 export function duration(seconds: number | null | undefined, units: Units): string {
   if (seconds === null || seconds === undefined) return '—'
   if (seconds < 0) return `−${duration(-seconds, units)}`
   if (seconds < 10) return `${String(Math.round(seconds * 10) / 10)} ${units.s}`
   const whole = Math.round(seconds)
   if (whole < 60) return `${whole} ${units.s}`
-  if (whole < 3600) return `${Math.floor(whole / 60)} ${units.min} ${pad(whole % 60)} ${units.s}`
-  if (whole < 86_400) return `${Math.floor(whole / 3600)} ${units.h} ${pad(Math.floor((whole % 3600) / 60))} ${units.min}`
-  return `${Math.floor(whole / 86_400)} ${units.d} ${Math.floor((whole % 86_400) / 3600)} ${units.h}`
+  const steps: [number, string, number, string][] = [
+    [86_400, units.d, 3600, units.h],
+    [3600, units.h, 60, units.min],
+    [60, units.min, 1, units.s],
+  ]
+  const [big, bigName, small, smallName] = steps.find(([size]) => whole >= size) ?? [60, units.min, 1, units.s]
+  const rest = Math.floor((whole % big) / small)
+  return `${Math.floor(whole / big)} ${bigName}${rest > 0 ? ` ${rest} ${smallName}` : ''}`
 }
 
 /** Position in a recording: `0:05`, `1:02:07`. */

@@ -6,7 +6,6 @@ type Texts = Record<Key, string> & Partial<Record<`${string}_${Forms}`, string>>
 
 /** English. The same keys as `ru.ts`; plural forms are those of English. */
 export const en: Texts = {
-  'app.title': 'press3 — appeals by telephone',
   'app.skip': 'Skip to content',
   'app.nav': 'Sections',
   'app.sign_out': 'Sign out',
@@ -21,7 +20,6 @@ export const en: Texts = {
   'app.shown_one': '{{count}} row shown',
   'app.shown_other': '{{count}} rows shown',
   'app.hint': 'Explain: {{name}}',
-  'app.none': 'none',
   'app.not_found': 'There is no such page.',
   'app.to_list': 'To the list of appeals',
 
@@ -81,7 +79,6 @@ export const en: Texts = {
   'pops.announce_appeal': '{{who}} is calling. Appeal {{number}} is open.',
   'pops.announce_over': '{{who}}: {{reason}}.',
   'pops.unseen': 'Nobody noticed a complaint call for 30 seconds',
-  'pops.unseen_at': 'Time: {{at}}',
   'pops.dismiss': 'Dismiss',
   'pops.appeal_link': 'Appeal {{number}}',
 
@@ -106,12 +103,6 @@ export const en: Texts = {
   'phase.closed': 'Closed',
   'phase.rejected': 'Rejected',
 
-  'kind.complaint': 'Complaint',
-  'kind.request': 'Request',
-  'kind.claim': 'Claim',
-  'kind.proposal': 'Proposal',
-  'kind.praise': 'Praise',
-  'kind.other': 'Other',
 
   'source.phone_key': 'Opened by the telephone: the caller pressed 3',
   'verified.verified': 'The press is confirmed by the PBX record',
@@ -140,14 +131,12 @@ export const en: Texts = {
   'appeals.col.wait': 'Wait',
   'appeals.col.contact': 'Contact',
   'appeals.col.take': 'Taken in',
-  'appeals.new_row': 'new',
   'appeals.times_of': 'Appeal {{number}}: {{name}}, show the calls',
 
   'due.none': 'no deadline',
   'due.left': '{{left}} left',
   'due.soon': 'soon: {{left}}',
   'due.overdue': 'overdue by {{left}}',
-  'due.done': 'due {{at}}',
 
   'time.queue_wait_s': 'In the queue',
   'time.wait_s': 'Wait for an answer',
@@ -194,7 +183,6 @@ export const en: Texts = {
   'appeal.gist': 'Gist of the complaint',
   'appeal.result': 'Result',
   'appeal.opened': 'Opened',
-  'appeal.deadline': 'Deadline',
   'appeal.responsible': 'Responsible',
   'appeal.nobody': 'nobody yet',
   'appeal.unknown_customer': 'not known',
@@ -244,7 +232,6 @@ export const en: Texts = {
   'calls.pressed_only': 'Pressed 3 only',
   'calls.recovered_only': 'Recovered only',
   'calls.day': 'Day',
-  'calls.window': 'Time: {{from}} — {{to}}',
   'calls.col.started': 'Started',
   'calls.col.direction': 'Direction',
   'calls.col.from': 'From',
@@ -383,7 +370,12 @@ export const en: Texts = {
   'error.title': 'That did not work',
   'error.unreachable': 'The server does not answer. Check the network; it will be tried again when it is back.',
   'error.forbidden': 'You may not do this.',
-  'error.conflict': 'That can’t be done: the appeal is in another state already.',
+  'error.conflict_of_interest': 'Another employee must handle this complaint. The attempt was recorded in the history.',
+  'error.wrong_stage': 'That can’t be done: the appeal is at another stage already.',
+  'error.not_found': 'There is no such thing, or you may not see it.',
+  'error.not_playable': 'This recording can’t be played now.',
+  'error.telephony': 'The telephone system can’t be reached now. Try again when the link is back.',
+  'error.unavailable': 'The database is not available now. Try again in a minute.',
   'error.stale': 'The appeal was changed while you looked at it. The new state is shown; check it and try again.',
   'error.server': 'Error on the server ({{status}}). Try again; if it comes back, tell the administrator.',
   'error.other': 'The server refused ({{status}}).',

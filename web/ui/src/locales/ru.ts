@@ -1,6 +1,5 @@
 /** Russian, the default language. `en.ts` has the same keys; a test compares them. */
 export const ru = {
-  'app.title': 'press3 — обращения по телефону',
   'app.skip': 'К содержанию',
   'app.nav': 'Разделы',
   'app.sign_out': 'Выйти',
@@ -17,7 +16,6 @@ export const ru = {
   'app.shown_many': 'Показано {{count}} записей',
   'app.shown_other': 'Показано {{count}} записи',
   'app.hint': 'Пояснение: {{name}}',
-  'app.none': 'нет',
   'app.not_found': 'Такой страницы нет.',
   'app.to_list': 'К списку обращений',
 
@@ -77,7 +75,6 @@ export const ru = {
   'pops.announce_appeal': 'Звонит {{who}}. Открыто обращение {{number}}.',
   'pops.announce_over': '{{who}}: {{reason}}.',
   'pops.unseen': 'Звонок с жалобой никто не заметил за 30 секунд',
-  'pops.unseen_at': 'Время: {{at}}',
   'pops.dismiss': 'Скрыть',
   'pops.appeal_link': 'Обращение {{number}}',
 
@@ -102,12 +99,6 @@ export const ru = {
   'phase.closed': 'Закрыто',
   'phase.rejected': 'Отклонено',
 
-  'kind.complaint': 'Жалоба',
-  'kind.request': 'Обращение',
-  'kind.claim': 'Претензия',
-  'kind.proposal': 'Предложение',
-  'kind.praise': 'Благодарность',
-  'kind.other': 'Другое',
 
   'source.phone_key': 'Открыто телефоном: клиент нажал 3',
   'verified.verified': 'Нажатие подтверждено записью АТС',
@@ -136,14 +127,12 @@ export const ru = {
   'appeals.col.wait': 'Ожидание',
   'appeals.col.contact': 'Контакт',
   'appeals.col.take': 'Взято за',
-  'appeals.new_row': 'новое',
   'appeals.times_of': 'Обращение {{number}}: {{name}}, показать звонки',
 
   'due.none': 'без срока',
   'due.left': 'осталось {{left}}',
   'due.soon': 'скоро: {{left}}',
   'due.overdue': 'просрочено на {{left}}',
-  'due.done': 'срок {{at}}',
 
   'time.queue_wait_s': 'В очереди',
   'time.wait_s': 'Ожидание ответа',
@@ -190,7 +179,6 @@ export const ru = {
   'appeal.gist': 'Суть жалобы',
   'appeal.result': 'Итог',
   'appeal.opened': 'Открыто',
-  'appeal.deadline': 'Срок',
   'appeal.responsible': 'Ответственный',
   'appeal.nobody': 'не назначен',
   'appeal.unknown_customer': 'не определён',
@@ -240,7 +228,6 @@ export const ru = {
   'calls.pressed_only': 'Только с нажатием 3',
   'calls.recovered_only': 'Только восстановленные',
   'calls.day': 'День',
-  'calls.window': 'Время: {{from}} — {{to}}',
   'calls.col.started': 'Начало',
   'calls.col.direction': 'Направление',
   'calls.col.from': 'Кто',
@@ -379,7 +366,12 @@ export const ru = {
   'error.title': 'Не получилось',
   'error.unreachable': 'Сервер не отвечает. Проверьте сеть; попробуем снова, когда связь вернётся.',
   'error.forbidden': 'Вам это не разрешено.',
-  'error.conflict': 'Так сделать нельзя: обращение уже в другом состоянии.',
+  'error.conflict_of_interest': 'Эту жалобу должен разбирать другой сотрудник. Попытка записана в историю.',
+  'error.wrong_stage': 'Так сделать нельзя: обращение уже на другом этапе.',
+  'error.not_found': 'Такого нет, или вам этого не видно.',
+  'error.not_playable': 'Эту запись сейчас нельзя прослушать.',
+  'error.telephony': 'АТС сейчас недоступна. Попробуйте, когда связь вернётся.',
+  'error.unavailable': 'База данных сейчас недоступна. Попробуйте через минуту.',
   'error.stale': 'Пока вы смотрели, обращение изменили. Показано новое; проверьте и повторите.',
   'error.server': 'Ошибка на сервере ({{status}}). Попробуйте ещё раз; если повторится, скажите администратору.',
   'error.other': 'Сервер отказал ({{status}}).',

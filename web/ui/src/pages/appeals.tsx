@@ -88,7 +88,7 @@ function FilterForm({ filters }: { filters: Filters }) {
     return () => clearTimeout(timer)
   }, [q])
   return (
-    <form class="filters" role="search" aria-label={t('filter.title')} onSubmit={(event) => event.preventDefault()}>
+    <form class="filters" aria-label={t('filter.title')} onSubmit={(event) => event.preventDefault()}>
       <label class="grow">
         {t('filter.q')}
         <input type="search" value={q} placeholder={t('filter.q_hint')} onInput={(event) => setQ(event.currentTarget.value)} />

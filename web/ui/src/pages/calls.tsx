@@ -88,7 +88,7 @@ function FilterForm({ filters }: { filters: Filters }) {
   const change = (part: Partial<Filters>) => refine(['calls'], { ...filters, ...part })
   const toggle = (mark: Mark) => change({ [mark]: !filters[mark] })
   return (
-    <form class="filters" role="search" aria-label={t('filter.title')} onSubmit={(event) => event.preventDefault()}>
+    <form class="filters" aria-label={t('filter.title')} onSubmit={(event) => event.preventDefault()}>
       <label>
         {t('calls.day')}
         <input type="date" value={filters.day} onChange={(event) => change({ day: event.currentTarget.value, from: '', to: '' })} />
@@ -116,7 +116,7 @@ function columns(): Column<Call>[] {
     { key: 'started', head: t('calls.col.started'), cell: (row) => <Moment at={row.started_at} /> },
     { key: 'direction', head: t('calls.col.direction'), cell: (row) => label('direction', row.direction) },
     { key: 'from', head: t('calls.col.from'), class: 'col-caller', cell: (row) => <Caller party={row.from} /> },
-    { key: 'to', head: t('calls.col.to'), cell: (row) => <bdi>{numberOf(row.to)}</bdi> },
+    { key: 'to', head: t('calls.col.to'), class: 'col-line', cell: (row) => <bdi>{numberOf(row.to)}</bdi> },
     { key: 'queue', head: t('calls.col.queue'), cell: (row) => row.queue ?? '—' },
     {
       key: 'outcome',

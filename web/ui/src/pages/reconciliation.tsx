@@ -46,7 +46,7 @@ function Result({ day, value }: { day: string; value: Reconciliation }) {
         <Figure name={t('recon.registered')} count={value.registered} href={link(['appeals'], { from: day, to: day })} />
         <Figure name={t('recon.recorded')} count={value.recorded} href={link(['calls'], { day, pressed: true })} />
       </dl>
-      <p>
+      <p class="sources">
         {t('recon.sources')}:{' '}
         {value.sources.map((one) => (
           <span key={one.name} class={`mark ${one.complete ? 'met' : 'late'}`}>
@@ -82,7 +82,7 @@ function Figure({ name, count, href }: { name: string; count: number; href: stri
 
 function columns(): Column<Difference>[] {
   return [
-    { key: 'kind', head: t('recon.col.kind'), cell: (row) => <strong class="late">{label('recon', row.kind)}</strong> },
+    { key: 'kind', head: t('recon.col.kind'), class: 'col-wide', cell: (row) => <strong class="late">{label('recon', row.kind)}</strong> },
     {
       key: 'call',
       head: t('recon.col.call'),

@@ -78,7 +78,8 @@ function ResolveForm({ appeal, etag, busy, missing, act }: FormProps) {
   const [result, setResult] = useState(appeal.result ?? '')
   const submit = (event: SubmitEvent) => {
     event.preventDefault()
-    const form = { gist: gist.trim(), category, ...(result.trim() ? { result: result.trim() } : {}) }
+    const given = { gist: gist.trim(), category, result: result.trim() }
+    const form = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== ''))
     void act(() => api.resolve(appeal.number, form, etag), t('resolve.done', { number: appeal.number }))
   }
   // The server says what is missing, in one place for every client: the browser's own check stays out of it.

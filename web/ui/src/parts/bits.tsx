@@ -21,10 +21,13 @@ export function seconds(value: number | null | undefined): string {
   return duration(value, { d: t('unit.d'), h: t('unit.h'), min: t('unit.min'), s: t('unit.s') })
 }
 
+const WITHHELD = /^(anonymous|unknown|restricted|private|unavailable|)$/i
+
 export function numberOf(party: Party | string | null | undefined): string {
   if (!party) return '—'
   if (typeof party === 'string') return party
-  return party.e164 ?? (party.raw || t('caller.anonymous'))
+  if (party.e164) return party.e164
+  return WITHHELD.test(party.raw) ? t('caller.anonymous') : party.raw
 }
 
 export function whoIs(party: Party): string {
@@ -66,7 +69,7 @@ export function Deadline({ appeal }: { appeal: Appeal }) {
 
 /** Whole minutes: the page is not redrawn every second. */
 function coarse(value: number): string {
-  return seconds(value < 3600 ? Math.ceil(value / 60) * 60 : value).replace(` 00 ${t('unit.s')}`, '')
+  return seconds(value < 3600 ? Math.ceil(value / 60) * 60 : value)
 }
 
 export function Problem({ error, retry }: { error: unknown; retry?: () => void }) {

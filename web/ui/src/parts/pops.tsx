@@ -14,16 +14,22 @@ export function Pops() {
     <aside class={`pops ${quiet ? 'pops-quiet' : ''}`} aria-labelledby="pops-title">
       <h2 id="pops-title">{t('pops.title')}</h2>
       <Announcer cards={cards} recent={recent} />
+      {byUrgency(cards).map((card) => (
+        <PopCard key={card.id} card={card} />
+      ))}
       {unseen.map((one) => (
         <UnseenCard key={one.seq} one={one} />
-      ))}
-      {cards.map((card) => (
-        <PopCard key={card.id} card={card} />
       ))}
       {cards.length === 0 ? <p class="muted pops-empty">{t('pops.empty')}</p> : null}
       {recent.length > 0 ? <Recent cards={recent} /> : null}
     </aside>
   )
+}
+
+/** What rings stands above what is being talked about; else newest first. */
+function byUrgency(cards: Card[]): Card[] {
+  const ringing = cards.filter((card) => card.phase === 'ringing')
+  return [...ringing, ...cards.filter((card) => card.phase !== 'ringing')]
 }
 
 function PopCard({ card }: { card: Card }) {
@@ -45,7 +51,7 @@ function PopCard({ card }: { card: Card }) {
           <>
             <dt>{t('pops.appeal')}</dt>
             <dd>
-              <AppealLink number={card.appeal} strong />
+              <AppealLink number={card.appeal} strong short />
             </dd>
           </>
         ) : null}
@@ -54,7 +60,7 @@ function PopCard({ card }: { card: Card }) {
             <dt>{t('pops.open_appeals')}</dt>
             <dd class="links">
               {others(card).map((number) => (
-                <AppealLink key={number} number={number} />
+                <AppealLink key={number} number={number} short />
               ))}
             </dd>
           </>
@@ -75,10 +81,11 @@ function AckButton({ card }: { card: Card }) {
   )
 }
 
-function AppealLink({ number, strong }: { number: number; strong?: boolean }) {
+function AppealLink({ number, strong, short }: { number: number; strong?: boolean; short?: boolean }) {
+  const name = t('pops.appeal_link', { number })
   return (
-    <a href={link(['appeals', number])} class={strong ? 'strong' : ''}>
-      {t('pops.appeal_link', { number })}
+    <a href={link(['appeals', number])} class={strong ? 'strong' : ''} aria-label={name}>
+      {short ? number : name}
     </a>
   )
 }

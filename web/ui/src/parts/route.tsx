@@ -6,13 +6,14 @@ import { seconds } from './bits'
 
 export function Route({ appeal }: { appeal: Appeal }) {
   const stages = stagesOf(appeal, dictionaries.value)
+  const visited = new Set((appeal.times?.stages ?? []).map((one) => one.stage))
   const at = stages.findIndex((one) => one.code === appeal.stage)
   return (
     <ol class="route" aria-label={t('appeal.route')} data-testid="route">
       {stages.map((stage, index) => (
         <li
           key={stage.code}
-          class={index < at ? 'passed' : ''}
+          class={index < at && visited.has(stage.code) ? 'passed' : ''}
           aria-current={index === at ? 'step' : undefined}
         >
           <span>{stage.name}</span>

@@ -45,6 +45,7 @@ function columns(appeal: Appeal): Column<Row>[] {
     {
       key: 'name',
       head: t('times.col.name'),
+      class: 'col-wide',
       cell: (row) => (
         <>
           {label('time', row.name)} <Hint name={label('time', row.name)}>{label('time.def', row.name)}</Hint>
