@@ -66,7 +66,7 @@ def pbx_files(
         "logger.conf": f"[general]\nqueue_log = {'yes' if queue_log else 'no'}\n"
         "dateformat = %F %T.%3q\n[logfiles]\nmessages = notice,warning,error\n",
         "manager.conf": "[general]\nenabled = yes\nbindaddr = 127.0.0.1\n"
-        f"port = {ports.ami}\ntimestampevents = yes\nwritetimeout = 5000\n"
+        f"port = {ports.ami}\n"
         '#tryinclude "manager_press3.conf"\n#tryinclude "manager_more.conf"\n',
         "rtp.conf": f"[general]\nrtpstart = {ports.rtp}\nrtpend = {ports.rtp + RTP_PORTS - 1}\n",
         "pjsip.conf": _pjsip(ports, endpoints, anonymous_context),
