@@ -10,19 +10,19 @@ from people import directory
 from people.audience import Audience
 from people.model import Role
 
-__all__ = ["of_appeal", "of_call", "supervisors"]
+__all__ = ["of_appeal", "of_call", "of_subjects", "supervisors"]
 
 _READERS = tuple(role for role in Role if role is not Role.OPERATOR)
 
 
 async def of_appeal(session: AsyncSession, appeal: Appeal) -> Audience:
     """Return everyone who may read `appeal` now."""
-    return _readers([await subjects.of_appeal(session, appeal)])
+    return of_subjects(await subjects.of_appeal(session, appeal))
 
 
 async def of_call(session: AsyncSession, call: Call) -> Audience:
     """Return everyone who may read `call` now, through any of its appeals too."""
-    return _readers(await subjects.of_call(session, call))
+    return of_subjects(*await subjects.of_call(session, call))
 
 
 async def supervisors(session: AsyncSession, department_id: int | None) -> Audience:
@@ -31,7 +31,8 @@ async def supervisors(session: AsyncSession, department_id: int | None) -> Audie
     return Audience(roles=(Role.SUPERVISOR,), departments=departments)
 
 
-def _readers(read: list[Subject]) -> Audience:
+def of_subjects(*read: Subject) -> Audience:
+    """Return everyone who may read any of these. Pure."""
     employees = {e for s in read for e in (*s.telephones, s.responsible_id) if e is not None}
     departments = dict.fromkeys(d for s in read for d in s.departments)
     return Audience(

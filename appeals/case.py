@@ -7,7 +7,7 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
-from appeals import audience, history
+from appeals import audience, history, subjects
 from appeals.errors import NotFound
 from appeals.history import Entry
 from appeals.model import Appeal, Phase, Stage, StageVisit
@@ -45,9 +45,10 @@ async def tell(
     event: Literal["appeal.opened", "appeal.changed"],
     *,
     now: datetime,
+    subject: Subject | None = None,
 ) -> None:
-    """Tell everyone who may read `appeal` that it was opened or changed."""
-    to = await audience.of_appeal(session, appeal)
+    """Tell everyone who may read `appeal` (as `subject` when it is known) that it was opened or changed."""
+    to = audience.of_subjects(subject or await subjects.of_appeal(session, appeal))
     data = {
         "number": appeal.number,
         "version": appeal.version,

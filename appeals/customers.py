@@ -9,7 +9,7 @@ from appeals.model import Customer, CustomerPhone
 from appeals.upsert import insert_new
 from calls.facts import Party
 
-__all__ = ["find", "find_or_create", "number_of"]
+__all__ = ["create", "find", "number_of"]
 
 
 def number_of(party: Party) -> str | None:
@@ -32,16 +32,13 @@ async def find(session: AsyncSession, party: Party) -> int | None:
     )
 
 
-async def find_or_create(session: AsyncSession, party: Party, *, now: datetime) -> int | None:
-    """Return the id of the customer with this number, made if need be; None for an anonymous caller.
+async def create(session: AsyncSession, party: Party, *, now: datetime) -> int | None:
+    """Make the customer whom `find` did not find and return his id; None for an anonymous caller.
 
     Two transactions may meet a new number at once: one of them makes the customer, both get it.
     """
     number = number_of(party)
-    if number is None:
-        return None
-    found = await find(session, party)
-    return found if found is not None else await _create(session, number, party.name, now)
+    return await _create(session, number, party.name, now) if number is not None else None
 
 
 async def _create(session: AsyncSession, number: str, name: str | None, now: datetime) -> int:

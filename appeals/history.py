@@ -13,6 +13,7 @@ should besides give the program's role only SELECT, INSERT and UPDATE (personal)
 import hashlib
 import json
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -24,9 +25,7 @@ from sqlalchemy.orm import Mapper, ORMExecuteState, Session
 from appeals.errors import HistoryIsAppendOnly
 from appeals.model import Appeal, HistoryEntry
 
-__all__ = ["Break", "Entry", "Head", "append", "head", "lock", "verify"]
-
-_GENESIS = "0" * 64
+__all__ = ["Break", "Entry", "Head", "append", "begin", "head", "lock", "verify"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +47,9 @@ class Head:
     hash: str
 
 
+_BEGINNING = Head(0, "0" * 64)
+
+
 @dataclass(frozen=True, slots=True)
 class Break:
     """Where a chain does not hold: entry `n` and what is wrong with it."""
@@ -67,7 +69,16 @@ async def lock(session: AsyncSession, number: int) -> None:
 async def append(session: AsyncSession, number: int, *entries: Entry) -> Head:
     """Append `entries` to the history of appeal `number`; safe beside other writers."""
     await lock(session, number)
-    last = await head(session, number) or Head(0, _GENESIS)
+    last = await head(session, number) or _BEGINNING
+    return await _insert(session, number, last, entries)
+
+
+async def begin(session: AsyncSession, number: int, *entries: Entry) -> Head:
+    """As `append`, for an appeal whose row was inserted in this very transaction: nothing to look up."""
+    return await _insert(session, number, _BEGINNING, entries)
+
+
+async def _insert(session: AsyncSession, number: int, last: Head, entries: Sequence[Entry]) -> Head:
     rows = []
     for entry in entries:
         row = _row(number, last, entry)
@@ -103,7 +114,7 @@ async def verify(session: AsyncSession, number: int, expected: Head | None = Non
         )
     ).all()
     breaks = [Break(1, "the history is empty")] if not rows else []
-    last = Head(0, _GENESIS)
+    last = _BEGINNING
     for row in rows:
         breaks += [Break(row.n, what) for what in _faults(row, last)]
         last = Head(row.n, row.hash)

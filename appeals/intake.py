@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from appeals import audience, case, customers, history, subjects
 from appeals.history import Entry
 from appeals.model import Appeal, AppealCall, Kind, Phase, StageVisit
+from appeals.rights import Subject
 from appeals.stages import OPEN
 from appeals.template import PRESS_TYPE, STAGES
 from appeals.times import first_contact_after
@@ -74,7 +75,7 @@ async def on_change(
     story = change.story
     for fact in facts:
         if isinstance(fact, ComplaintRequested):
-            await _pressed(session, story, fact, now, settings)
+            await _pressed(session, change, fact, now, settings)
         elif isinstance(fact, QueueEntered):
             await _note_department(session, story, fact.queue, settings)
     if story.pressed_at is None and any(isinstance(fact, _SHOWS_PURPOSE) for fact in facts):
@@ -101,20 +102,22 @@ async def open_appeals(session: AsyncSession, customer_id: int) -> list[int]:
 
 async def _pressed(
     session: AsyncSession,
-    story: CallStory,
+    change: CallChange,
     fact: ComplaintRequested,
     now: datetime,
     settings: IntakeSettings,
 ) -> None:
+    story = change.story
+    # Usually not: then no look before the insert. Else look: an insert in vain would cost a number.
+    told_before = change.before is not None and change.before.pressed_at is not None
     # One appeal a call: a press told of another channel of the call belongs to the call's first.
     base = f"{story.pbx}/{story.press_uniqueid or fact.uniqueid}"
     for n in itertools.count(1):
         key = base if n == 1 else f"{base}/{n}"
-        found = await _appeal_of_key(session, key)
+        found = await _appeal_of_key(session, key) if told_before else None
         if found is None and await _open(session, story, fact, key, now, settings):
             return
-        # Not opened after all: another process inserted the key between our look and our insert.
-        found = found or await _appeal_of_key(session, key)
+        found = found or await _appeal_of_key(session, key)  # opened by another process just now
         if found is not None and _same_press(found, fact.at):
             await _pressed_before(session, found, story, fact, now)
             return
@@ -136,23 +139,29 @@ async def _open(
     now: datetime,
     settings: IntakeSettings,
 ) -> bool:
-    """Open the appeal with all that belongs to it; False when another process was faster."""
-    customer = await customers.find_or_create(session, story.caller, now=now)
+    """Open the appeal with all that belongs to it; False when it was opened before, or just now."""
+    customer = await customers.find(session, story.caller)
     related = await open_appeals(session, customer) if customer is not None else []
+    if customer is None:
+        customer = await customers.create(session, story.caller, now=now)
+    departments = await _departments(session, fact.queue or story.queue, settings)
     values = _new_appeal(story, fact, key, now, settings) | {
         "customer_id": customer,
-        "department_id": await _department(session, fact.queue or story.queue, settings),
+        "department_id": departments[0],
     }
     appeal = await insert_new(session, Appeal, values, key=("press_key",))
     if appeal is None:
         return False
-    await _link(session, appeal, story.id, subjects.PRESS)
+    session.add(AppealCall(appeal_number=appeal.number, call_id=story.id, link=subjects.PRESS))
     session.add(StageVisit(appeal_number=appeal.number, stage=appeal.stage, entered_at=fact.at))
+    await session.flush()
     entries = [_opened(appeal, fact, now)]
     if related:
         entries.append(_entry(now, "related", appeals=related))
-    await history.append(session, appeal.number, *entries)
-    await case.tell(session, appeal, "appeal.opened", now=now)
+    await history.begin(session, appeal.number, *entries)
+    # The usual press has no leg yet: then its readers are known without asking.
+    subject = None if story.legs else Subject(number=appeal.number, departments=departments)
+    await case.tell(session, appeal, "appeal.opened", now=now, subject=subject)
     return True
 
 
@@ -201,9 +210,14 @@ def _opened(appeal: Appeal, fact: ComplaintRequested, now: datetime) -> Entry:
     return Entry(at=now, author_id=None, action="opened", data=data, personal=caller)
 
 
-async def _department(session: AsyncSession, queue: str | None, settings: IntakeSettings) -> int:
+async def _departments(
+    session: AsyncSession, queue: str | None, settings: IntakeSettings
+) -> tuple[int, ...]:
+    """The department of the queue and all above it; of no queue or an unknown one, the root."""
     mapped = settings.departments.get(queue) if queue else None
-    return mapped if mapped is not None else (await directory.root_department(session)).id
+    if mapped is not None:
+        return await directory.ancestors(session, mapped)
+    return ((await directory.root_department(session)).id,)
 
 
 async def _note_department(
