@@ -14,8 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+from sqlalchemy.ext.asyncio import AsyncSession
 from websockets.asyncio.client import ClientConnection, connect
 
+from people import roster
+from press3.clock import now
+from press3.database import open_store
+from press3.settings import load
 from tests.lab.harness import Lab
 from tests.waiting import until
 
@@ -220,6 +225,19 @@ def run(*arguments: str, text: str = "") -> "subprocess.CompletedProcess[str]":
     )
 
 
+async def _add_people(session: AsyncSession) -> None:
+    for login, role, extension in _PEOPLE:
+        await roster.add_employee(
+            session,
+            login=login,
+            name=login.title(),
+            role=role,
+            extension=extension,
+            password=PASSWORD,
+            now=now(),
+        )
+
+
 @asynccontextmanager
 async def open_desk(
     lab: Lab, folder: Path, *, database_url: str = "", more: str = "", start: bool = True
@@ -229,13 +247,9 @@ async def open_desk(
     data_dir = config.with_suffix(".data")
     config.write_text(config_text(lab, data_dir, database_url=database_url, more=more))
     config.chmod(0o600)
-    for login, role, extension in _PEOPLE:
-        telephone = ("--extension", extension) if extension else ()
-        done = run(
-            "user", "add", login, "-c", str(config), "--role", role, *telephone,
-            "--password-stdin", text=PASSWORD + "\n",
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
+    settings = load(config)
+    async with open_store(settings) as store:
+        await store.writer.run(_add_people)
     async with aiohttp.ClientSession() as http:
         desk = Desk(config, http)
         try:

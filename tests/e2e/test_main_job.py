@@ -1,12 +1,13 @@
 """The main job on a real Asterisk: press 3 → complaint → pop → talk → recording → times."""
 
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
 
 from tests.e2e.conftest import StartDesk
 from tests.lab.fixtures import StartAsterisk
-from tests.lab.harness import Truth
+from tests.lab.harness import QUICK, LabMenu, Truth
 from tests.lab.scenarios import Bye, Key, Speak, TelephoneHabit, Wait
 from tests.waiting import until
 
@@ -22,7 +23,8 @@ def near(stored: str, seen: datetime) -> bool:
 async def test_pressed_3_rings_two_one_answers_talk_hang_up(
     asterisk: StartAsterisk, asterisk_version: str, desk: StartDesk
 ) -> None:
-    lab = await asterisk(asterisk_version)
+    two_members = replace(QUICK, members=("PJSIP/101", "PJSIP/102"))
+    lab = await asterisk(asterisk_version, LabMenu(menu=two_members))
     service = await desk(lab)
     one, two, chief = [await service.person(login) for login in ("op101", "op102", "chief")]
     async with (
