@@ -51,7 +51,9 @@ async def server(tmp_path: Path) -> AsyncIterator[FakeServer]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def context(browser: Browser) -> AsyncIterator[BrowserContext]:
-    context = await browser.new_context(viewport={"width": 1366, "height": 768}, locale="ru-RU")
+    context = await browser.new_context(
+        viewport={"width": 1366, "height": 768}, locale="ru-RU", timezone_id="America/New_York"
+    )
     context.set_default_timeout(10_000)
     yield context
     await context.close()

@@ -47,6 +47,7 @@ _STAGES = (
     ("rejected", "Отклонена", "rejected", "Отклонено"),
 )
 DICTIONARIES = {
+    "timezone": "Europe/Moscow",
     "types": [
         {"code": "ЖК", "name": "Жалоба клиента", "kind": "complaint"},
         {"code": "ОБР", "name": "Обращение клиента", "kind": "request"},

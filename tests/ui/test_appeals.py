@@ -1,13 +1,13 @@
 """The list and one appeal: live, honest about its clock, and clear about what can be done next."""
 
-from datetime import timedelta
+from datetime import UTC, timedelta
 
 import pytest
 from playwright.async_api import Locator, Page, expect
 
 from tests.ui.conftest import Open
 from tests.ui.fake_server import FakeServer, _now
-from tests.ui.sample import call, party
+from tests.ui.sample import MOSCOW, call, party
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
@@ -198,6 +198,33 @@ async def test_nothing_is_fetched_of_a_recording_before_somebody_listens(
     await expect(page.get_by_test_id("player").locator(".wave canvas").first).to_be_visible()
     assert any(url.endswith("/peaks") for url in asked)
     assert not any(url.endswith("/audio") for url in asked)
+
+
+async def test_what_the_rights_refuse_is_said_before_and_not_tried(
+    open_page: Open, server: FakeServer
+) -> None:
+    """A refused attempt is recorded: looking at the page must not be one."""
+    _appeal_with_call(server, may=["read"])
+    page = await open_page()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    await page.goto(server.url + "#/appeals/3")
+    await expect(page.get_by_text("слушать её вам не разрешено")).to_be_visible()
+    await expect(page.get_by_text("Попытка была бы отклонена и записана")).to_be_visible()
+    assert not any("/recordings/" in url for url in asked)
+
+
+async def test_times_are_those_of_the_service_whatever_the_zone_of_the_browser(
+    open_page: Open, server: FakeServer
+) -> None:
+    """The browser is in New York, the service in Moscow; one time comes in UTC, one with its offset."""
+    opened = _now().astimezone(UTC)
+    server.add_appeal(1, MARIA, opened=opened)
+    server.add_appeal(2, MARIA, opened=opened.astimezone(MOSCOW))
+    page = await open_page()
+    told = opened.astimezone(MOSCOW).strftime("%H:%M:%S")
+    await expect(page.get_by_test_id("appeal-row-1")).to_contain_text(told)
+    await expect(page.get_by_test_id("appeal-row-2")).to_contain_text(told)
 
 
 async def test_an_appeal_that_is_not_there(open_page: Open) -> None:

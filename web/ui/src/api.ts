@@ -64,7 +64,7 @@ export const api = {
     send<unknown>('POST', `/appeals/${number}/resolve`, { body: form, etag }),
   calls: (query: Query, signal?: AbortSignal) => get<Page<Call>>(`/calls${queryText(query)}`, signal),
   peaks: (id: number | string, signal?: AbortSignal) =>
-    get<{ rate: number; peaks: number[] }>(`/recordings/${encodeURIComponent(id)}/peaks`, signal),
+    get<{ rate: number; scale?: number; peaks: number[] }>(`/recordings/${encodeURIComponent(id)}/peaks`, signal),
   audioUrl: (id: number | string) => `${BASE}/recordings/${encodeURIComponent(id)}/audio`,
   blindWindows: () => get<{ items: BlindWindow[] }>('/blind-windows'),
   reconciliation: (day: string) => get<Reconciliation>(`/reconciliation${queryText({ day })}`),

@@ -5,7 +5,7 @@ import { LiveSocket, type SocketState } from './socket'
 import { recall, remember } from './prefs'
 import { ring } from './sound'
 import { acked, apply, dismissed, initial, type LiveState } from './state'
-import { wall } from './time'
+import { offsetMinutes, zoneOffset } from './time'
 import type { Dictionaries, Employee, Link, LiveEvent, Welcome } from './types'
 
 const LINK_POLL_MS = 10_000
@@ -27,8 +27,11 @@ const skewMs = signal(0)
 const tick = signal(Date.now())
 /** The server's time, moving in steps: what "overdue" and "today" are judged by. */
 export const nowMs = computed(() => tick.value + skewMs.value)
-/** Minutes east of UTC in the service's zone, read off the times it sends. */
-export const serviceOffset = signal(-new Date().getTimezoneOffset())
+/** The service's zone (IANA name) when it tells; null leaves times in UTC to the browser's zone. */
+export const serviceZone = computed(() => dictionaries.value?.timezone ?? null)
+const offsetSeen = signal<number | null>(null)
+/** Minutes east of UTC in the service's zone: as in the times it sends, unless those are in UTC. */
+export const serviceOffset = computed(() => offsetSeen.value ?? zoneOffset(nowMs.value, serviceZone.value))
 
 export const maySupervise = computed(() => ['supervisor', 'auditor', 'admin'].includes(employee.value?.role ?? ''))
 
@@ -88,10 +91,10 @@ export function dismissUnseen(seq: number): void {
   live.value = dismissed(live.value, seq)
 }
 
-/** Remember the zone of a time the server sent. */
+/** Remember the offset of a time the server sent. */
 export function learnZone(text: string | null | undefined): void {
-  const at = wall(text)
-  if (at) serviceOffset.value = at.offsetMin
+  const offset = text?.match(/[+-]\d\d:\d\d$/)?.[0]
+  if (offset && offsetMinutes(offset) !== 0) offsetSeen.value = offsetMinutes(offset)
 }
 
 function enter(person: Employee): void {

@@ -1,6 +1,6 @@
 /**
- * Times as people read them, in the service's local time: the wall clock written in the RFC 3339 text,
- * never the zone of the browser. Pure; `nowMs` is given.
+ * Times as people read them, in the service's local time. A text with an offset of its own carries its
+ * wall clock; one in UTC is told in `zone`, the service's (null: the browser's). Pure; `nowMs` is given.
  */
 
 const RFC3339 = /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.\d+)?(Z|[+-]\d\d:\d\d)$/
@@ -13,15 +13,43 @@ export interface Wall {
 }
 
 /** Return the wall clock of `text`, null when it is no RFC 3339 time. */
-export function wall(text: string | null | undefined): Wall | null {
+export function wall(text: string | null | undefined, zone: string | null = null): Wall | null {
   const parts = text ? RFC3339.exec(text) : null
   if (!parts) return null
-  const [, year, month, day, hour, minute, second, offset] = parts as unknown as string[]
-  return {
-    date: `${year}-${month}-${day}`,
-    time: `${hour}:${minute}:${second}`,
-    offset: offset ?? 'Z',
-    offsetMin: offsetMinutes(offset ?? 'Z'),
+  const [, year, month, day, hour, minute, second, offset = 'Z'] = parts as unknown as string[]
+  const offsetMin = offsetMinutes(offset)
+  if (offsetMin === 0) return wallAt(Date.parse(text ?? ''), zoneOffset(Date.parse(text ?? ''), zone))
+  return { date: `${year}-${month}-${day}`, time: `${hour}:${minute}:${second}`, offset, offsetMin }
+}
+
+function wallAt(ms: number, offsetMin: number): Wall {
+  const shifted = new Date(ms + offsetMin * 60_000).toISOString()
+  return { date: shifted.slice(0, 10), time: shifted.slice(11, 19), offset: offsetText(offsetMin), offsetMin }
+}
+
+/** Minutes east of UTC in `zone` (IANA name; null or unknown: the browser's) at that moment. */
+export function zoneOffset(ms: number, zone: string | null): number {
+  const format = zone === null ? null : formatOf(zone)
+  if (!format) return -new Date(ms).getTimezoneOffset()
+  const parts = Object.fromEntries(format.formatToParts(ms).map((part) => [part.type, part.value]))
+  const { year, month, day, hour, minute, second } = parts
+  const local = Date.parse(`${year}-${month}-${day}T${hour}:${minute}:${second}Z`)
+  return Math.round((local - ms) / 60_000)
+}
+
+const formats = new Map<string, Intl.DateTimeFormat | null>()
+
+function formatOf(zone: string): Intl.DateTimeFormat | null {
+  if (!formats.has(zone)) formats.set(zone, makeFormat(zone))
+  return formats.get(zone) ?? null
+}
+
+function makeFormat(zone: string): Intl.DateTimeFormat | null {
+  const digits = { year: 'numeric', month: '2-digit', day: '2-digit', hour: '2-digit', minute: '2-digit', second: '2-digit' } as const
+  try {
+    return new Intl.DateTimeFormat('en', { ...digits, hourCycle: 'h23', timeZone: zone })
+  } catch {
+    return null // A zone that this browser does not know.
   }
 }
 
@@ -51,8 +79,8 @@ export function dayStart(day: string, offsetMin: number): string {
 }
 
 /** Today: `14:32:05`. Another day: `21.11 14:32`, with the year when it is not this one. */
-export function moment(text: string | null | undefined, nowMs: number): string {
-  const at = wall(text)
+export function moment(text: string | null | undefined, nowMs: number, zone: string | null = null): string {
+  const at = wall(text, zone)
   if (!at) return '—'
   const today = dayAt(nowMs, at.offsetMin)
   if (at.date === today) return at.time

@@ -100,6 +100,7 @@ export interface Appeal {
   source: string
   verified: string
   phase: Phase
+  /** Code or name of a stage: both name it. */
   stage: string
   missing: string[]
   gist?: string | null
@@ -113,6 +114,8 @@ export interface Appeal {
   times: Times | null
   times_business: Times | null
   targets: Record<string, { limit_s: number; met: boolean | null }> | null
+  /** What the rights allow this person here; absent in lists. */
+  may?: string[]
 }
 
 export interface HistoryEntry {
@@ -136,6 +139,8 @@ export interface Dictionaries {
   categories: { code: string; name: string }[]
   stages: { code: string; name: string; phase: Phase; shown_state: string }[]
   employees: Named[]
+  /** IANA name of the service's zone. */
+  timezone?: string | null
 }
 
 export interface Link {

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { addDays, clock, dayAt, dayStart, due, duration, moment, wall } from '../src/time'
+import { addDays, clock, dayAt, dayStart, due, duration, moment, wall, zoneOffset } from '../src/time'
 
 const UNITS = { d: 'д', h: 'ч', min: 'мин', s: 'с' }
 const NOON = Date.parse('2026-11-21T12:00:00+03:00')
@@ -35,9 +35,16 @@ it('today is the day of the service: 01:00 in Vladivostok is not yesterday', () 
 })
 
 it('reads every RFC 3339 offset', () => {
-  expect(wall('2026-11-21T10:00:00Z')?.offsetMin).toBe(0)
+  expect(wall('2026-11-21T10:00:00Z', 'UTC')?.offsetMin).toBe(0)
   expect(wall('2026-11-21T10:00:00-03:30')?.offsetMin).toBe(-210)
   expect(wall('2026-11-21T10:00:00')).toBeNull()
+})
+
+it('a time in UTC is told in the zone of the service, summer time included', () => {
+  expect(moment('2026-11-21T06:05:06+00:00', NOON, 'Europe/Moscow')).toBe('09:05:06')
+  expect(wall('2026-07-01T22:30:00Z', 'Europe/Berlin')).toEqual({ date: '2026-07-02', time: '00:30:00', offset: '+02:00', offsetMin: 120 })
+  expect(zoneOffset(NOON, 'Europe/Berlin')).toBe(60)
+  expect(zoneOffset(NOON, 'Nowhere/Land')).toBe(-new Date(NOON).getTimezoneOffset())
 })
 
 it('a day begins in the zone of the service', () => {

@@ -207,6 +207,7 @@ export const en: Texts = {
   'resolve.done': 'Appeal {{number}} is resolved.',
   'resolve.missing': 'Missing: {{fields}}.',
   'action.refused': 'Refused',
+  'action.not_yours': 'Your rights do not allow this. An attempt would be refused and recorded.',
 
   'times.title': 'Reaction times',
   'times.caption': 'Reaction times and the events they are computed from',
@@ -289,6 +290,7 @@ export const en: Texts = {
   'recording.missing': 'The PBX has no recording.',
   'recording.orphan': 'The recording belongs to no call.',
   'recording.unreachable': 'The recordings folder can’t be reached; trying again.',
+  'recording.not_yours': 'There is a recording, but you may not listen to it.',
 
   'player.label': 'Recording of the call, {{duration}}',
   'player.play': 'Play',

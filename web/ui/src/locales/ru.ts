@@ -203,6 +203,7 @@ export const ru = {
   'resolve.done': 'Обращение {{number}} разобрано.',
   'resolve.missing': 'Не хватает: {{fields}}.',
   'action.refused': 'Отказано',
+  'action.not_yours': 'Вам это не разрешено: так сказано в правах. Попытка была бы отклонена и записана.',
 
   'times.title': 'Времена реакции',
   'times.caption': 'Времена реакции и события, из которых они посчитаны',
@@ -285,6 +286,7 @@ export const ru = {
   'recording.missing': 'Записи нет на АТС.',
   'recording.orphan': 'Запись не привязана к звонку.',
   'recording.unreachable': 'Папка записей недоступна; пробуем снова.',
+  'recording.not_yours': 'Запись есть, но слушать её вам не разрешено.',
 
   'player.label': 'Запись разговора, {{duration}}',
   'player.play': 'Слушать',

@@ -147,7 +147,7 @@ function Calls({ appeal }: { appeal: Appeal }) {
       </h2>
       {calls.length === 0 ? <p class="empty">{t('calls.none_of_appeal')}</p> : null}
       {calls.map((call) => (
-        <CallCard key={call.id} call={call} of={calls} />
+        <CallCard key={call.id} call={call} of={calls} mayListen={appeal.may?.includes('listen') ?? true} />
       ))}
     </section>
   )

@@ -37,6 +37,7 @@ export function Actions({ appeal, etag, reload }: Props) {
     <section class="panel actions" aria-labelledby="actions-title">
       <h2 id="actions-title">{mayResolve ? t('resolve.title') : t('take.button')}</h2>
       {error !== null ? <Refusal error={error} /> : null}
+      {error === null && refusedBefore(appeal, mayTake ? 'take' : 'resolve') ? <p class="note">{t('action.not_yours')}</p> : null}
       {mayTake ? (
         <button
           type="button"
@@ -50,6 +51,11 @@ export function Actions({ appeal, etag, reload }: Props) {
       {mayResolve ? <ResolveForm appeal={appeal} etag={etag} busy={busy} missing={missingOf(error)} act={act} /> : null}
     </section>
   )
+}
+
+/** The rights would refuse it, and an attempt is recorded: better said before than after. */
+function refusedBefore(appeal: Appeal, verb: string): boolean {
+  return appeal.may !== undefined && !appeal.may.includes(verb)
 }
 
 function missingOf(error: unknown): string[] {

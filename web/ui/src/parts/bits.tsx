@@ -3,16 +3,16 @@ import type { ComponentChildren } from 'preact'
 import { useEffect, useId, useRef } from 'preact/hooks'
 import { label, t } from '../i18n'
 import { explain } from '../problems'
-import { nowMs } from '../store'
+import { nowMs, serviceZone } from '../store'
 import { due, duration, moment, wall } from '../time'
 import type { Appeal, Named, Party, Phase } from '../types'
 
 export function Moment({ at }: { at: string | null | undefined }) {
-  const read = wall(at)
+  const read = wall(at, serviceZone.value)
   if (!at || !read) return <span class="muted">—</span>
   return (
     <time dateTime={at} title={`${read.date} ${read.time} (${read.offset})`}>
-      {moment(at, nowMs.value)}
+      {moment(at, nowMs.value, serviceZone.value)}
     </time>
   )
 }

@@ -6,7 +6,13 @@ import { Caller, Hint, Moment, numberOf, seconds } from './bits'
 import { Player } from './player'
 import { Table, type Column } from './table'
 
-export function CallCard({ call, of }: { call: Call; of: readonly Call[] }) {
+interface Props {
+  call: Call
+  of: readonly Call[]
+  mayListen: boolean
+}
+
+export function CallCard({ call, of, mayListen }: Props) {
   return (
     <article class="call" id={callId(call.id)} data-testid={`call-${call.id}`} tabIndex={-1} aria-label={`${label('direction', call.direction)}, ${numberOf(call.from)}`}>
       <header>
@@ -27,7 +33,7 @@ export function CallCard({ call, of }: { call: Call; of: readonly Call[] }) {
       </header>
       {(call.legs ?? []).length > 0 ? <Legs legs={call.legs} /> : null}
       {(call.transfers ?? []).length > 0 ? <Transfers transfers={call.transfers} /> : null}
-      <Recordings recordings={call.recordings ?? []} />
+      <Recordings recordings={call.recordings ?? []} mayListen={mayListen} />
     </article>
   )
 }
@@ -97,13 +103,19 @@ function Transfers({ transfers }: { transfers: readonly Transfer[] }) {
   )
 }
 
-function Recordings({ recordings }: { recordings: readonly Recording[] }) {
+function Recordings({ recordings, mayListen }: { recordings: readonly Recording[]; mayListen: boolean }) {
   if (recordings.length === 0) return <p class="muted">{t('calls.no_recordings')}</p>
   return (
     <div class="recordings">
-      {recordings.map((one) =>
-        one.state === 'converted' ? <Player key={one.id} recording={one} /> : <p key={one.id} class="muted">{label('recording', one.state)}</p>,
-      )}
+      {recordings.map((one) => (
+        <OneRecording key={one.id} recording={one} mayListen={mayListen} />
+      ))}
     </div>
   )
+}
+
+/** Where listening would be refused the wave is not asked for either: that would be recorded as an attempt. */
+function OneRecording({ recording, mayListen }: { recording: Recording; mayListen: boolean }) {
+  if (recording.state !== 'converted') return <p class="muted">{label('recording', recording.state)}</p>
+  return mayListen ? <Player recording={recording} /> : <p class="muted">{t('recording.not_yours')}</p>
 }

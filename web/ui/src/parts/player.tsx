@@ -100,7 +100,7 @@ function useWave(recording: Recording, audio: { current: HTMLAudioElement | null
     const abort = new AbortController()
     let drawn: WaveSurfer | null = null
     const draw = async () => {
-      const { rate, peaks } = await api.peaks(recording.id, abort.signal)
+      const { rate, scale = FULL_SCALE, peaks } = await api.peaks(recording.id, abort.signal)
       if (abort.signal.aborted || !wave.current || !audio.current) return
       const duration = recording.duration_s ?? (rate > 0 ? peaks.length / rate : 0)
       if (duration <= 0) return
@@ -108,7 +108,7 @@ function useWave(recording: Recording, audio: { current: HTMLAudioElement | null
       drawn = WaveSurfer.create({
         container: wave.current,
         media: audio.current,
-        peaks: [peaks.map((peak) => peak / FULL_SCALE)],
+        peaks: [peaks.map((peak) => peak / scale)],
         duration,
         height: 36,
         barWidth: 2,

@@ -4,38 +4,47 @@ import { dictionaries } from '../store'
 import type { Appeal, Dictionaries } from '../types'
 import { seconds } from './bits'
 
+interface Step {
+  code: string
+  name: string
+}
+
 export function Route({ appeal }: { appeal: Appeal }) {
-  const stages = stagesOf(appeal, dictionaries.value)
-  const visited = new Set((appeal.times?.stages ?? []).map((one) => one.stage))
-  const at = stages.findIndex((one) => one.code === appeal.stage)
+  const steps = stepsOf(appeal, dictionaries.value)
+  const at = steps.findIndex((step) => isStep(step, appeal.stage))
   return (
     <ol class="route" aria-label={t('appeal.route')} data-testid="route">
-      {stages.map((stage, index) => (
+      {steps.map((step, index) => (
         <li
-          key={stage.code}
-          class={index < at && visited.has(stage.code) ? 'passed' : ''}
+          key={step.code}
+          class={index < at && visits(appeal, step).length > 0 ? 'passed' : ''}
           aria-current={index === at ? 'step' : undefined}
         >
-          <span>{stage.name}</span>
+          <span>{step.name}</span>
           {index === at ? <span class="hidden"> ({t('appeal.current_stage')})</span> : null}
-          <small>{spent(appeal, stage.code)}</small>
+          <small>{spent(appeal, step)}</small>
         </li>
       ))}
     </ol>
   )
 }
 
-/** "Rejected" is a way out, not a step on the way: it is shown only where the appeal went there. */
-function stagesOf(appeal: Appeal, names: Dictionaries | null): { code: string; name: string }[] {
-  const stages = names?.stages ?? []
-  const shown = stages.filter((one) => one.phase !== 'rejected' || appeal.phase === 'rejected')
-  return shown.some((one) => one.code === appeal.stage)
-    ? shown
-    : [...shown, { code: appeal.stage, name: label('phase', appeal.phase) }]
+function isStep(step: Step, stage: string): boolean {
+  return step.code === stage || step.name === stage
 }
 
-function spent(appeal: Appeal, code: string): string {
-  const visits = (appeal.times?.stages ?? []).filter((one) => one.stage === code && one.s !== null)
-  if (visits.length === 0) return ''
-  return seconds(visits.reduce((sum, one) => sum + (one.s ?? 0), 0))
+/** "Rejected" is a way out, not a step on the way: it is shown only where the appeal went there. */
+function stepsOf(appeal: Appeal, names: Dictionaries | null): Step[] {
+  const known: Step[] = (names?.stages ?? []).filter((one) => one.phase !== 'rejected' || appeal.phase === 'rejected')
+  if (known.some((step) => isStep(step, appeal.stage))) return known
+  return [...known, { code: appeal.stage, name: label('phase', appeal.phase) }]
+}
+
+function visits(appeal: Appeal, step: Step) {
+  return (appeal.times?.stages ?? []).filter((one) => isStep(step, one.stage))
+}
+
+function spent(appeal: Appeal, step: Step): string {
+  const over = visits(appeal, step).filter((one) => one.s !== null)
+  return over.length === 0 ? '' : seconds(over.reduce((sum, one) => sum + (one.s ?? 0), 0))
 }

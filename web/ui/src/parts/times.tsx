@@ -52,11 +52,11 @@ function columns(appeal: Appeal): Column<Row>[] {
         </>
       ),
     },
-    { key: 'value', head: t('times.col.value'), class: 'col-time', cell: (row) => <Value appeal={appeal} row={row} /> },
+    { key: 'value', head: t('times.col.value'), class: 'col-time col-half', cell: (row) => <Value appeal={appeal} row={row} /> },
     ...(appeal.times_business ? [business] : []),
-    { key: 'target', head: t('times.col.target'), cell: (row) => <Target row={row} /> },
-    { key: 'from', head: t('times.col.from'), cell: (row) => <MarkCell mark={row.evidence.from} /> },
-    { key: 'to', head: t('times.col.to'), cell: (row) => <MarkCell mark={row.evidence.to} /> },
+    { key: 'target', head: t('times.col.target'), class: 'col-half', cell: (row) => <Target row={row} /> },
+    { key: 'from', head: t('times.col.from'), class: 'col-half', cell: (row) => <MarkCell mark={row.evidence.from} /> },
+    { key: 'to', head: t('times.col.to'), class: 'col-half', cell: (row) => <MarkCell mark={row.evidence.to} /> },
   ]
 }
 
