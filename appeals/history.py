@@ -181,10 +181,8 @@ def _personal_is_wrong(row: HistoryEntry) -> bool:
 
 
 def _canonical(value: object) -> bytes:
-    text = json.dumps(
-        value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False
-    )
-    return text.encode()
+    # ASCII: whatever a caller's name is made of has bytes, lone surrogates too.
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
 
 
 @event.listens_for(HistoryEntry, "before_update")

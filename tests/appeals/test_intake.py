@@ -238,6 +238,22 @@ async def test_an_anonymous_caller_has_an_appeal_and_no_customer(world: World) -
     assert [appeal.caller_raw for appeal in appeals] == ["anonymous", ""]
 
 
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        ("Ив\udce9н", "Ив\ufffdн"),  # bytes that were no text
+        ("Ив\x00н", "Ив\ufffdн"),
+        ("<b>'; DROP TABLE appeals; --", "<b>'; DROP TABLE appeals; --"),
+        ("👵🏽 Мария", "👵🏽 Мария"),
+    ],
+)
+async def test_no_name_keeps_a_press_from_being_stored(world: World, name: str, kept: str) -> None:
+    await world.call(name=name).press().stored()
+    (appeal,) = await world.appeals()
+    assert appeal.caller_name == kept
+    assert await world.actions(appeal.number) == ["opened"]
+
+
 async def test_one_number_in_all_its_spellings_is_one_customer(world: World) -> None:
     for spelling in ("+79161234567", "89161234567", "8 (916) 123-45-67"):
         await world.pressed(spelling)
