@@ -89,7 +89,8 @@ def test_links_out_of_the_roots_are_refused(
     secret = write_wav(tmp_path / "outside/secret.wav")
     (root / "file.wav").symlink_to(secret)
     (root / "folder").symlink_to(secret.parent)
-    for name in ("file.wav", "folder/secret.wav"):
+    (root / "other.mp3").symlink_to(secret)
+    for name in ("file.wav", "folder/secret.wav", "other.wav"):
         seen = files.look("main", name, settings)
         assert isinstance(seen, OutOfReach)
         assert seen.code == "refused"

@@ -377,8 +377,7 @@ async def test_listening_is_logged(desk: Desk) -> None:
 
 async def test_a_stop_that_comes_with_a_wake_is_a_stop(desk: Desk) -> None:
     async with desk.working() as worker:
-        await until(lambda: worker.pool._executor is not None, what="it runs")
-        await asyncio.sleep(0)
+        await until(lambda: worker._woken._waiters, what="it waits")  # type: ignore[attr-defined]
         worker.wake()
     # Leaving the block cancels and waits: a lost cancellation would hang here.
 
