@@ -131,16 +131,6 @@ class Graph:
             if chan.kind == "external":
                 chan.kind = "operator"
 
-    def root(self, chan: Chan) -> Chan:
-        """Return the channel because of which `chan` was dialled, at the far end of the chain."""
-        seen = {chan.uniqueid}
-        while True:
-            above = chan.dialled_by or (chan.half.dialled_by if chan.half is not None else None)
-            if above is None or above.uniqueid in seen:
-                return chan
-            seen.add(above.uniqueid)
-            chan = above
-
     def enter(self, chan: Chan, bridge: str) -> None:
         self.leave(chan)
         chan.bridge = bridge

@@ -75,6 +75,7 @@ class Journey:
         self._last_queue_reason: QueueLeftReason | None = None
         self._presses: set[datetime] = set()
         self._transferers: set[str] = set()
+        self._transferred_at: datetime | None = None
 
     @property
     def arrived(self) -> bool:
@@ -172,6 +173,16 @@ class Journey:
         ring = self.rings.of(chan)
         return ring is not None and not ring.stopped
 
+    def reason_of_cancel(self, chan: Chan) -> RingStop:
+        """Return why the PBX took the ringing of `chan` back: what happened since it began to ring?"""
+        ring = self.rings.of(chan)
+        if ring is None:
+            return "unknown"
+        if self.rings.answered_since(ring.began_at):
+            return "elsewhere"
+        moved = self._transferred_at is not None and self._transferred_at >= ring.began_at
+        return "transferred" if moved else "abandoned"
+
     def device_answered(self, chan: Chan, at: datetime) -> None:
         chan.ringing, chan.rung = False, True
         ring = self.rings.of(chan)
@@ -243,6 +254,7 @@ class Journey:
         """Told once per transferring channel: attended transfers announce themselves twice over Local."""
         if self.speaks and transferer.uniqueid not in self._transferers:
             self._transferers.add(transferer.uniqueid)
+            self._transferred_at = fact.at
             self.leave_queue("transferred", fact.at)
             self._out.append(fact)
 
@@ -341,19 +353,22 @@ class Journey:
         if self.speaks:
             self._out.append(StateLost(call=self.id, at=at, reason=reason))
             self.broken = True
-            self.end(at, hung_up=None, lost=True)
+            self.end(at, hung_up=False, lost=True)
 
-    def end(self, at: datetime, *, hung_up: bool | None, lost: bool = False) -> None:
-        """Close the call: everything that is open ends now. `hung_up`: the caller did it; None: unknown.
+    def end(self, at: datetime, *, hung_up: bool, lost: bool = False) -> None:
+        """Close the call: everything that is open ends now. `hung_up`: the caller asked for it.
 
         `lost` means that the end was not seen, so that no reason is made up.
         """
         if not self.speaks:
             return
-        ring_reason = self._reason_at_end(hung_up=hung_up, lost=lost)
         for ring in self.rings.ringing():
-            self.stop(ring, ring_reason, at)
-        self._queue_at_end(at, hung_up=hung_up, lost=lost)
+            self.stop(ring, "unknown" if lost else "abandoned", at)
+        stay = self._stay
+        if stay is not None and self.rings.answered_since(stay.joined_at):
+            self.leave_queue("answered", at)
+        # A queue that was left for another reason has said so by now: QUEUESTATUS, or a place beyond it.
+        self.leave_queue("unknown" if lost else "abandoned", at)
         for ring in self.rings:
             if ring.answered_at is not None:
                 self._left(ring, at)
@@ -362,23 +377,7 @@ class Journey:
         self._out.append(CallEnded(call=self.id, at=at, outcome=self._outcome(hung_up)))
         self.ended = True
 
-    def _reason_at_end(self, *, hung_up: bool | None, lost: bool) -> RingStop:
-        if lost:
-            return "unknown"
-        return "no_answer" if hung_up is False else "abandoned"
-
-    def _queue_at_end(self, at: datetime, *, hung_up: bool | None, lost: bool) -> None:
-        stay = self._stay
-        if stay is None:
-            return
-        if self.rings.answered_since(stay.joined_at):
-            self.leave_queue("answered", at)
-        elif lost:
-            self.leave_queue("unknown", at)
-        else:
-            self.leave_queue("timeout" if hung_up is False else "abandoned", at)
-
-    def _outcome(self, hung_up: bool | None) -> Outcome:
+    def _outcome(self, hung_up: bool) -> Outcome:
         if self.answered:
             return "answered"
         if self.broken:

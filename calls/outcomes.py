@@ -19,17 +19,15 @@ def unanswered_outcome(
     dial_status: str,
     queue: QueueLeftReason | None,
     ring: RingStop | None,
-    hung_up: bool | None,
+    hung_up: bool,
 ) -> Outcome:
     """Return the outcome of a call without human contact.
 
     `dial_status`: DialEnd of the external party called; `queue`: why the last queue was left;
-    `ring`: why the last telephone stopped; `hung_up`: the caller did it, None when it is not known.
+    `ring`: why the last telephone stopped; `hung_up`: the caller asked for the hang-up.
     """
     if direction == "out":
         return _BY_DIAL.get(dial_status, "no_answer")
-    if queue in ("timeout", "empty"):
-        return "no_answer"
-    if hung_up is None:
-        hung_up = queue is not None or ring not in _BY_RING
-    return "abandoned" if hung_up else _BY_RING.get(ring, "no_answer")
+    if queue is not None:
+        return "no_answer" if queue in ("timeout", "empty") else "abandoned"
+    return "abandoned" if hung_up else _BY_RING.get(ring, "abandoned")

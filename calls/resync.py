@@ -182,8 +182,7 @@ def _tell_queue_left(told: _Telling, press: SpoolPress, at: datetime, status: st
 
 def _tell_end(told: _Telling, at: datetime, outcome: Outcome) -> None:
     story = told.now
-    if story.ended_at is not None:
-        return
+    at = story.ended_at or at
     for leg in _open(story):
         if leg.outcome is None:
             told.tell(

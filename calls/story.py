@@ -184,9 +184,17 @@ def _answered(story: CallStory, fact: OperatorAnswered) -> CallStory:
         story = replace(story, legs=(*story.legs, leg))
     if leg.answered_at is not None:
         return story
-    at = _not_before(leg.rang_at, fact.at)
+    guessed = leg.outcome in (None, "answered", "unknown")
+    at = _not_before(leg.rang_at if guessed else leg.ended_at, fact.at)
     story = replace(story, answered_at=story.answered_at or at)
-    return _with_leg(story, leg, answered_at=at, outcome="answered")
+    if story.ended_at is None:
+        return _with_leg(story, leg, answered_at=at, ended_at=None, outcome="answered")
+    over = replace(
+        story, outcome="answered"
+    )  # learned after the end: it corrects what was believed
+    return _with_leg(
+        over, leg, answered_at=at, ended_at=max(at, story.ended_at), outcome="answered"
+    )
 
 
 def _answering_leg(story: CallStory, fact: OperatorAnswered) -> LegStory | None:

@@ -17,7 +17,7 @@ from calls.keep import KeepRules, Parties
 from calls.numbers import NumberRules
 from calls.rings import reason_of_end
 
-__all__ = ["Switchboard", "born_at"]
+__all__ = ["Switchboard", "born_at", "reason"]
 
 _EPOCH = re.compile(r"(?:^|-)([0-9]{9,11})\.[0-9]+$")
 _OLDEST = timedelta(days=2)
@@ -38,7 +38,6 @@ class Switchboard:
     def __init__(self, pbx: str, numbers: NumberRules, keep: KeepRules, out: list[Fact]) -> None:
         self.graph = Graph(numbers)
         self.journeys: dict[str, Journey] = {}
-        self.hears_hangup_requests = False
         self._pbx = pbx
         self._numbers = numbers
         self._keep = keep
@@ -68,12 +67,11 @@ class Switchboard:
         at = journey.tick(at)
         if journey.speaks:
             if journey.rings_at(chan):
-                journey.device_ended(chan, "unknown" if lost else self.reason(chan, cause), at)
+                journey.device_ended(chan, "unknown" if lost else reason(chan, cause), at)
             journey.out_of_talk(chan, at)
             journey.recordings_stopped(chan, at)
             if _ends_with(journey, chan):
-                known = self.hears_hangup_requests and not lost
-                journey.end(at, hung_up=chan.hangup_requested if known else None, lost=lost)
+                journey.end(at, hung_up=chan.hangup_requested, lost=lost)
         self.drop(chan)
 
     def drop(self, chan: Chan) -> None:
@@ -185,21 +183,6 @@ class Switchboard:
         journey.moved_on(source, journey.tick(at))
         self.link(source, dest, at)
 
-    def reason(self, chan: Chan, cause: int) -> RingStop:
-        """Return why the ringing device `chan` stopped."""
-        return reason_of_end(chan.end_status, cause) or self.reason_of_cancel(chan)
-
-    def reason_of_cancel(self, chan: Chan) -> RingStop:
-        """Return why the PBX took the ringing of `chan` back: who else answered, or is the caller gone?"""
-        journey = chan.journey
-        ring = journey.rings.of(chan)
-        if ring is not None and journey.rings.answered_since(ring.began_at):
-            return "elsewhere"
-        callers = [self.graph.root(chan), journey.customer]
-        if not self.hears_hangup_requests or any(c and c.hangup_requested for c in callers):
-            return "abandoned"
-        return "transferred"
-
     # -- who hears whom -------------------------------------------------------------------------
 
     def bridged(self, chan: Chan, at: datetime) -> None:
@@ -220,6 +203,11 @@ class Switchboard:
                     and _speaks_for_operator(other)
                 ):
                     journey.contact(other, at)
+
+
+def reason(chan: Chan, cause: int = 0) -> RingStop:
+    """Return why the ringing device `chan` stopped, or would if it stopped now."""
+    return reason_of_end(chan.end_status, cause) or chan.journey.reason_of_cancel(chan)
 
 
 def _speaks_for_operator(chan: Chan) -> bool:

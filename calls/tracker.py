@@ -7,7 +7,7 @@ and `calls.journey` (one call). They are told in words in `docs/call-model.md`.
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 from ami.events import (
     AgentCalled,
@@ -16,7 +16,6 @@ from ami.events import (
     BlindTransfer,
     BridgeEnter,
     BridgeLeave,
-    Channel,
     ChannelEvent,
     DialBegin,
     DialEnd,
@@ -43,38 +42,16 @@ from ami.events import (
 from calls.facts import Fact
 from calls.graph import Chan
 from calls.keep import KeepRules
+from calls.live import LiveChannel, as_channel
 from calls.numbers import NumberRules, resource
 from calls.queue_results import QUEUE_RESULTS
-from calls.switchboard import Switchboard, born_at
+from calls.switchboard import Switchboard, born_at, reason
 from calls.transfers import Transfers
 from calls.triggers import TriggerRules
 
-__all__ = ["LiveChannel", "Tracker"]
+__all__ = ["Tracker"]
 
 _HOLDING = "holding_bridge"
-
-
-class LiveChannel(Protocol):
-    """A row of CoreShowChannels. `bridge_id` is empty when it is in no bridge."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def uniqueid(self) -> str: ...
-    @property
-    def linkedid(self) -> str: ...
-    @property
-    def state(self) -> str: ...
-    @property
-    def caller_number(self) -> str: ...
-    @property
-    def caller_name(self) -> str: ...
-    @property
-    def context(self) -> str: ...
-    @property
-    def exten(self) -> str: ...
-    @property
-    def bridge_id(self) -> str: ...
 
 
 class Tracker:
@@ -174,7 +151,7 @@ class Tracker:
             row for row in channels if row.uniqueid and self._graph.get(row.uniqueid) is None
         ]
         for row in sorted(unknown, key=lambda row: (born_at(row.uniqueid, at), row.uniqueid)):
-            chan = self._board.see(_as_channel(row), at)
+            chan = self._board.see(as_channel(row), at)
             if chan is None:
                 continue
             if row.bridge_id:
@@ -228,7 +205,6 @@ class Tracker:
             self._board.link(one, two, event.at)
 
     def _on_hangup_requested(self, event: HangupRequested) -> None:
-        self._board.hears_hangup_requests = True
         chan = self._graph.get(event.channel.uniqueid)
         if chan is not None:
             chan.hangup_requested = True
@@ -259,7 +235,7 @@ class Tracker:
             self._answered(dest, at)
         elif event.status == "CANCEL":
             for chan in self._graph.behind(dest):
-                chan.journey.device_ended(chan, self._board.reason(chan, 0), at)
+                chan.journey.device_ended(chan, reason(chan), at)
         else:
             self._refused(dest, event.status)
 
@@ -384,19 +360,6 @@ def _uniqueids(event: Event) -> list[str]:
             found.append(channel.uniqueid)
     uniqueid = getattr(event, "uniqueid", None)
     return [*found, uniqueid] if uniqueid else found
-
-
-def _as_channel(row: LiveChannel) -> Channel:
-    return Channel(
-        name=row.name,
-        uniqueid=row.uniqueid,
-        linkedid=row.linkedid,
-        state=row.state,
-        caller_number=row.caller_number,
-        caller_name=row.caller_name,
-        context=row.context,
-        exten=row.exten,
-    )
 
 
 def _recovered(facts: list[Fact]) -> list[Fact]:

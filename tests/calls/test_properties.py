@@ -42,9 +42,9 @@ def damaged(draw: st.DrawFn) -> list[Event]:
     return found[draw(st.integers(0, len(found) // 2)) :]
 
 
-def hang_up_all(events: list[Event]) -> list[Event]:
+def hang_up_all() -> list[Event]:
     """Every channel's end at last, as it comes on any line that is not cut."""
-    ends: dict[str, Event] = {e.channel.uniqueid: e for e in events if isinstance(e, Hangup)}
+    ends = {e.channel.uniqueid: e for name in ALL for e in events_of(name) if isinstance(e, Hangup)}
     return list(ends.values())
 
 
@@ -56,11 +56,11 @@ def latest(events: list[Event]) -> datetime:
     return max(event.at for event in events)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(damaged())
 def test_damage_makes_no_ghosts(events: list[Event]) -> None:
     listener = tracker(RULES)
-    facts = run([*events, *hang_up_all(events)], listener)
+    facts = run([*events, *hang_up_all()], listener)
     assert listener.open_calls() == set()
     assert listener._graph.channels == {}
     assert listener._board.journeys == {}
@@ -70,11 +70,11 @@ def test_damage_makes_no_ghosts(events: list[Event]) -> None:
     assert {fact.call.removeprefix("main-") for fact in facts} <= real | uniqueids()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(damaged())
 def test_everything_once_more_after_the_end_says_nothing(events: list[Event]) -> None:
     listener = tracker(RULES)
-    run([*events, *hang_up_all(events)], listener)
+    run([*events, *hang_up_all()], listener)
     assert run(events, listener) == []
 
 
@@ -84,7 +84,7 @@ def uniqueids() -> set[str]:
     }
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(damaged())
 def test_each_thing_is_told_once(events: list[Event]) -> None:
     listener = tracker(RULES)
@@ -97,7 +97,7 @@ def test_each_thing_is_told_once(events: list[Event]) -> None:
     assert not _repeated(rang)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(damaged())
 def test_no_time_is_negative(events: list[Event]) -> None:
     listener = tracker(RULES)
@@ -118,13 +118,13 @@ def _assert_times(story: CallStory) -> None:
         assert stay.entered_at <= stay.left_at
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(damaged())
 def test_a_replay_makes_the_same_facts(events: list[Event]) -> None:
     assert run(events, tracker(RULES)) == run(events, tracker(RULES))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(damaged(), st.integers(0, 400))
 def test_a_rebuild_in_the_middle_goes_on_as_if_nothing_had_been(
     events: list[Event], cut: int
@@ -151,7 +151,7 @@ STEPS = st.lists(
 )  # fmt: skip
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(STEPS)
 def test_people_do_the_strangest_things(steps: list[tuple[str, int, int]]) -> None:
     pbx = Pbx()

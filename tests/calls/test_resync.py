@@ -236,3 +236,24 @@ def test_calls_whose_channels_live_go_on() -> None:
     story = recover(replace(WHOLE, ended_at=None))[1]
     assert from_channels([story], {UNIQUEID}, START + seconds(100)) == []
     assert from_channels([story], frozenset(), START - seconds(100)) == [], "younger than the list"
+
+
+def test_the_spool_corrects_a_call_that_was_given_up_for_lost() -> None:
+    """The channel list ended the call before its marks were read: he had been answered after all."""
+    half = recover(replace(PRESS, entered_at=WHOLE.entered_at))[1]
+    for fact in from_channels([half], frozenset(), START + seconds(100)):
+        half = fold(half, fact) or half
+    assert half.outcome == "abandoned"
+    facts, story = recover(WHOLE, half)
+    assert story.outcome == "answered"
+    assert story.answered_at == START + seconds(9)
+    assert story.ended_at == START + seconds(100)
+    assert all(leg.ended_at is not None for leg in story.legs)
+    assert all(recording.stopped_at is not None for recording in story.recordings)
+    assert from_spool(story, WHOLE, pbx="main", numbers=NUMBERS) == []
+    assert names(facts) == [
+        "MenuKeyPressed",
+        "RecordingStarted",
+        "OperatorAnswered",
+        "RecordingStopped",
+    ]

@@ -1,10 +1,11 @@
 """Telephone calls, told event by event, and what the tracker makes of them."""
 
+from dataclasses import dataclass
 from datetime import timedelta
 
 import pytest
 
-from ami.events import AgentCalled, Rename, UnparkedCall
+from ami.events import AgentCalled, Channel, Rename, UnparkedCall
 from calls.facts import (
     CallEnded,
     ComplaintRequested,
@@ -341,6 +342,15 @@ def test_handed_over_while_the_second_still_rings(pbx: Pbx) -> None:
     assert pbx.of(Transferred)[0].to == "102"
 
 
+def test_ringing_that_a_transfer_overtook(pbx: Pbx) -> None:
+    """The customer rings at 102 and is sent on to 103 before anybody answers there."""
+    ivan, anna = talking(pbx)
+    boris = ivan.rings("PJSIP/102")
+    anna.sends_to(ivan, "103")
+    boris.is_cancelled(cause=0)
+    assert pbx.reasons()["102"] == "transferred"
+
+
 def test_a_failed_attended_transfer_returns(pbx: Pbx) -> None:
     ivan, anna = talking(pbx)
     anna.holds()
@@ -577,6 +587,18 @@ def test_a_recording_begun_before_the_call_was_worth_keeping(pbx: Pbx) -> None:
     assert [r.path for r in pbx.of(RecordingStarted)] == ["/var/spool/a.wav"]
 
 
+@dataclass(frozen=True)
+class Row:
+    """A row of CoreShowChannels."""
+
+    shown: Channel
+    state: str
+    bridge_id: str = ""
+
+    def __getattr__(self, name: str) -> str:
+        return getattr(self.shown, name)  # type: ignore[no-any-return]
+
+
 # -- gaps ---------------------------------------------------------------------------------------
 
 
@@ -620,6 +642,26 @@ def test_a_call_taken_up_in_the_middle(pbx: Pbx) -> None:
     ivan.talks_to(phone)
     ivan.hangs_up()
     assert pbx.story.outcome == "answered"
+
+
+def test_a_call_found_in_the_channel_list(pbx: Pbx) -> None:
+    """It began in a gap: its telephone rings now, so the operator gets his pop now."""
+    deaf = Pbx()
+    ivan = in_queue(deaf)
+    ringing = ivan.rings("PJSIP/101")
+    rows = [Row(line.shown, state) for line, state in ((ringing, "Ringing"), (ivan, "Up"))]
+    facts = pbx.tracker.join(rows, deaf.now)
+    assert [type(fact).__name__ for fact in facts] == ["CallArrived", "OperatorRang"]
+    assert all(fact.recovered for fact in facts)
+    assert pbx.tracker.join(rows, deaf.now) == []
+
+
+def test_a_talk_found_in_the_channel_list(pbx: Pbx) -> None:
+    deaf = Pbx()
+    ivan, anna = talking(deaf)
+    rows = [Row(line.shown, "Up", bridge_id="b") for line in (ivan, anna)]
+    facts = pbx.tracker.join(rows, deaf.now)
+    assert [type(fact).__name__ for fact in facts] == ["CallArrived", "OperatorAnswered"]
 
 
 def test_events_of_the_dead_bring_nobody_back(pbx: Pbx) -> None:
