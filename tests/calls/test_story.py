@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -28,7 +29,7 @@ CALL = "main-1.0"
 PARTY = NumberRules().party("+79110000001")
 
 
-def at(seconds: float) -> dict[str, object]:
+def at(seconds: float) -> dict[str, Any]:
     return {"call": CALL, "at": START + timedelta(seconds=seconds)}
 
 
