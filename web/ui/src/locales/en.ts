@@ -11,7 +11,7 @@ export const en: Texts = {
   'app.sign_out': 'Sign out',
   'app.language': 'Language',
   'app.theme': 'Theme',
-  'app.theme.auto': 'As the system',
+  'app.theme.auto': 'Auto',
   'app.theme.light': 'Light',
   'app.theme.dark': 'Dark',
   'app.loading': 'Loading…',

@@ -5,7 +5,7 @@ export const ru = {
   'app.sign_out': 'Выйти',
   'app.language': 'Язык',
   'app.theme': 'Тема',
-  'app.theme.auto': 'Как в системе',
+  'app.theme.auto': 'Авто',
   'app.theme.light': 'Светлая',
   'app.theme.dark': 'Тёмная',
   'app.loading': 'Загружаем…',
