@@ -9,7 +9,7 @@ runs them, `web.openapi` describes them.
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from aiohttp import web
@@ -30,6 +30,7 @@ from web.problems import ApiError
 __all__ = [
     "PATH_PARAMETERS",
     "Ask",
+    "Day",
     "Given",
     "Id",
     "Method",
@@ -66,7 +67,10 @@ class Given(BaseModel):
         return values
 
 
-def _not_absurd(at: datetime) -> datetime:
+D = TypeVar("D", bound=date)
+
+
+def _not_absurd(at: D) -> D:
     if not _FIRST_YEAR <= at.year <= _LAST_YEAR:
         raise ValueError(f"the year must be from {_FIRST_YEAR} to {_LAST_YEAR}")
     return at
@@ -75,6 +79,7 @@ def _not_absurd(at: datetime) -> datetime:
 _FIRST_YEAR, _LAST_YEAR = 1970, 2999  # the ends of the calendar can't be moved to UTC
 
 Moment = Annotated[AwareDatetime, AfterValidator(_not_absurd)]
+Day = Annotated[date, AfterValidator(_not_absurd)]
 Id = Annotated[int, Field(ge=1, le=999_999_999)]
 
 

@@ -36,10 +36,8 @@ class _Half(asyncio.Protocol):
         if self.peer is not None:
             self.peer.write(data)
 
-    def eof_received(self) -> bool:
-        if self.peer is not None and self.peer.can_write_eof() and not self.peer.is_closing():
-            self.peer.write_eof()
-        return True  # the other direction may still have something to say: connection_lost ends it
+    # No eof_received: a side that says no more is closed, and the other after it, with what was written.
+    # WebSocket's own close frames come before; half-open sockets would only be left lying about.
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self.peer is not None:

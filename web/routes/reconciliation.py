@@ -1,29 +1,27 @@
 """The daily comparison: pressed on the PBX, registered here, recorded."""
 
-from datetime import date
-
 from web import schemas
-from web.api import Ask, Given, Nothing, Operation, Reply, get
+from web.api import Ask, Day, Given, Nothing, Operation, Reply, get
 from web.problems import ApiError
 from web.routes.blind_windows import OVERSEERS
 
 __all__ = ["OPERATIONS"]
 
 
-class Day(Given):
+class OneDay(Given):
     """A local day."""
 
-    day: date
+    day: Day
 
 
 @get(
     "/reconciliation",
-    query=Day,
+    query=OneDay,
     answers=schemas.Reconciliation,
     roles=OVERSEERS,
     problems=("telephony-unavailable",),
 )
-async def reconcile(ask: Ask[Day, Nothing]) -> Reply:
+async def reconcile(ask: Ask[OneDay, Nothing]) -> Reply:
     """Compare a day's presses, read afresh from the PBX, with appeals and recordings."""
     if ask.deps.reconcile is None:
         raise ApiError("telephony-unavailable", "This process is not connected to a PBX.")
