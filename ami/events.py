@@ -272,10 +272,10 @@ class AgentConnect(ChannelEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentComplete(ChannelEvent):
-    """May come late or twice. `reason`: agent, caller or transfer."""
+    """May come late or twice, and without `dest` (a parked caller). `reason`: agent, caller, transfer."""
 
     queue: str
-    dest: Channel
+    dest: Channel | None
     interface: str
     reason: str
 
@@ -495,8 +495,18 @@ def _class_of(kind: bytes, message: bytes) -> type[Event] | None:
     return meanings.get(rest.partition(b"\r\n")[0]) if found else None
 
 
+_WANTED_LINES = frozenset(b"Event: " + kind for kind in _CLASSES)
+_ALIKE_LINES = frozenset(b"Event: " + kind for kind in _SPLIT)
+
+
 def wanted(message: bytes) -> bool:
     """Whether `parse` would make something better of the message than Unknown."""
+    # Asked of every event there is, so the usual spelling is looked up as it stands.
+    line = message[: message.find(b"\r\n")]
+    if line in _WANTED_LINES:
+        return True
+    if line[:7] == b"Event: " and line not in _ALIKE_LINES:
+        return False
     kind = event_type(message)
     return kind in WANTED and _class_of(kind, message) is not None
 

@@ -20,6 +20,7 @@ from calls.facts import Fact
 from calls.model import BlindWindow, PbxState
 from calls.numbers import NumberRules
 from calls.story import CallChange, CallStory
+from calls.switchboard import born_at
 from people.audience import Audience
 from people.model import Role
 from press3.pipeline import Pipeline
@@ -34,6 +35,7 @@ _OVERLAP = timedelta(minutes=10)
 _AHEAD = timedelta(minutes=1)
 _SWEEP_BACK = timedelta(minutes=1)
 _SETTLED = timedelta(seconds=5)
+_YOUNG = timedelta(seconds=1)  # a uniqueid tells the second of its birth
 _EVERYONE_IN_CHARGE = Audience(roles=(Role.SUPERVISOR, Role.ADMIN), departments=None).to_json()
 
 
@@ -90,7 +92,7 @@ class CatchUp:
             for story in unseen:
                 await self._read_again(pipeline, story, settled)
             if unseen:
-                await self._roll_call(pipeline, settled, self._unseen(pipeline))
+                await self._roll_call(pipeline, settled, self._unseen(pipeline), join=False)
             await pipeline.store((), contact_at=at)
 
     def _unseen(self, pipeline: Pipeline) -> list[CallStory]:
@@ -112,7 +114,9 @@ class CatchUp:
         changes = await self._read_spool(pipeline, since, item.pbx_now + _AHEAD)
         if state is not None and state.startup != item.startup:
             changes += await self._after_restart(pipeline, state.last_contact_at)
-        changes += await self._roll_call(pipeline, item.pbx_now, pipeline.book.open_stories)
+        changes += await self._roll_call(
+            pipeline, item.pbx_now, pipeline.book.open_stories, join=True
+        )
         await self._close_window(pipeline, item, changes)
 
     async def _state(self, pipeline: Pipeline) -> PbxState | None:
@@ -174,11 +178,19 @@ class CatchUp:
         return list(await pipeline.store(facts))
 
     async def _roll_call(
-        self, pipeline: Pipeline, at: datetime, stories: Iterable[CallStory]
+        self, pipeline: Pipeline, at: datetime, stories: Iterable[CallStory], *, join: bool
     ) -> list[CallChange]:
-        alive = {row.uniqueid for row in await actions.show_channels(pipeline.parts.link)}
+        """Compare with who is on the line: end what ended unseen, `join` what began unseen.
+
+        Channels born since `at` are left to their own events, which follow.
+        """
+        rows = await actions.show_channels(pipeline.parts.link)
+        alive = {row.uniqueid for row in rows}
         facts = pipeline.tracker.reconcile(alive, at)
         facts += resync.from_channels(stories, alive, at)
+        if join:
+            older = [row for row in rows if born_at(row.uniqueid, at) < at - _YOUNG]
+            facts += pipeline.tracker.join(older, at)
         return list(await pipeline.store(facts))
 
     async def _close_window(

@@ -146,6 +146,11 @@ class Lab:
     def monitor(self) -> Path:
         return self.pbx.monitor
 
+    @property
+    def calling(self) -> bool:
+        """Whether a caller's scenario is not over yet."""
+        return any(call.running for call in self._calls)
+
     def tap(self) -> AbstractAsyncContextManager[AmiTap]:
         """An AMI session with press3's own rights and filters: exactly what press3 sees."""
         account = self.config.account
