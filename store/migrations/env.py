@@ -7,7 +7,7 @@ from typing import Any, Literal
 from alembic import context
 from sqlalchemy import Connection
 
-from store.base import Base, UtcDateTime
+from store.base import Base, CleanText, UtcDateTime
 from store.engine import create_engine
 
 __all__: list[str] = []
@@ -17,6 +17,8 @@ def _render(kind: str, item: Any, _autogen: Any) -> str | Literal[False]:
     """Write our own column type as what it is in the database: old revisions must not change with the code."""
     if kind == "type" and isinstance(item, UtcDateTime):
         return "sa.DateTime(timezone=True)"
+    if kind == "type" and isinstance(item, CleanText):
+        return "sa.String()"
     return False
 
 
