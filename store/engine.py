@@ -1,5 +1,6 @@
 """Engines: SQLite with the pragmas that make a commit durable, PostgreSQL by URL."""
 
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
 from store.base import UtcDateTime
+from store.sqlite_driver import connect
 
 __all__ = ["create_engine", "database_time", "sqlite_file", "transaction_is_sound"]
 
@@ -41,11 +43,12 @@ def create_engine(url: str) -> AsyncEngine:
     if driver == "postgresql+psycopg":
         engine = create_async_engine(url, pool_pre_ping=True, connect_args=_POSTGRES)
     elif driver == "sqlite+aiosqlite":
-        engine = create_async_engine(url)
+        engine = create_async_engine(url, connect_args={"async_creator_fn": connect})
         event.listen(engine.sync_engine, "connect", _sqlite_pragmas)
         event.listen(engine.sync_engine, "begin", _sqlite_begin)
     else:
         raise ValueError(f"{driver!r} is not served: use sqlite+aiosqlite or postgresql+psycopg")
+    _speak_plainly(engine.sync_engine.dialect)
     event.listen(engine.sync_engine, "savepoint", _refuse_unsound)
     event.listen(engine.sync_engine, "commit", _refuse_unsound)
     return engine
@@ -81,6 +84,17 @@ def transaction_is_sound(connection: Connection) -> bool:
     return driver.info.transaction_status.name not in ("INERROR", "UNKNOWN")
 
 
+def _speak_plainly(dialect: Any) -> None:
+    """Say SAVEPOINT as text: SQLAlchemy compiles these three clauses anew each time, for 150 µs."""
+
+    def saying(command: str) -> Callable[[Connection, str], None]:
+        return lambda connection, name: connection.exec_driver_sql(f"{command} {name}").close()
+
+    dialect.do_savepoint = saying("SAVEPOINT")
+    dialect.do_release_savepoint = saying("RELEASE SAVEPOINT")
+    dialect.do_rollback_to_savepoint = saying("ROLLBACK TO SAVEPOINT")
+
+
 def _refuse_unsound(connection: Connection, *_details: object) -> None:
     # A SAVEPOINT outside a transaction would begin one on SQLite, and its RELEASE commit it.
     if not transaction_is_sound(connection):
@@ -98,5 +112,9 @@ def _sqlite_pragmas(connection: Any, _record: Any) -> None:
 
 
 def _sqlite_begin(connection: Connection) -> None:
-    mode = "IMMEDIATE" if connection.get_execution_options().get("press3_write") else "DEFERRED"
+    writes = bool(connection.get_execution_options().get("press3_write"))
+    mode = "IMMEDIATE" if writes else "DEFERRED"
+    driver: Any = connection.connection.driver_connection
+    driver.inline = False  # BEGIN may wait for another process
     connection.exec_driver_sql(f"BEGIN {mode}")
+    driver.inline = writes

@@ -66,7 +66,7 @@ async def prune(
     before: datetime,
     *,
     open_since: datetime | None = None,
-    limit: int = 5_000,
+    limit: int = 1_000,
 ) -> int:
     """Delete at most `limit` events older than `before`; return how many, 0 when none are left.
 

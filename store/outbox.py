@@ -24,6 +24,7 @@ __all__ = [
     "emit",
     "last_seq",
     "mark",
+    "pending",
     "read_after",
     "rewind",
 ]
@@ -78,25 +79,32 @@ def rewind(session: AsyncSession, mark: int) -> None:
     del session.info.setdefault(_PENDING, [])[mark:]
 
 
-async def assign(session: AsyncSession) -> int | None:
-    """Number and insert what was emitted in `session`; return the last seq, None when nothing was."""
-    pending: list[Message] = session.info.pop(_PENDING, [])
-    if not pending:
+def pending(session: AsyncSession) -> list[Message]:
+    """Return what was emitted in `session` and not yet numbered."""
+    return list(session.info.get(_PENDING, ()))
+
+
+async def assign(session: AsyncSession, messages: Sequence[Message]) -> int | None:
+    """Number and insert `messages`; return the last seq, None when there is nothing.
+
+    From here to its end the transaction holds the one lock of all writers: do it last.
+    """
+    if not messages:
         return None
     last: int | None = await session.scalar(
         update(OutboxCounter)
         .where(OutboxCounter.id == 1)
-        .values(last_seq=OutboxCounter.last_seq + len(pending))
+        .values(last_seq=OutboxCounter.last_seq + len(messages))
         .returning(OutboxCounter.last_seq)
     )
     if last is None:
         raise CommitFailed("the outbox counter row is missing: run `press3 migrate`")
-    first = last - len(pending) + 1
+    first = last - len(messages) + 1
     await session.execute(
         insert(OutboxRow),
         [
             {"seq": first + i, "type": m.type, "at": m.at, "audience": m.audience, "data": m.data}
-            for i, m in enumerate(pending)
+            for i, m in enumerate(messages)
         ],
     )
     return last

@@ -9,7 +9,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import structlog
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import (
     AsyncConnection,
     AsyncEngine,
     AsyncSession,
-    AsyncSessionTransaction,
+    AsyncTransaction,
 )
 
 from store import outbox
@@ -187,43 +187,75 @@ class Writer:
             await connection.close()
 
 
+class _WorkSession(AsyncSession):
+    """The session that work is given: when its transaction ends is not for the work to say."""
+
+    def begin(self) -> NoReturn:
+        raise RuntimeError("work given to the writer is in a transaction already: don't begin one")
+
+    async def commit(self) -> NoReturn:
+        raise RuntimeError("work given to the writer must not commit: the writer does")
+
+    async def rollback(self) -> NoReturn:
+        raise RuntimeError("work given to the writer must not roll back: raise, or begin_nested()")
+
+
 class _Attempt:
-    """One try to commit a batch."""
+    """One try to commit a batch. Each piece of work has a session of its own on the one connection."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
+        self._said: list[outbox.Message] = []
         self.committing = False
 
     async def run(self, batch: Sequence[_Job]) -> tuple[list[_Done], int | None]:
         """Return what became of each piece of work, and the last seq, after the commit."""
-        session = AsyncSession(self._connection, expire_on_commit=False)
-        async with session, session.begin() as root:
-            await session.connection()  # BEGIN now: a session would wait for the first statement
+        async with self._connection.begin() as root:
             jobs = (job for job in batch if not job.future.cancelled())
-            done = [await self._one(session, root, job) for job in jobs]
-            seq = await outbox.assign(session)
+            done = [await self._one(root, job) for job in jobs]
+            async with self._session() as session:
+                seq = await outbox.assign(session, self._said)
             self.committing = True
         return done, seq
 
-    async def _one(self, session: AsyncSession, root: AsyncSessionTransaction, job: _Job) -> _Done:
-        mark = outbox.mark(session)
+    def _session(self) -> AsyncSession:
+        # Its rollback, a failed flush for one, reaches to the innermost SAVEPOINT of the connection.
+        return _WorkSession(
+            self._connection, expire_on_commit=False, join_transaction_mode="rollback_only"
+        )
+
+    async def _one(self, root: AsyncTransaction, job: _Job) -> _Done:
+        # On the connection, not the session's begin_nested(): that costs more than small work itself.
+        savepoint = await self._connection.begin_nested()
         try:
-            async with session.begin_nested():
+            async with self._session() as session:
                 result = await job.work(session)
-            return _Done(job, result, None)
+                await session.flush()
+            await savepoint.commit()
         except asyncio.CancelledError:
             if _we_are_cancelled():
                 raise
             failure: Exception = CommitFailed("something the work waited for was cancelled")
         except Exception as error:  # noqa: BLE001  handed to the caller of run()
             failure = error
+        else:
+            self._said += outbox.pending(session)
+            await asyncio.sleep(0)  # on SQLite nothing above may have waited: others want the loop
+            return _Done(job, result, None)
+        await self._undo(root, savepoint, failure)
+        return _Done(job, None, failure)
+
+    async def _undo(
+        self, root: AsyncTransaction, savepoint: AsyncTransaction, failure: Exception
+    ) -> None:
+        """Take one work back; raise, and so fail the batch, when more than this work is gone."""
         if isinstance(failure, DBAPIError) and _worth_trying_again(failure):
             raise failure
+        if savepoint.is_active:
+            await savepoint.rollback()
         sync = self._connection.sync_connection
         if sync is None or not root.is_active or not transaction_is_sound(sync):
             raise CommitFailed(f"the transaction ended early: {failure!r}") from failure
-        outbox.rewind(session, mark)
-        return _Done(job, None, failure)
 
 
 def _we_are_cancelled() -> bool:

@@ -53,13 +53,11 @@ async def test_the_second_transaction_gets_no_number_before_the_first_is_visible
     first = create_engine(database_url).execution_options(press3_write=True)
     second = create_engine(database_url).execution_options(press3_write=True)
     async with AsyncSession(first) as one:
-        outbox.emit(one, message("one"))
-        assert await outbox.assign(one) == 1
+        assert await outbox.assign(one, [message("one")]) == 1
 
         async def other() -> int | None:
             async with AsyncSession(second) as two, two.begin():
-                outbox.emit(two, message("two"))
-                return await outbox.assign(two)
+                return await outbox.assign(two, [message("two")])
 
         waits = asyncio.create_task(other())
         _, pending = await asyncio.wait({waits}, timeout=0.3)
@@ -76,8 +74,7 @@ async def test_a_number_taken_and_rolled_back_leaves_no_gap(
     engine: AsyncEngine, sessions: Sessions
 ) -> None:
     async with AsyncSession(engine.execution_options(press3_write=True)) as session:
-        outbox.emit(session, message("lost"))
-        assert await outbox.assign(session) == 1
+        assert await outbox.assign(session, [message("lost")]) == 1
         await session.rollback()
     async with Writer(engine) as writer:
         await writer.run(add("kept"))

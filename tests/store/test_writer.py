@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from sqlalchemy import text, update
+from sqlalchemy import select, text, update
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
@@ -106,19 +106,19 @@ async def test_work_that_swallows_a_database_error_stays_whole(
     assert await say(sessions) == [(1, "a"), (2, "instead")]
 
 
-async def test_work_that_ends_the_transaction_is_not_believed(
-    writer: Writer, sessions: Sessions
+@pytest.mark.parametrize("way", ["commit", "rollback", "begin"])
+async def test_work_may_not_end_the_transaction(
+    writer: Writer, sessions: Sessions, way: str
 ) -> None:
     async def rude(session: AsyncSession) -> None:
-        await session.rollback()
+        await add("lost")(session)
+        await getattr(session, way)()
 
     results = await asyncio.gather(
         writer.run(add("a")), writer.run(rude), writer.run(add("b")), return_exceptions=True
     )
-    assert {type(r) for r in results} == {CommitFailed}
-    assert await names(sessions) == []
-    await writer.run(add("next"))
-    assert await say(sessions) == [(1, "next")]
+    assert [type(r) for r in results] == [str, RuntimeError, str]
+    assert await say(sessions) == [(1, "a"), (2, "b")]
 
 
 async def test_a_transaction_the_database_ended_is_never_taken_for_committed(
@@ -169,6 +169,38 @@ async def test_a_full_disk_fails_the_work_and_the_writer_lives(
     await writer.run(widen)
     await writer.run(grow)
     assert len(await names(sessions)) == len(stored) + 20
+
+
+async def test_works_do_not_see_each_others_objects(writer: Writer, sessions: Sessions) -> None:
+    async def rename(session: AsyncSession) -> None:
+        found = await session.scalars(select(Department).where(Department.name == "a"))
+        found.one().name = "b"
+        raise LookupError
+
+    async def read(session: AsyncSession) -> str:
+        found = await session.scalars(select(Department).where(Department.name.in_(["a", "b"])))
+        return found.one().name
+
+    await writer.run(add("a"))
+    results = await asyncio.gather(
+        writer.run(read), writer.run(rename), writer.run(read), return_exceptions=True
+    )
+    assert [results[0], results[2]] == ["a", "a"]
+
+
+async def test_others_have_the_loop_while_a_batch_is_worked_off(writer: Writer) -> None:
+    turns = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(other(), name="other")
+    await asyncio.gather(*(writer.run(add(f"d{i}")) for i in range(100)))
+    task.cancel()
+    assert turns >= 100
 
 
 async def test_who_gives_up_waiting_withdraws_his_work(writer: Writer, sessions: Sessions) -> None:
@@ -227,7 +259,7 @@ async def test_work_that_never_ends_is_cut_off(engine: AsyncEngine, sessions: Se
         await add("x")(session)
         await asyncio.Event().wait()
 
-    async with Writer(engine, batch_limit_s=0.2) as writer:
+    async with Writer(engine, batch_limit_s=2) as writer:
         with pytest.raises(CommitFailed):
             await writer.run(endless)
         await writer.run(add("next"))

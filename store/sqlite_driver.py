@@ -1,0 +1,113 @@
+"""An aiosqlite connection with one trip to its thread a statement instead of four, or none.
+
+aiosqlite makes a trip each for cursor, execute, fetch and close; the trips, not SQLite, are what a
+write costs (bench/commits.py). In the writer's transactions statements take microseconds and wait for
+nobody, so there they run `inline`, on the event loop; BEGIN, COMMIT and ROLLBACK, which do wait, never.
+SQLAlchemy takes this connection through `async_creator_fn`.
+"""
+
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from typing import Any
+
+import aiosqlite
+
+__all__ = ["connect"]
+
+_FIRST_ROWS = 1_000  # fetched with the statement; a longer result is fetched as it is read
+
+Row = tuple[Any, ...]
+
+
+def connect(database: str, **options: Any) -> "_Connection":
+    """Return a connection to await, as `aiosqlite.connect` does."""
+    connection = _Connection(lambda: sqlite3.connect(database, **options), iter_chunk_size=64)
+    # As SQLAlchemy does with its own: a connection nobody closed must not keep the process alive.
+    connection._thread.daemon = True  # noqa: SLF001
+    return connection
+
+
+class _Connection(aiosqlite.Connection):
+    """`inline` is set by `store.engine` for the length of a writing transaction."""
+
+    inline = False
+
+    async def do(self, work: Callable[[sqlite3.Connection], Any]) -> Any:
+        """Call `work` with SQLite's own connection, here or in its thread."""
+        if self.inline:
+            return work(self._conn)
+        return await self._execute(lambda: work(self._conn))  # type: ignore[no-untyped-call]
+
+    def cursor(self) -> "_Cursor":  # type: ignore[override]
+        return _Cursor(self)
+
+
+class _Cursor:
+    """What SQLAlchemy's adapter uses of a cursor. Rows fetched early wait in `_rows`."""
+
+    def __init__(self, connection: _Connection) -> None:
+        self._connection = connection
+        self._cursor: sqlite3.Cursor | None = None  # only while rows are left in SQLite
+        self._rows: list[Row] = []
+        self.description: Any = None
+        self.rowcount = -1
+        self.lastrowid: int | None = None
+        self.arraysize = 1
+
+    async def __aenter__(self) -> "_Cursor":
+        return self
+
+    async def execute(self, sql: str, parameters: Iterable[Any] = ()) -> "_Cursor":
+        def run(connection: sqlite3.Connection) -> None:
+            self._take(connection.execute(sql, parameters))  # type: ignore[arg-type]
+
+        await self._connection.do(run)
+        return self
+
+    async def executemany(self, sql: str, rows: Iterable[Iterable[Any]]) -> "_Cursor":
+        def run(connection: sqlite3.Connection) -> None:
+            self._take(connection.executemany(sql, rows))  # type: ignore[arg-type]
+
+        await self._connection.do(run)
+        return self
+
+    async def fetchall(self) -> Sequence[Row]:
+        return await self._fetch(None)
+
+    async def fetchmany(self, size: int | None = None) -> Sequence[Row]:
+        return await self._fetch(size or self.arraysize)
+
+    async def fetchone(self) -> Row | None:
+        rows = await self._fetch(1)
+        return rows[0] if rows else None
+
+    async def __aiter__(self) -> AsyncIterator[Row]:
+        while rows := await self._fetch(_FIRST_ROWS):
+            for row in rows:
+                yield row
+
+    async def close(self) -> None:
+        self._rows = []
+        if (cursor := self._cursor) is not None:
+            self._cursor = None
+            await self._connection.do(lambda _: cursor.close())
+
+    def _take(self, cursor: sqlite3.Cursor) -> None:
+        self.description = cursor.description
+        self._rows = cursor.fetchmany(_FIRST_ROWS) if cursor.description else []
+        self.rowcount, self.lastrowid = cursor.rowcount, cursor.lastrowid
+        if len(self._rows) == _FIRST_ROWS:
+            self._cursor = cursor
+        else:
+            self._cursor = None
+            cursor.close()
+
+    async def _fetch(self, size: int | None) -> list[Row]:
+        """Return the next `size` rows, None for all; fewer only at the end."""
+        missing = None if size is None else size - len(self._rows)
+        if (cursor := self._cursor) is not None and (missing is None or missing > 0):
+            self._rows += await self._connection.do(
+                lambda _: cursor.fetchall() if missing is None else cursor.fetchmany(missing)
+            )
+        taken, self._rows = self._rows[:size], self._rows[size:] if size else []
+        return taken
