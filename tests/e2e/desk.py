@@ -7,7 +7,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +25,7 @@ from press3.settings import load
 from tests.lab.harness import Lab
 from tests.waiting import until
 
-__all__ = ["PASSWORD", "Desk", "Person", "Screen", "config_text", "open_desk"]
+__all__ = ["PASSWORD", "Desk", "PbxSide", "Person", "Screen", "config_text", "open_desk"]
 
 PASSWORD = "correct horse battery"
 _PEOPLE = (
@@ -36,24 +37,46 @@ _PEOPLE = (
 )
 
 
-def config_text(lab: Lab, data_dir: Path, *, database_url: str = "", more: str = "") -> str:
+@dataclass(frozen=True, kw_only=True)
+class PbxSide:
+    """What press3's configuration says of a PBX."""
+
+    port: int
+    username: str
+    secret: str
+    monitor: Path
+
+    @classmethod
+    def of(cls, lab: Lab) -> "PbxSide":
+        account = lab.config.account
+        return cls(
+            port=lab.ports.ami,
+            username=account.username,
+            secret=account.secret,
+            monitor=lab.monitor,
+        )
+
+
+def config_text(
+    lab: Lab | PbxSide, data_dir: Path, *, database_url: str = "", more: str = ""
+) -> str:
     """Return the file of CONTRACT's black-box run for `lab`."""
-    account = lab.config.account
+    side = PbxSide.of(lab) if isinstance(lab, Lab) else lab
     return f"""
 [service]
 data_dir = "{data_dir}"
 [[asterisk]]
 name = "main"
 host = "127.0.0.1"
-port = {lab.ports.ami}
-username = "{account.username}"
-secret = "{account.secret}"
+port = {side.port}
+username = "{side.username}"
+secret = "{side.secret}"
 [database]
 url = "{database_url}"
 [http]
 port = 0
 [recordings]
-roots = ["{lab.monitor}"]
+roots = ["{side.monitor}"]
 {more}
 """
 
@@ -116,9 +139,11 @@ class Screen:
     socket: ClientConnection
     welcome: dict[str, Any]
     events: list[dict[str, Any]] = field(default_factory=list)
+    arrived: list[float] = field(default_factory=list)  # time.perf_counter() of each event
 
     async def read(self) -> None:
         async for text in self.socket:
+            self.arrived.append(time.perf_counter())
             self.events.append(json.loads(text))
 
     def of(self, kind: str) -> list[dict[str, Any]]:
@@ -225,8 +250,9 @@ def run(*arguments: str, text: str = "") -> "subprocess.CompletedProcess[str]":
     )
 
 
-async def _add_people(session: AsyncSession) -> None:
-    for login, role, extension in _PEOPLE:
+async def _add_people(session: AsyncSession, operators: Sequence[str]) -> None:
+    people = [*_PEOPLE, *((f"op{ext}", "operator", ext) for ext in operators)]
+    for login, role, extension in people:
         await roster.add_employee(
             session,
             login=login,
@@ -240,16 +266,25 @@ async def _add_people(session: AsyncSession) -> None:
 
 @asynccontextmanager
 async def open_desk(
-    lab: Lab, folder: Path, *, database_url: str = "", more: str = "", start: bool = True
+    lab: Lab | PbxSide,
+    folder: Path,
+    *,
+    database_url: str = "",
+    more: str = "",
+    start: bool = True,
+    operators: Sequence[str] = (),
 ) -> AsyncIterator[Desk]:
-    """Configure press3 for `lab` with its people and (unless `start` is false) run it."""
+    """Configure press3 for `lab` with its people and (unless `start` is false) run it.
+
+    `operators` are the extensions of further operators, `op<extension>`.
+    """
     config = folder / f"config-{next(_FOLDERS)}.toml"
     data_dir = config.with_suffix(".data")
     config.write_text(config_text(lab, data_dir, database_url=database_url, more=more))
     config.chmod(0o600)
     settings = load(config)
     async with open_store(settings) as store:
-        await store.writer.run(_add_people)
+        await store.writer.run(lambda session: _add_people(session, operators))
     async with aiohttp.ClientSession() as http:
         desk = Desk(config, http)
         try:

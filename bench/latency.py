@@ -1,0 +1,251 @@
+"""From an event at the AMI socket to the browser's socket: `appeal.opened` and `pop.shown`.
+
+    python -m bench.latency [--quick] [--rate 200] [--asterisk 1 5]
+
+press3 runs as its user runs it (`press3 serve`, SQLite, a process of its own). This process plays the PBX
+and the screens, so both ends of the measured way have one clock. `--rate`: presses a second from a fake
+AMI peer. `--asterisk`: calls a second on the real Asterisk; there the event is timed at a second AMI
+session beside press3's, so the dialplan's fixed time is not part of the way.
+"""
+
+import argparse
+import asyncio
+import statistics
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from press3.demo.tree import get_tree
+from tests.e2e.desk import Desk, PbxSide, Screen, open_desk
+from tests.fakes.ami_peer import AmiPeer, message
+from tests.lab.harness import QUICK, LabMenu, start_lab
+from tests.lab.scenarios import Bye, Key, Speak, TelephoneHabit, Wait
+from tests.waiting import until
+
+__all__: list[str] = []
+
+OPERATORS = tuple(str(number) for number in range(201, 221))
+TARGET_MS = "p50 ≤ 8, p99 ≤ 25"
+
+
+class Measured:
+    """When each call's event was at the AMI socket; what the screens were told is compared with it."""
+
+    def __init__(self) -> None:
+        self.sent: dict[tuple[str, str], float] = {}
+
+    def note(self, kind: str, call: str, at: float | None = None) -> None:
+        self.sent.setdefault((kind, call), time.perf_counter() if at is None else at)
+
+    def took_ms(self, kind: str, screens: list[Screen]) -> list[float]:
+        """Return, sorted, how long each call's first message of `kind` took."""
+        first: dict[str, float] = {}
+        for screen in screens:
+            for event, at in zip(screen.events, screen.arrived, strict=False):
+                if event["type"] == kind:
+                    call = event["data"]["call"]
+                    first[call] = min(at, first.get(call, at))
+        return sorted(
+            (first[call] - at) * 1000
+            for (what, call), at in self.sent.items()
+            if what == kind and call in first
+        )
+
+
+def row(what: str, kind: str, took: list[float], sent: int) -> str:
+    p99 = took[min(len(took) - 1, int(len(took) * 0.99))]
+    return (
+        f"| {what} → `{kind}` | {len(took)} of {sent} | {took[0]:.1f} | {statistics.median(took):.1f} "
+        f"| {p99:.1f} | {took[-1]:.1f} | {TARGET_MS} |"
+    )
+
+
+@asynccontextmanager
+async def screens_of(desk: Desk) -> AsyncIterator[list[Screen]]:
+    """Connect the supervisor's screen and one of every operator."""
+    async with AsyncExitStack() as stack:
+        people = ["chief", *(f"op{ext}" for ext in OPERATORS), "op101"]
+        yield [
+            await stack.enter_async_context((await desk.person(login)).screen()) for login in people
+        ]
+
+
+class FakeCalls:
+    """Calls that press 3 and ring one operator, as a PBX tells them."""
+
+    def __init__(self, peer: AmiPeer, measured: Measured) -> None:
+        self._peer = peer
+        self._measured = measured
+        self._epoch = int(time.time())
+
+    def _channel(self, uniqueid: str, name: str, number: str, prefix: str = "") -> dict[str, str]:
+        values = {
+            "Channel": name,
+            "ChannelState": "6",
+            "ChannelStateDesc": "Up",
+            "CallerIDNum": number,
+            "CallerIDName": "Bench",
+            "ConnectedLineNum": "<unknown>",
+            "ConnectedLineName": "<unknown>",
+            "Context": "press3-complaint",
+            "Exten": "s",
+            "Uniqueid": uniqueid,
+            "Linkedid": uniqueid,
+        }
+        return {prefix + key: value for key, value in values.items()}
+
+    def _tell(self, event: str, *parts: dict[str, str], **more: str) -> None:
+        headers = {"Timestamp": f"{time.time():.6f}"}
+        for part in (*parts, more):
+            headers |= part
+        self._peer.send(message(("Event", event), *headers.items()))
+
+    def press(self, n: int) -> None:
+        """Say that caller `n` came and pressed 3; the key is in AstDB before."""
+        uniqueid, at = f"{self._epoch}.{2 * n}", f"{time.time():.3f}"
+        number = f"+7911{n:07d}"
+        customer = self._channel(uniqueid, f"PJSIP/trunk-{2 * n:08x}", number)
+        key = f"press3/{datetime.now(UTC):%Y%m%d%H%M}/{uniqueid}-{n:06d}"
+        value = f"2|{uniqueid}|{uniqueid}|{at}|{number}|Bench|100|main|press3"
+        self._peer.astdb[key] = value
+        self._tell("Newchannel", customer)
+        self._measured.note("appeal.opened", f"main-{uniqueid}")
+        self._tell("UserEvent", customer, UserEvent="Press3", Key=key, At=at)
+
+    def ring(self, n: int) -> None:
+        """Say that caller `n`'s queue rings an operator."""
+        uniqueid, operator = f"{self._epoch}.{2 * n}", OPERATORS[n % len(OPERATORS)]
+        customer = self._channel(uniqueid, f"PJSIP/trunk-{2 * n:08x}", f"+7911{n:07d}")
+        name, leg = f"PJSIP/{operator}-{2 * n + 1:08x}", f"{self._epoch}.{2 * n + 1}"
+        phone = self._channel(leg, name, operator) | {
+            "Linkedid": uniqueid,
+            "Context": "from-internal",
+        }
+        dest = {f"Dest{key}": value for key, value in phone.items()} | {
+            "DestChannelStateDesc": "Ringing"
+        }
+        self._tell("Newchannel", phone)
+        self._measured.note("pop.shown", f"main-{uniqueid}")
+        self._tell("DialBegin", customer, dest, DialString=f"PJSIP/{operator}")
+
+    def hang_up(self, n: int) -> None:
+        uniqueid, operator = f"{self._epoch}.{2 * n}", OPERATORS[n % len(OPERATORS)]
+        leg = self._channel(
+            f"{self._epoch}.{2 * n + 1}", f"PJSIP/{operator}-{2 * n + 1:08x}", operator
+        )
+        customer = self._channel(uniqueid, f"PJSIP/trunk-{2 * n:08x}", f"+7911{n:07d}")
+        self._tell("Hangup", leg, Cause="26")
+        self._tell("Hangup", customer, Cause="16")
+
+
+async def against_fake_peer(folder: Path, rate: int, seconds: float) -> list[str]:
+    """Measure at `rate` presses a second from a fake AMI peer."""
+    measured = Measured()
+    async with AmiPeer() as peer:
+        peer.clock = f"{time.time():.6f}"
+        side = PbxSide(port=peer.port, username="press3", secret="s3cret", monitor=folder)
+        async with (
+            open_desk(side, folder, operators=OPERATORS) as desk,
+            screens_of(desk) as screens,
+        ):
+            calls = FakeCalls(peer, measured)
+            count = int(rate * seconds)
+            began = time.perf_counter()
+            for n in range(count):
+                await _at(began + n / rate)
+                calls.press(n)
+                if n >= rate:
+                    calls.ring(n - rate)  # each call rings one second after its press
+                if n >= 2 * rate:
+                    calls.hang_up(n - 2 * rate)
+            wanted = {kind: sum(what == kind for what, _ in measured.sent) for kind in KINDS}
+            await until(
+                lambda: all(len(measured.took_ms(k, screens)) >= wanted[k] for k in KINDS),
+                deadline_s=30,
+                what="every press and ringing is told",
+            )
+            return _rows(f"fake AMI peer, {rate} presses/s", measured, screens)
+
+
+async def against_asterisk(folder: Path, rate: int, calls: int) -> list[str]:
+    """Measure at `rate` calls a second on the real Asterisk 22."""
+    measured = Measured()
+    menu = LabMenu(menu=replace(QUICK, members=("PJSIP/101",)))
+    lab = await start_lab(get_tree("22"), folder / f"pbx{rate}", menu)
+    try:
+        async with (
+            open_desk(lab, folder, operators=OPERATORS) as desk,
+            screens_of(desk) as screens,
+            lab.tap() as tap,
+            lab.telephone("101", TelephoneHabit(ring_s=0.3)),
+        ):
+            steps = [Speak(), Wait(0.5), Key("3"), Wait(5), Bye()]
+            caller = await lab.call(
+                number="+7911[call_number]", steps=steps, calls=calls, per_second=rate
+            )
+            await caller.done(deadline_s=60 + calls / rate)
+            await asyncio.wait_for(_all_told(screens[0], calls), 30)
+            _note_tap(tap.events, measured)
+            return _rows(f"Asterisk 22, {rate} calls/s", measured, screens)
+    finally:
+        lab.close()
+
+
+async def _all_told(chief: Screen, calls: int) -> None:
+    await until(lambda: len(chief.of("call.ended")) >= calls, deadline_s=30, what="all calls over")
+
+
+def _note_tap(events: list[Any], measured: Measured) -> None:
+    """The tap keeps wall time; bring it to the screens' clock."""
+    offset = time.perf_counter() - datetime.now(UTC).timestamp()
+    for event in events:
+        at = event.at.timestamp() + offset
+        if event.get("UserEvent") == "Press3":
+            measured.note("appeal.opened", f"main-{event.get('Uniqueid')}", at)
+        elif event.get("Event") == "DialBegin":
+            measured.note("pop.shown", f"main-{event.get('Uniqueid')}", at)
+
+
+KINDS = ("appeal.opened", "pop.shown")
+
+
+def _rows(what: str, measured: Measured, screens: list[Screen]) -> list[str]:
+    return [
+        row(what, kind, took, sum(each == kind for each, _ in measured.sent))
+        for kind in KINDS
+        if (took := measured.took_ms(kind, screens))
+    ]
+
+
+async def _at(when: float) -> None:
+    await asyncio.sleep(max(0.0, when - time.perf_counter()))
+
+
+async def measure(rate: int, asterisk: list[int], *, quick: bool) -> None:
+    with tempfile.TemporaryDirectory(prefix="press3-bench-") as name:
+        for line in await against_fake_peer(Path(name), rate, 4 if quick else 20):
+            print(line, flush=True)
+        for each in asterisk:
+            calls = each * (6 if quick else 30)
+            for line in await against_asterisk(Path(name), each, calls):
+                print(line, flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a few seconds of each")
+    parser.add_argument("--rate", type=int, default=200, help="presses/s of the fake peer")
+    parser.add_argument("--asterisk", type=int, nargs="*", default=[1, 5], help="calls/s")
+    chosen = parser.parse_args()
+    print("| way | measured | min ms | p50 ms | p99 ms | max ms | target ms |")
+    print("|---|---|---|---|---|---|---|")
+    asyncio.run(measure(chosen.rate, chosen.asterisk, quick=chosen.quick))
+
+
+if __name__ == "__main__":
+    main()
