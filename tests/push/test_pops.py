@@ -44,7 +44,12 @@ async def test_ring_all_shows_at_both_and_goes_with_the_right_reasons(desk: Desk
         "pop_id": pops.pop_id_of(line.id, ann.id),
         "round": 1,
         "call": line.id,
-        "caller": {"raw": "+79161234567", "e164": "+79161234567", "name": "Анна"},
+        "caller": {
+            "raw": "+79161234567",
+            "e164": "+79161234567",
+            "name": "Анна",
+            "kind": "public",
+        },
         "customer": None,
         "appeal": None,
         "open_appeals": [],

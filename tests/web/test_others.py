@@ -27,6 +27,10 @@ async def test_calls_with_and_without_an_appeal(site: Site, world: World) -> Non
         ({"pressed": "true"}, [1]),
         ({"outcome": "answered"}, [None]),
         ({"direction": "out"}, []),
+        ({"missed": "true"}, []),
+        ({"recovered": "false"}, [None, 1]),
+        ({"recorded": "true"}, []),
+        ({"pbx": "main", "missed": "false"}, [None, 1]),
         ({"q": "9990000001"}, [None]),
         ({"started_from": (NOON + timedelta(seconds=30)).isoformat()}, [None]),
     ):
@@ -120,7 +124,9 @@ async def test_links_tell_the_banner(site: Site, world: World) -> None:
 
 async def test_dictionaries(site: Site, world: World) -> None:
     ann = await world.hire("ann")
+    site.extra = {"timezone": "Asia/Omsk"}
     told = (await site.get("/dictionaries", by=ann)).body
+    assert told["timezone"] == "Asia/Omsk"
     assert {"code": "ЖК", "name": "Жалоба клиента", "kind": "complaint"} in told["types"]
     assert told["stages"][0]["phase"] == "received"
     assert told["employees"] == [{"id": ann.id, "name": "ann"}]
