@@ -41,4 +41,5 @@ def set_up(*, json: bool | None = None, level: int = logging.INFO) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
+    for talkative in ("aiohttp.access", "websockets", "alembic"):
+        logging.getLogger(talkative).setLevel(logging.WARNING)

@@ -194,7 +194,7 @@ class RecordingsMapSettings(Section):
 class RecordingsSettings(Section):
     roots: list[Path] = [Path("/var/spool/asterisk/monitor")]
     format: Literal["mp3", "opus"] = "mp3"
-    missing_after_s: Seconds = 60
+    missing_after_s: Seconds = 50
     map: list[RecordingsMapSettings] = []
 
 

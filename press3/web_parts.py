@@ -45,6 +45,7 @@ def web_app(
             writer=store.writer,
             now=store.now,
             data_dir=settings.service.data_dir,
+            timezone=settings.service.timezone,
             links=links,
             reconcile=reconcile_day,
             push_socket=push_socket,
