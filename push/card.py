@@ -40,7 +40,7 @@ async def read_card(session: AsyncSession, story: CallStory) -> Card:
     customer = await _customer(session, party)
     return Card(
         call=story.id,
-        caller=Caller(raw=party.raw, e164=party.e164, name=party.name),
+        caller=Caller(raw=party.raw, e164=party.e164, name=party.name, kind=party.kind),
         customer=customer,
         appeal=await lookup.appeal_of_call(session, story.id),
         open_appeals=await intake.open_appeals(session, customer.id) if customer else [],

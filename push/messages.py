@@ -84,11 +84,13 @@ class Named:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """`raw` is what the telephone system said; `e164` is null when it is no public number."""
+    """`raw` is what the telephone system said; `e164` is null when it is no public number.
+    `anonymous`: the number is withheld; `other`: a SIP name."""
 
     raw: str
     e164: str | None
     name: str | None
+    kind: Literal["internal", "public", "anonymous", "other"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -41,9 +41,12 @@ class Named(Told):
 
 
 class Caller(Told):
+    """`kind`: `anonymous` is a withheld number, `other` a SIP name; null when nobody knows."""
+
     raw: str
     e164: str | None
     name: str | None
+    kind: Literal["internal", "public", "anonymous", "other"] | None
 
 
 class StageTime(Told):
@@ -78,7 +81,7 @@ class Appeal(Told):
     source: str
     verified: Literal["verified", "verified_live", "unverified"]
     phase: Phase
-    stage: str
+    stage: str = Field(description="name of the stage, as in the dictionary `stages`")
     state: str
     missing: list[str]
     caller: Caller
@@ -129,6 +132,9 @@ class Call(Told):
     queue: str | None
     started_at: datetime
     pressed_at: datetime | None
+    queue_entered_at: datetime | None
+    queue_left_at: datetime | None
+    first_ring_at: datetime | None
     answered_at: datetime | None
     ended_at: datetime | None
     outcome: Literal["answered", "abandoned", "no_answer", "busy", "failed", "in_progress"]
@@ -281,6 +287,9 @@ class EmployeeEntry(Told):
 
 
 class Dictionaries(Told):
+    """`timezone`: the IANA name of the zone whose days and office hours count."""
+
+    timezone: str
     types: list[RecordTypeEntry]
     categories: list[CategoryEntry]
     stages: list[StageEntry]
