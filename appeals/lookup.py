@@ -16,6 +16,7 @@ from appeals.reading import appeals_for, calls_for
 from appeals.rights import Action, Allowed, Person, may, oversees
 from appeals.view import Json
 from calls.model import Call, Leg
+from recordings.model import HAS_SOUND, Recording
 
 __all__ = [
     "AppealQuery",
@@ -50,8 +51,9 @@ class AppealQuery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallQuery:
-    """Null does not filter. `missed`: in, over and not answered. `employee`: at whose telephone it
-    rang. `q`: a part of either number or of the caller's name."""
+    """Null does not filter. `missed`: in, over and not answered. `recovered`: a part of it was learned
+    after a blind window. `recorded`: there is or was its sound. `employee`: at whose telephone it rang.
+    `q`: a part of either number or of the caller's name."""
 
     limit: int = 50
     cursor: str | None = None
@@ -59,6 +61,9 @@ class CallQuery:
     outcome: str | None = None
     pressed: bool | None = None
     missed: bool | None = None
+    recovered: bool | None = None
+    recorded: bool | None = None
+    pbx: str | None = None
     employee: int | None = None
     customer: int | None = None
     started_from: datetime | None = None
@@ -186,6 +191,13 @@ def _of_calls(query: CallQuery) -> Iterable[ColumnElement[bool]]:
             Call.direction != "out", Call.ended_at.is_not(None), Call.answered_at.is_(None)
         )
         yield missed if query.missed else ~missed
+    if query.recovered is not None:
+        yield Call.recovered.is_(query.recovered)
+    if query.recorded is not None:
+        sound = exists().where(Recording.call_id == Call.id, Recording.state.in_(HAS_SOUND))
+        yield sound if query.recorded else ~sound
+    if query.pbx is not None:
+        yield Call.pbx == query.pbx
     if query.employee is not None:
         yield exists().where(Leg.call_id == Call.id, Leg.employee_id == query.employee)
     if query.customer is not None:

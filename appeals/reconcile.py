@@ -20,20 +20,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from appeals.model import Appeal
 from calls.model import Call
-from recordings.model import Recording, RecordingState
+from recordings.model import HAS_SOUND, Recording, RecordingState
 
 __all__ = ["Press", "PressReader", "PressReading", "PressSource", "run"]
 
 # The PBX and the event may put one press a moment apart, on both sides of midnight.
 _MARGIN: Final = timedelta(minutes=5)
 _SAME_PRESS: Final = timedelta(hours=6)
-_HAS_SOUND: Final = (
-    RecordingState.FOUND,
-    RecordingState.FINAL,
-    RecordingState.LINKED,
-    RecordingState.CONVERTED,
-    RecordingState.ERASED,
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,7 +160,7 @@ async def _without_sound(session: AsyncSession, appeals: Sequence[Appeal]) -> li
         select(Call.id).where(
             Call.id.in_([appeal.call_id for appeal in appeals]),
             Call.ended_at.is_not(None),
-            ~exists().where(Recording.call_id == Call.id, Recording.state.in_(_HAS_SOUND)),
+            ~exists().where(Recording.call_id == Call.id, Recording.state.in_(HAS_SOUND)),
         )
     )
     calls = set(over)

@@ -74,7 +74,11 @@ async def calls_of(session: AsyncSession, number: int) -> list[Json]:
 
 
 async def history(session: AsyncSession, number: int) -> list[Json]:
-    """Return the history of an appeal from its beginning; the system's entries have no author."""
+    """Return the history of an appeal from its beginning; the system's entries have no author.
+
+    Stages are told by name, as everywhere; stored and hashed are their codes, which no renaming touches.
+    """
+    names = {stage.code: stage.name for stage in await session.scalars(select(Stage))}
     rows = await session.execute(
         select(HistoryEntry, Employee.name)
         .outerjoin(Employee, Employee.id == HistoryEntry.author_id)
@@ -87,12 +91,20 @@ async def history(session: AsyncSession, number: int) -> list[Json]:
             "at": _time(entry.at),
             "author": _named(entry.author_id, name),
             "action": entry.action,
-            "data": {**entry.data, **(entry.personal or {})},
+            "data": _with_stage_names(entry.data, names) | (entry.personal or {}),
             "erased": entry.personal is None and entry.personal_hash != "",
             "hash": entry.hash,
         }
         for entry, name in rows
     ]
+
+
+_STAGE_FIELDS: Final = ("stage", "from", "to")
+
+
+def _with_stage_names(data: Mapping[str, Any], names: Mapping[str, str]) -> Json:
+    told = {field: names.get(data[field], data[field]) for field in _STAGE_FIELDS if field in data}
+    return {**data, **told}
 
 
 async def refused_attempts(session: AsyncSession, number: int) -> list[Json]:
@@ -132,6 +144,7 @@ def _appeal(row: Row[*tuple[Any, ...]], visits: list[VisitTimes]) -> Json:
             "raw": appeal.caller_raw,
             "e164": appeal.caller_e164,
             "name": appeal.caller_name,
+            "kind": _kind(row.Call, appeal.caller_e164),
         },
         "customer": _named(appeal.customer_id, row.customer),
         "department": _named(appeal.department_id, row.department),
@@ -147,6 +160,13 @@ def _appeal(row: Row[*tuple[Any, ...]], visits: list[VisitTimes]) -> Json:
         "times_business": None,
         "targets": None,
     }
+
+
+def _kind(call: Call | None, e164: str | None) -> str | None:
+    """The kind of a party: its call knows; else a public number speaks for itself."""
+    if call is not None:
+        return call.from_kind
+    return "public" if e164 is not None else None
 
 
 def _missing(appeal: Appeal) -> list[str]:
@@ -223,11 +243,24 @@ def _call(call: Call, legs: list[Json], recordings: list[Recording], appeal: int
         "pbx": call.pbx,
         # A colleague who calls the complaint line from inside comes in, as any caller.
         "direction": "out" if call.direction == "out" else "in",
-        "from": {"raw": call.from_raw, "e164": call.from_e164, "name": call.from_name},
-        "to": {"raw": call.to_raw, "e164": call.to_e164, "name": None},
+        "from": {
+            "raw": call.from_raw,
+            "e164": call.from_e164,
+            "name": call.from_name,
+            "kind": call.from_kind,
+        },
+        "to": {
+            "raw": call.to_raw,
+            "e164": call.to_e164,
+            "name": None,
+            "kind": _kind(None, call.to_e164),
+        },
         "queue": call.queue,
         "started_at": _time(call.started_at),
         "pressed_at": _time(call.pressed_at),
+        "queue_entered_at": _time(call.queue_entered_at),
+        "queue_left_at": _time(call.queue_left_at),
+        "first_ring_at": _time(call.first_ring_at),
         "answered_at": _time(call.answered_at),
         "ended_at": _time(call.ended_at),
         "outcome": call.outcome or "in_progress",

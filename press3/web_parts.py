@@ -7,7 +7,6 @@ from typing import Any
 
 from aiohttp import web as aiohttp_web
 from sqlalchemy.ext.asyncio import AsyncSession
-from web.app import build
 
 import web
 from appeals import reconcile
@@ -17,6 +16,7 @@ from press3.press_reader import AstDbReader
 from press3.settings import Settings
 from press3.telephony import Telephony
 from recordings.worker import RecordingWorker
+from web.app import build
 from web.deps import LinkView, WebDeps
 
 __all__ = ["web_app"]

@@ -2,13 +2,14 @@
 
 import enum
 from datetime import datetime
+from typing import Final
 
 from sqlalchemy import BigInteger, ForeignKey, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from store.base import Base
 
-__all__ = ["Listening", "Recording", "RecordingState"]
+__all__ = ["HAS_SOUND", "Listening", "Recording", "RecordingState"]
 
 
 class RecordingState(enum.StrEnum):
@@ -23,6 +24,16 @@ class RecordingState(enum.StrEnum):
     MISSING = "missing"
     ORPHAN = "orphan"
     UNREACHABLE = "unreachable"
+
+
+# The sound is or was there: the call was recorded.
+HAS_SOUND: Final = (
+    RecordingState.FOUND,
+    RecordingState.FINAL,
+    RecordingState.LINKED,
+    RecordingState.CONVERTED,
+    RecordingState.ERASED,
+)
 
 
 class Recording(Base):

@@ -91,6 +91,8 @@ async def test_the_history_says_who_did_what_from_what_to_what(world: World, olg
     await patch(world, number, olga, gist="Грубил оператор")
 
     entries = (await world.history(number))[1:]
+    step = entries[0]["data"]
+    assert (step["verb"], step["from"], step["to"]) == ("take", "Зафиксирована", "В работе")
     assert {entry["author"]["name"] for entry in entries} == {"Ольга"}
     assert [(e["action"], e["data"].get("old"), e["data"].get("new")) for e in entries] == [
         ("stage", None, None),

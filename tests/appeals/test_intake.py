@@ -28,7 +28,12 @@ async def test_a_pressed_3_opens_a_complaint_with_all_that_is_known(world: World
     assert told["verified"] == "verified"
     assert (told["phase"], told["stage"]) == ("received", "Зафиксирована")
     assert told["missing"] == ["gist", "category"]
-    assert told["caller"] == {"raw": CUSTOMER, "e164": CUSTOMER, "name": "Иван"}
+    assert told["caller"] == {
+        "raw": CUSTOMER,
+        "e164": CUSTOMER,
+        "name": "Иван",
+        "kind": "public",
+    }
     assert told["customer"]["name"] == "Иван"
     assert told["opened_at"] == NOON.isoformat()
     assert told["deadline_at"] == (NOON + timedelta(hours=24)).isoformat()

@@ -58,6 +58,9 @@ CALL = [
     "to",
     "queue",
     "pressed_at",
+    "queue_entered_at",
+    "queue_left_at",
+    "first_ring_at",
     "started_at",
     "answered_at",
     "ended_at",
@@ -105,7 +108,12 @@ async def test_every_field_of_the_contract_is_there(world: World, chief: Viewer)
     assert set(told) >= set(CALL)
     assert appeal["calls"] == [told]
     assert told["outcome"] == "in_progress"
-    assert told["from"] == {"raw": CUSTOMER, "e164": CUSTOMER, "name": "Иван"}
+    assert told["from"] == {
+        "raw": CUSTOMER,
+        "e164": CUSTOMER,
+        "name": "Иван",
+        "kind": "public",
+    }
     assert [list(leg) for leg in told["legs"]] == [LEG, LEG]
     assert [(leg["extension"], leg["outcome"]) for leg in told["legs"]] == [
         ("101", "answered"),
@@ -139,6 +147,8 @@ async def test_a_transfer_and_a_recording_of_the_call(world: World, chief: Viewe
     assert told["transfers"] == [
         {"at": NOON.isoformat(), "kind": "blind", "from": "101", "to": "102"}
     ]
+    assert await calls(world, chief, recorded=True) == [call.id]
+    assert await calls(world, chief, recorded=False) == []
     (recording,) = told["recordings"]
     assert {k: v for k, v in recording.items() if k != "id"} == {
         "state": "converted",
@@ -226,6 +236,12 @@ async def test_filters_of_calls(world: World, chief: Viewer) -> None:
     assert await calls(world, chief, outcome="answered") == [answered.id]
     assert await calls(world, chief, pressed=True) == [answered.id]
     assert await calls(world, chief, missed=True) == [missed.id]
+    assert await calls(world, chief, missed=False) == [out.id, answered.id]
+    assert await calls(world, chief, pbx="main") == [out.id, missed.id, answered.id]
+    assert await calls(world, chief, pbx="other") == []
+    await world.change_call(missed.id, recovered=True)
+    assert await calls(world, chief, recovered=True) == [missed.id]
+    assert await calls(world, chief, recovered=False) == [out.id, answered.id]
     assert await calls(world, chief, employee=anna.id) == [missed.id, answered.id]
     assert await calls(world, chief, started_from=NOON + timedelta(hours=1)) == [out.id, missed.id]
     assert await calls(world, chief, started_to=NOON + timedelta(hours=1)) == [answered.id]

@@ -238,7 +238,7 @@ class FakeServer:
         if stale := self._stale(request):
             return stale
         person = self._person(request)
-        await self._step(number, person, "take", phase="investigating", stage="in_work")
+        await self._step(number, person, "take", phase="investigating", stage="В работе")
         return web.json_response(self.appeals[number])
 
     async def _resolve(self, request: web.Request) -> web.StreamResponse:
@@ -247,7 +247,7 @@ class FakeServer:
             return _problem(422, "missing", "Still missing.", extra={"missing": missing})
         if stale := self._stale(request):
             return stale
-        done = {"phase": "responded", "stage": "analysed", "missing": []} | given
+        done = {"phase": "responded", "stage": "Разобрана", "missing": []} | given
         await self._step(number, self._person(request), "resolve", **done)
         return web.json_response(self.appeals[number])
 

@@ -65,7 +65,9 @@ DICTIONARIES = {
 
 
 def party(number: str, name: str | None = None) -> dict[str, Any]:
-    return {"raw": number, "e164": number if number.startswith("+") else None, "name": name}
+    e164 = number if number.startswith("+") else None
+    kind = "public" if e164 else "anonymous" if number == "anonymous" else "other"
+    return {"raw": number, "e164": e164, "name": name, "kind": kind}
 
 
 def call(
@@ -90,6 +92,9 @@ def call(
         "to": party("84951234567"),
         "queue": "complaints",
         "pressed_at": at.isoformat(),
+        "queue_entered_at": (at + timedelta(seconds=5.9)).isoformat(),
+        "queue_left_at": stopped.isoformat(),
+        "first_ring_at": rang.isoformat(),
         "started_at": (at - timedelta(seconds=12)).isoformat(),
         "answered_at": answered.isoformat() if answered else None,
         "ended_at": ended.isoformat(),
@@ -137,7 +142,7 @@ def appeal(number: int, opened: datetime, caller: dict[str, Any], **changes: Any
         "source": "phone_key",
         "verified": "verified",
         "phase": "received",
-        "stage": "recorded",
+        "stage": "Зафиксирована",
         "missing": ["gist", "category"],
         "gist": None,
         "result": None,
@@ -164,7 +169,7 @@ def _times() -> dict[str, Any]:
         "take_s",
         "resolution_s",
     )
-    return dict.fromkeys(names) | {"stages": [{"stage": "recorded", "s": None}]}
+    return dict.fromkeys(names) | {"stages": [{"stage": "Зафиксирована", "s": None}]}
 
 
 def write_sound(path: Path, duration_s: float = 12) -> list[int]:

@@ -25,7 +25,7 @@ async def test_the_list_follows_what_happens(open_page: Open, server: FakeServer
     await expect(page.get_by_test_id("appeal-row-1")).to_contain_text("Новое")
     await server.open_appeal(2, party("+79990000002"))
     await expect(page.get_by_test_id("appeal-row-2")).to_be_visible()
-    await server.change_appeal(1, phase="investigating", stage="in_work")
+    await server.change_appeal(1, phase="investigating", stage="В работе")
     await expect(page.get_by_test_id("appeal-row-1")).to_contain_text("В работе")
 
 
@@ -42,7 +42,7 @@ async def test_deadlines_are_said_in_words(open_page: Open, server: FakeServer) 
 
 async def test_filters_live_in_the_address(open_page: Open, server: FakeServer) -> None:
     server.add_appeal(1, MARIA)
-    server.add_appeal(2, party("+79990000002", "Олег"), phase="closed", stage="closed")
+    server.add_appeal(2, party("+79990000002", "Олег"), phase="closed", stage="Закрыта")
     page = await open_page()
     await page.get_by_label("Состояние").select_option("closed")
     await expect(page.get_by_test_id("appeal-row-1")).to_have_count(0)
@@ -156,7 +156,7 @@ async def test_somebody_else_was_faster(open_page: Open, server: FakeServer) -> 
 async def test_a_change_by_another_does_not_wipe_what_is_being_typed(
     open_page: Open, server: FakeServer
 ) -> None:
-    _appeal_with_call(server, phase="investigating", stage="in_work")
+    _appeal_with_call(server, phase="investigating", stage="В работе")
     page = await open_page("#/appeals/3")
     gist = page.get_by_label("Суть жалобы")
     await gist.fill("Пишу медленно")

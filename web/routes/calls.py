@@ -12,13 +12,19 @@ __all__ = ["OPERATIONS"]
 
 
 class CallFilter(Page):
-    """`employee` is at whose telephone it rang; `started_to` is not included; `q` is number or name."""
+    """`missed` is in, over and not answered; `recovered`: a part of it was learned after a blind window;
+    `recorded`: there is or was its sound; `employee` is at whose telephone it rang; `started_to` is not
+    included; `q` is number or name."""
 
     direction: Literal["in", "out"] | None = None
     outcome: (
         Literal["answered", "abandoned", "no_answer", "busy", "failed", "in_progress"] | None
     ) = None
     pressed: bool | None = None
+    missed: bool | None = None
+    recovered: bool | None = None
+    recorded: bool | None = None
+    pbx: Annotated[str, StringConstraints(max_length=64)] | None = None
     employee: Id | None = None
     customer: Id | None = None
     started_from: Moment | None = None

@@ -1,4 +1,4 @@
-"""The words that forms and lists need: types, categories, stages, colleagues."""
+"""The words that forms and lists need: time zone, types, categories, stages, colleagues."""
 
 from sqlalchemy import select
 
@@ -12,7 +12,7 @@ __all__ = ["OPERATIONS"]
 
 @get("/dictionaries", answers=schemas.Dictionaries)
 async def read_dictionaries(ask: Ask[Nothing, Nothing]) -> Reply:
-    """Read the types, categories, stages and colleagues that there are."""
+    """Read the time zone, and the types, categories, stages and colleagues that there are."""
     session = ask.session
     types = await session.scalars(select(RecordType).order_by(RecordType.code))
     categories = await session.scalars(select(Category).order_by(Category.name))
@@ -21,6 +21,7 @@ async def read_dictionaries(ask: Ask[Nothing, Nothing]) -> Reply:
         select(Employee).where(Employee.disabled_at.is_(None)).order_by(Employee.name, Employee.id)
     )
     body = {
+        "timezone": ask.deps.timezone,
         "types": [{"code": t.code, "name": t.name, "kind": t.kind} for t in types],
         "categories": [{"code": c.code, "name": c.name} for c in categories],
         "stages": [

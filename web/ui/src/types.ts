@@ -4,6 +4,7 @@ export interface Party {
   raw: string
   e164: string | null
   name: string | null
+  kind?: 'internal' | 'public' | 'anonymous' | 'other' | null
 }
 
 export interface Named {
@@ -77,9 +78,9 @@ export interface Call {
   to: Party | string | null
   queue: string | null
   pressed_at: string | null
-  queue_entered_at?: string | null
-  queue_left_at?: string | null
-  first_ring_at?: string | null
+  queue_entered_at: string | null
+  queue_left_at: string | null
+  first_ring_at: string | null
   started_at: string | null
   answered_at: string | null
   ended_at: string | null
@@ -100,7 +101,7 @@ export interface Appeal {
   source: string
   verified: string
   phase: Phase
-  /** Code or name of a stage: both name it. */
+  /** Name of the stage, as in the dictionary. */
   stage: string
   missing: string[]
   gist?: string | null

@@ -1,6 +1,5 @@
 /** The append-only history of an appeal, newest last, in words. */
 import { label, t } from '../i18n'
-import { dictionaries } from '../store'
 import type { HistoryEntry } from '../types'
 import { Empty, Moment } from './bits'
 
@@ -44,7 +43,7 @@ function Details({ entry }: { entry: HistoryEntry }) {
   ) : null
 }
 
-/** Return what an entry says beyond its action; pure but for the names in the dictionaries. */
+/** Return what an entry says beyond its action; pure. */
 export function describe(entry: HistoryEntry): string {
   const data = entry.data ?? {}
   const told = TELLERS[entry.action]
@@ -54,7 +53,7 @@ export function describe(entry: HistoryEntry): string {
 type Data = Record<string, unknown>
 
 const TELLERS: Record<string, (data: Data) => string> = {
-  stage: (data) => `${label('verb', text(data['verb']))} (${stage(data['from'])} → ${stage(data['to'])})`,
+  stage: (data) => `${label('verb', text(data['verb']))} (${text(data['from'])} → ${text(data['to'])})`,
   changed: (data) => `${label('field', text(data['field']))}: ${value(data['old'])} → ${value(data['new'])}`,
   refused: (data) => `${label('verb', text(data['action']))} — ${label('refusal', text(data['reason']))}`,
   responsible_withdrawn: (data) => label('refusal', text(data['reason'])),
@@ -72,10 +71,6 @@ function rest(data: Data): string {
   return Object.entries(data)
     .map(([name, one]) => `${label('field', name)}: ${value(one)}`)
     .join('; ')
-}
-
-function stage(code: unknown): string {
-  return dictionaries.value?.stages.find((one) => one.code === code)?.name ?? text(code)
 }
 
 function value(one: unknown): string {

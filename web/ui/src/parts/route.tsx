@@ -1,5 +1,5 @@
 /** The route of an appeal with the stage where it stands. */
-import { label, t } from '../i18n'
+import { t } from '../i18n'
 import { dictionaries } from '../store'
 import type { Appeal, Dictionaries } from '../types'
 import { seconds } from './bits'
@@ -11,7 +11,7 @@ interface Step {
 
 export function Route({ appeal }: { appeal: Appeal }) {
   const steps = stepsOf(appeal, dictionaries.value)
-  const at = steps.findIndex((step) => isStep(step, appeal.stage))
+  const at = steps.findIndex((step) => step.name === appeal.stage)
   return (
     <ol class="route" aria-label={t('appeal.route')} data-testid="route">
       {steps.map((step, index) => (
@@ -29,19 +29,15 @@ export function Route({ appeal }: { appeal: Appeal }) {
   )
 }
 
-function isStep(step: Step, stage: string): boolean {
-  return step.code === stage || step.name === stage
-}
-
 /** "Rejected" is a way out, not a step on the way: it is shown only where the appeal went there. */
 function stepsOf(appeal: Appeal, names: Dictionaries | null): Step[] {
   const known: Step[] = (names?.stages ?? []).filter((one) => one.phase !== 'rejected' || appeal.phase === 'rejected')
-  if (known.some((step) => isStep(step, appeal.stage))) return known
-  return [...known, { code: appeal.stage, name: label('phase', appeal.phase) }]
+  if (known.some((step) => step.name === appeal.stage)) return known
+  return [...known, { code: appeal.phase, name: appeal.stage }]
 }
 
 function visits(appeal: Appeal, step: Step) {
-  return (appeal.times?.stages ?? []).filter((one) => isStep(step, one.stage))
+  return (appeal.times?.stages ?? []).filter((one) => step.name === one.stage)
 }
 
 function spent(appeal: Appeal, step: Step): string {
