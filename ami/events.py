@@ -8,15 +8,16 @@ Source: Asterisk AMI events, documentation in the Asterisk sources (`main/manage
 `apps/app_queue.c`), headers checked on 16.28 and 22.10.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import get_type_hints
+from typing import Any, get_type_hints
 
-from ami.fields import Reader, build, epoch, factory, number, optional, read_headers, record, text
+from ami.fields import Headers, Reader, Record, build, epoch, factory, number, read_headers, text
 from ami.wire import event_type
 
 __all__ = [
+    "JUDGED_BY_CONTENT",
     "WANTED",
     "AgentCalled",
     "AgentComplete",
@@ -346,17 +347,22 @@ class Unknown(Event):
     name: str
 
 
+# A channel as Asterisk writes it, in its order; None: not kept.
 _CHANNEL = {
-    "name": "Channel",
-    "uniqueid": "Uniqueid",
-    "linkedid": "Linkedid",
-    "state": "ChannelStateDesc",
-    "caller_number": "CallerIDNum",
-    "caller_name": "CallerIDName",
-    "connected_number": "ConnectedLineNum",
-    "connected_name": "ConnectedLineName",
-    "context": "Context",
-    "exten": "Exten",
+    "Channel": "name",
+    "ChannelState": None,
+    "ChannelStateDesc": "state",
+    "CallerIDNum": "caller_number",
+    "CallerIDName": "caller_name",
+    "ConnectedLineNum": "connected_number",
+    "ConnectedLineName": "connected_name",
+    "Language": None,
+    "AccountCode": None,
+    "Context": "context",
+    "Exten": "exten",
+    "Priority": None,
+    "Uniqueid": "uniqueid",
+    "Linkedid": "linkedid",
 }
 _PREFIX = {
     "channel": "",
@@ -374,14 +380,9 @@ _PREFIX = {
 }
 
 
-def _snapshot(prefix: str) -> Reader:
-    return record(
-        Channel, {field: prefix + header for field, header in _CHANNEL.items()}, required=3
-    )
-
-
-def _maybe_snapshot(prefix: str) -> Reader:
-    return optional(_snapshot(prefix), f"{prefix}Channel")
+def _snapshot(prefix: str, *, optional: bool = False) -> Record[Channel]:
+    order = {prefix + header: field for header, field in _CHANNEL.items()}
+    return Record(Channel, order, required=("name", "uniqueid", "linkedid"), optional=optional)
 
 
 # Which header fills a field, the same in every event but for _SPECIAL.
@@ -416,7 +417,7 @@ _READERS: dict[str, Reader] = {
 }
 _SPECIAL: dict[type[Event], dict[str, Reader]] = {
     BlindTransfer: {"exten": text("Extension", required=False)},
-    AttendedTransfer: {"target": _maybe_snapshot("TransferTarget")},
+    AttendedTransfer: {"target": _snapshot("TransferTarget", optional=True)},
 }
 _AT = epoch("Timestamp")
 
@@ -460,7 +461,8 @@ _SPLIT: dict[bytes, tuple[bytes, dict[bytes, type[Event]]]] = {
     b"VarSet": (b"Variable", {b"MIXMONITOR_FILENAME": VarSet, b"QUEUESTATUS": VarSet}),
 }
 
-WANTED: frozenset[bytes] = frozenset(_CLASSES) | frozenset(_SPLIT)
+JUDGED_BY_CONTENT: frozenset[bytes] = frozenset(_SPLIT)
+WANTED: frozenset[bytes] = frozenset(_CLASSES) | JUDGED_BY_CONTENT
 
 
 def _field_readers(cls: type[Event]) -> tuple[Reader, ...]:
@@ -473,42 +475,51 @@ def _field_readers(cls: type[Event]) -> tuple[Reader, ...]:
             return special[name]
         if hints[name] is Channel:
             return _snapshot(_PREFIX[name])
-        return _maybe_snapshot(_PREFIX[name]) if name in _PREFIX else _READERS[name]
+        return _snapshot(_PREFIX[name], optional=True) if name in _PREFIX else _READERS[name]
 
     return tuple(reader(field.name) for field in fields(cls)[2:])
 
 
-_PLANS = {
-    cls: (factory(cls, tuple(field.name for field in fields(cls))), _field_readers(cls))
-    for cls in (
-        *_CLASSES.values(),
-        *(cls for _, meanings in _SPLIT.values() for cls in meanings.values()),
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """How a class is read: everything that can be known before the first event comes."""
+
+    make: Callable[[tuple[Any, ...]], Event]
+    readers: tuple[Reader, ...]
+    records: tuple[Record[Channel], ...]
+    in_records: frozenset[str]
+
+
+def _plan(cls: type[Event]) -> _Plan:
+    readers = _field_readers(cls)
+    records = tuple(reader for reader in readers if isinstance(reader, Record))
+    return _Plan(
+        factory(cls, tuple(field.name for field in fields(cls))),
+        readers,
+        records,
+        frozenset().union(*(record.headers for record in records)),
     )
+
+
+_PLANS = {kind: _plan(cls) for kind, cls in _CLASSES.items()}
+_SPLIT_PLANS = {
+    kind: (b"\r\n" + header + b": ", {value: _plan(cls) for value, cls in meanings.items()})
+    for kind, (header, meanings) in _SPLIT.items()
 }
 
 
-def _class_of(kind: bytes, message: bytes) -> type[Event] | None:
-    if kind not in _SPLIT:
-        return _CLASSES.get(kind)
-    header, meanings = _SPLIT[kind]
-    _, found, rest = message.partition(b"\r\n" + header + b": ")
-    return meanings.get(rest.partition(b"\r\n")[0]) if found else None
-
-
-_WANTED_LINES = frozenset(b"Event: " + kind for kind in _CLASSES)
-_ALIKE_LINES = frozenset(b"Event: " + kind for kind in _SPLIT)
+def _plan_of(kind: bytes, message: bytes) -> _Plan | None:
+    if kind not in _SPLIT_PLANS:
+        return _PLANS.get(kind)
+    header, plans = _SPLIT_PLANS[kind]
+    _, found, rest = message.partition(header)
+    return plans.get(rest.partition(b"\r\n")[0]) if found else None
 
 
 def wanted(message: bytes) -> bool:
     """Whether `parse` would make something better of the message than Unknown."""
-    # Asked of every event there is, so the usual spelling is looked up as it stands.
-    line = message[: message.find(b"\r\n")]
-    if line in _WANTED_LINES:
-        return True
-    if line[:7] == b"Event: " and line not in _ALIKE_LINES:
-        return False
     kind = event_type(message)
-    return kind in WANTED and _class_of(kind, message) is not None
+    return kind in WANTED and _plan_of(kind, message) is not None
 
 
 def parse(message: bytes, arrived_at: datetime) -> Event:
@@ -517,10 +528,13 @@ def parse(message: bytes, arrived_at: datetime) -> Event:
     Raises MissingField, BadField, AmbiguousField (all EventError) when the event is damaged.
     """
     kind = event_type(message)
-    cls = _class_of(kind, message)
-    headers = read_headers(message)
-    at = _AT(headers) if "Timestamp" in headers else arrived_at
-    if cls is None:
+    plan = _plan_of(kind, message)
+    if plan is None:
+        at = _time_of(read_headers(message), arrived_at)
         return Unknown(at=at, arrived_at=arrived_at, name=kind.decode("utf-8", "replace"))
-    make, readers = _PLANS[cls]
-    return build(make, readers, headers, at, arrived_at)
+    headers = read_headers(message, plan.records, plan.in_records)
+    return build(plan.make, plan.readers, headers, _time_of(headers, arrived_at), arrived_at)
+
+
+def _time_of(headers: Headers, arrived_at: datetime) -> datetime:
+    return _AT(headers) if "Timestamp" in headers else arrived_at

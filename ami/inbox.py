@@ -7,6 +7,7 @@ from datetime import datetime
 
 from ami.errors import EventError, LinkDownError
 from ami.events import Event, parse
+from ami.fields import factory
 
 __all__ = ["EventArrived", "EventBroken", "Inbox", "LinkDown", "LinkItem", "LinkUp"]
 
@@ -50,6 +51,7 @@ class LinkDown:
     reason: str
 
 
+_arrived = factory(EventArrived, ("event", "raw"))
 LinkItem = LinkUp | EventArrived | EventBroken | LinkDown
 
 
@@ -137,6 +139,6 @@ class Inbox:
         self._leave(item)
         raw, arrived_at = item
         try:
-            return EventArrived(event=parse(raw, arrived_at), raw=raw)
+            return _arrived((parse(raw, arrived_at), raw))
         except EventError as error:
             return EventBroken(at=arrived_at, raw=raw, error=error)

@@ -9,13 +9,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ami.errors import ActionTimeout, AmiError, FrameTooLong, LinkDownError, TooManyActions
-from ami.events import wanted
+from ami.events import JUDGED_BY_CONTENT, wanted
 from ami.replies import Reply, Until, Waiting, action_ids
-from ami.wire import FrameDecoder, encode_action
+from ami.wire import FrameDecoder, encode_action, event_type
 
 __all__ = ["LinkCounters", "Session"]
 
 IN_FLIGHT_LIMIT = 1000
+KNOWN_TYPES_LIMIT = 500
 
 
 @dataclass(slots=True)
@@ -50,6 +51,7 @@ class Session:
         self._counters = counters
         self._decoder = FrameDecoder()
         self._flights: dict[str, _Flight] = {}
+        self._known: dict[bytes, bool] = {}  # first line of an event → wanted or not
 
     def data_received(self, data: bytes) -> None:
         if self.lost.done():
@@ -66,14 +68,24 @@ class Session:
 
     def _sort(self, frames: list[bytes]) -> list[bytes]:
         """Give replies to who waits for them; return the wanted events."""
+        if self._flights:
+            frames = [frame for frame in frames if not self._answers(frame)]
+        self._counters.seen += len(frames)
+        known = self._known
         events = []
         for frame in frames:
-            if self._flights and self._answers(frame):
-                continue
-            self._counters.seen += 1
-            if wanted(frame):
+            line = frame[: frame.find(b"\r\n")]
+            verdict = known.get(line)
+            if verdict or (verdict is None and self._wants(line, frame)):
                 events.append(frame)
         return events
+
+    def _wants(self, line: bytes, frame: bytes) -> bool:
+        """Judge an event by more than its first line; remember the verdict where that is enough."""
+        verdict = wanted(frame)
+        if event_type(frame) not in JUDGED_BY_CONTENT and len(self._known) < KNOWN_TYPES_LIMIT:
+            self._known[line] = verdict
+        return verdict
 
     def _answers(self, frame: bytes) -> bool:
         for action_id in action_ids(frame):

@@ -48,6 +48,9 @@ class FrameDecoder:
         self.banner: str | None = None
         self._line_limit = line_limit_bytes
         self._message_limit = message_limit_bytes
+        self._short = min(
+            line_limit_bytes, message_limit_bytes
+        )  # breaks no limit whatever is in it
         self._pending = bytearray()
         self._open_line_at = 0  # where in _pending its last, unfinished line begins
         self._at_start = True
@@ -59,14 +62,22 @@ class FrameDecoder:
         """
         pending = self._pending
         # The end may lie across the seam between two pieces.
-        if _END not in bytes(pending[-3:]) + data:
+        if _END not in (bytes(pending[-3:]) + data if pending else data):
             self._keep(data)
             return []
-        parts = (bytes(pending) + data).split(_END) if pending else data.split(_END)
+        whole = bytes(pending) + data if pending else data
         self._pending = bytearray()
         self._open_line_at = 0
-        self._keep(parts.pop())
-        return self._checked(parts)
+        messages = whole.split(_END)
+        self._keep(messages.pop())
+        if self._at_start:
+            self._take_banner(messages)
+        if max(map(len, messages)) > self._short:
+            self._check_sizes(messages)
+        # An empty message, and one behind stray empty lines, sort before all that begin with a letter.
+        if min(messages) < b" ":
+            messages = [stripped for each in messages if (stripped := _without_stray(each))]
+        return messages
 
     def _keep(self, data: bytes) -> None:
         pending = self._pending
@@ -82,37 +93,31 @@ class FrameDecoder:
         if len(pending) > self._message_limit + len(_END):
             raise FrameTooLong("message", self._message_limit)
 
-    def _checked(self, parts: list[bytes]) -> list[bytes]:
-        if self._at_start:
-            self._take_banner(parts)
-        limit = min(self._line_limit, self._message_limit)
-        messages = []
-        for part in parts:
-            if len(part) > limit:
-                self._check_message(part)
-            if part[:2] == _EOL:  # a stray empty line before the message
-                part = part.lstrip(_EOL)  # noqa: PLW2901
-            if part:
-                messages.append(part)
-        return messages
-
-    def _take_banner(self, parts: list[bytes]) -> None:
+    def _take_banner(self, messages: list[bytes]) -> None:
         self._at_start = False
-        first = parts[0].lstrip(_EOL)
+        first = messages[0].lstrip(_EOL)
         if first.startswith(_BANNER):
-            greeting, _, parts[0] = first.partition(_EOL)
+            greeting, _, messages[0] = first.partition(_EOL)
             self.banner = greeting[len(_BANNER) :].decode("ascii", "replace").strip()
 
-    def _check_message(self, message: bytes) -> None:
-        if len(message) > self._message_limit:
-            raise FrameTooLong("message", self._message_limit)
-        self._check_lines(message)
+    def _check_sizes(self, messages: list[bytes]) -> None:
+        for message in messages:
+            if len(message) > self._message_limit:
+                raise FrameTooLong("message", self._message_limit)
+            self._check_lines(message)
 
     def _check_lines(self, lines: bytes) -> None:
         if len(lines) <= self._line_limit:
             return
         if max(map(len, lines.split(_EOL))) > self._line_limit:
             raise FrameTooLong("line", self._line_limit)
+
+
+def _without_stray(message: bytes) -> bytes:
+    """Take away empty lines before the message: line ends, never a lone CR or LF."""
+    while message.startswith(_EOL):
+        message = message[2:]
+    return message
 
 
 def event_type(message: bytes) -> bytes:
