@@ -106,7 +106,9 @@ def _complaint(menu: Menu) -> str:
                 *_confirm(menu),
                 f"Set(DB(${{P3KEY}}/enter)={NOW}|{menu.queue_name})",
                 "Goto(queue)",
-                f"(again)Set(DB(${{P3KEY}}/again/{NOW})=${{UNIQUEID}})",
+                f"(again)Set(P3AGAIN={NOW})",
+                "Set(DB(${P3KEY}/again/${P3AGAIN})=${UNIQUEID})",
+                "UserEvent(Press3,Key: ${P3KEY},At: ${P3AGAIN})",  # the same key: the same press
                 *_queue(menu),
             ),
             _extension("timeout", *_play(menu.prompts.nobody), *_do(menu.queue_timeout, menu)),

@@ -116,7 +116,7 @@ async def test_an_existing_queue_is_used_and_the_answer_is_marked(
     assert "|PJSIP/101-" in spool["answered"]
 
 
-async def test_three_again_leaves_only_a_mark(
+async def test_three_again_leaves_only_a_mark_and_is_told_at_once(
     asterisk: StartAsterisk, asterisk_version: str
 ) -> None:
     menu = replace(BRIEF, queue_timeout_s=1, queue_timeout=Action(kind="menu"))
@@ -127,11 +127,12 @@ async def test_three_again_leaves_only_a_mark(
         caller = await lab.call(steps=[*PRESS, Wait(2.8), Key("3"), Wait(0.5), Bye()])
         await caller.done()
         spool = marks(await spool_once_ended(lab))
-        assert len(ami.all("UserEvent")) == 1
+        first, second = ami.all("UserEvent", UserEvent="Press3")
         assert len(ami.all("MixMonitorStart")) == 1
     again = [name for name in spool if name.startswith("again/")]
     assert set(spool) == {"", "recording", "enter", "queue", "ended", *again}
-    assert len(again) == 1
+    assert again == [f"again/{second.get('At')}"]
+    assert first.get("Key") == second.get("Key")
     assert spool[again[0]] == spool[""].split("|")[1]
     assert epoch(again[0].removeprefix("again/")) > epoch(spool["queue"])
 
