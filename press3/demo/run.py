@@ -11,6 +11,9 @@ import tempfile
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+from sqlalchemy import select
+
+from calls.model import BlindWindow
 from people import roster
 from press3 import logs
 from press3.clock import now
@@ -44,7 +47,8 @@ async def demo(*, port: int, seconds: float | None, calls_a_minute: float) -> in
         service = Service(settings, supervisor, on_stored=say_stored)
         await stack.enter_async_context(service)
         if pbx is not None:
-            supervisor.start("demo-calls", DemoCalls(pbx, calls_a_minute=calls_a_minute).run())
+            calls = DemoCalls(pbx, calls_a_minute=calls_a_minute)
+            supervisor.start("demo-calls", _call_when_heard(service, calls))
         else:
             supervisor.start("demo-replay", replay_for_ever(service.store, settings, say_stored))
         _welcome(service.url, logins, pbx)
@@ -52,6 +56,21 @@ async def demo(*, port: int, seconds: float | None, calls_a_minute: float) -> in
         print("\nstopping: calls, Asterisk, press3 …", flush=True)
     print("stopped; nothing is left running, nothing was kept", flush=True)
     return 0
+
+
+async def _call_when_heard(service: Service, calls: DemoCalls) -> None:
+    """Begin when the gap before the first login is read: nobody's first call is met half way."""
+    while not await _has_caught_up(service):
+        await asyncio.sleep(_LOOK_EVERY_S)
+    await calls.run()
+
+
+async def _has_caught_up(service: Service) -> bool:
+    async with service.store.sessions() as session:
+        return await session.scalar(select(BlindWindow.ended_at).limit(1)) is not None
+
+
+_LOOK_EVERY_S = 0.1
 
 
 async def _tree() -> AsteriskTree | None:

@@ -102,13 +102,15 @@ export interface Units {
   h: string
   min: string
   s: string
+  /** Between seconds and their tenths. */
+  point: string
 }
 
 /** Two biggest units: `36 с`, `3 мин 5 с`, `2 ч 10 мин`, `15 мин`, `3 д 4 ч`. Tenths only under ten seconds. */
 export function duration(seconds: number | null | undefined, units: Units): string {
   if (seconds === null || seconds === undefined) return '—'
   if (seconds < 0) return `−${duration(-seconds, units)}`
-  if (seconds < 10) return `${String(Math.round(seconds * 10) / 10)} ${units.s}`
+  if (seconds < 10) return `${String(Math.round(seconds * 10) / 10).replace('.', units.point)} ${units.s}`
   const whole = Math.round(seconds)
   if (whole < 60) return `${whole} ${units.s}`
   const steps: [number, string, number, string][] = [
@@ -131,13 +133,13 @@ export function clock(seconds: number): string {
 
 export type Due = 'none' | 'later' | 'soon' | 'overdue'
 
-/** `soon` is the last fifth of the time given, at least the last 30 minutes. */
+/** `soon` is the last sixth of the time given, at least 30 minutes of it, at most its half. */
 export function due(openedAt: string, deadlineAt: string | null, nowMs: number): Due {
   if (!deadlineAt) return 'none'
   const left = Date.parse(deadlineAt) - nowMs
   if (left <= 0) return 'overdue'
   const given = Date.parse(deadlineAt) - Date.parse(openedAt)
-  return left <= Math.max(given / 5, Math.min(given, 1_800_000)) ? 'soon' : 'later'
+  return left <= Math.max(given / 6, Math.min(given / 2, 1_800_000)) ? 'soon' : 'later'
 }
 
 function pad(value: number): string {

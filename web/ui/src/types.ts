@@ -155,6 +155,7 @@ export interface BlindWindow {
   pbx: string
   from: string
   to: string | null
+  reason: string
   calls_recovered: number
   appeals_recovered: number
 }

@@ -1,13 +1,13 @@
 import { expect, it } from 'vitest'
 import { addDays, clock, dayAt, dayStart, due, duration, moment, wall, zoneOffset } from '../src/time'
 
-const UNITS = { d: 'д', h: 'ч', min: 'мин', s: 'с' }
+const UNITS = { d: 'д', h: 'ч', min: 'мин', s: 'с', point: ',' }
 const NOON = Date.parse('2026-11-21T12:00:00+03:00')
 
 it.each([
   [null, '—'],
   [0, '0 с'],
-  [3.14, '3.1 с'],
+  [3.14, '3,1 с'],
   [36.4, '36 с'],
   [59.7, '1 мин'],
   [185, '3 мин 5 с'],
@@ -53,13 +53,13 @@ it('a day begins in the zone of the service', () => {
   expect(addDays('2026-12-31', 1)).toBe('2027-01-01')
 })
 
-it('a deadline is soon in its last fifth, or its last half hour', () => {
+it('a deadline is soon in its last sixth, or its last half hour', () => {
   const at = (text: string) => Date.parse(`2026-11-21T${text}:00+03:00`)
   const opened = '2026-11-21T10:00:00+03:00'
   const deadline = '2026-11-21T20:00:00+03:00'
   expect(due(opened, null, at('12:00'))).toBe('none')
-  expect(due(opened, deadline, at('17:59'))).toBe('later')
-  expect(due(opened, deadline, at('18:00'))).toBe('soon')
+  expect(due(opened, deadline, at('18:19'))).toBe('later')
+  expect(due(opened, deadline, at('18:20'))).toBe('soon')
   expect(due(opened, deadline, at('20:00'))).toBe('overdue')
   expect(due(opened, '2026-11-21T11:00:00+03:00', at('10:31'))).toBe('soon')
 })

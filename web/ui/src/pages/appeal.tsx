@@ -53,7 +53,7 @@ export function AppealPage({ number }: { number: number }) {
       </div>
       <ReactionTimes appeal={appeal} history={value.history} />
       <Calls appeal={appeal} />
-      <History entries={value.history} />
+      <History entries={value.history} calls={appeal.calls ?? []} />
     </div>
   )
 }

@@ -2,7 +2,7 @@
 import { api } from '../api'
 import { label, t, type TextKey } from '../i18n'
 import { useList } from '../list'
-import { Caller, Empty, Heading, Moment, numberOf, Problem, seconds } from '../parts/bits'
+import { Caller, Empty, Heading, lineOf, Moment, Problem, seconds } from '../parts/bits'
 import { Outcome, Recovered, talkSeconds } from '../parts/call'
 import { ListFoot } from '../parts/listfoot'
 import { Table, type Column } from '../parts/table'
@@ -11,7 +11,7 @@ import { learnZone, live, serviceOffset } from '../store'
 import { addDays, dayStart } from '../time'
 import type { Call } from '../types'
 
-const MARKS = ['missed', 'pressed', 'recovered'] as const
+const MARKS = ['missed', 'pressed', 'recorded', 'recovered'] as const
 type Mark = (typeof MARKS)[number]
 
 interface Filters {
@@ -21,6 +21,7 @@ interface Filters {
   pbx: string
   missed: boolean
   pressed: boolean
+  recorded: boolean
   recovered: boolean
 }
 
@@ -70,6 +71,7 @@ function filtersOf(query: URLSearchParams): Filters {
     pbx: get('pbx'),
     missed: marked('missed'),
     pressed: marked('pressed'),
+    recorded: marked('recorded'),
     recovered: marked('recovered'),
   }
 }
@@ -116,7 +118,7 @@ function columns(): Column<Call>[] {
     { key: 'started', head: t('calls.col.started'), cell: (row) => <Moment at={row.started_at} /> },
     { key: 'direction', head: t('calls.col.direction'), cell: (row) => label('direction', row.direction) },
     { key: 'from', head: t('calls.col.from'), class: 'col-caller', cell: (row) => <Caller party={row.from} /> },
-    { key: 'to', head: t('calls.col.to'), class: 'col-line', cell: (row) => <bdi>{numberOf(row.to)}</bdi> },
+    { key: 'to', head: t('calls.col.to'), class: 'col-line', cell: (row) => <bdi>{lineOf(row.to)}</bdi> },
     { key: 'queue', head: t('calls.col.queue'), cell: (row) => row.queue ?? '—' },
     {
       key: 'outcome',

@@ -44,13 +44,13 @@ function Result({ day, value }: { day: string; value: Reconciliation }) {
       <dl class="figures">
         <Figure name={t('recon.pressed')} count={value.pressed} href={link(['calls'], { day, pressed: true })} />
         <Figure name={t('recon.registered')} count={value.registered} href={link(['appeals'], { from: day, to: day })} />
-        <Figure name={t('recon.recorded')} count={value.recorded} href={link(['calls'], { day, pressed: true })} />
+        <Figure name={t('recon.recorded')} count={value.recorded} href={link(['calls'], { day, pressed: true, recorded: true })} />
       </dl>
       <p class="sources">
         {t('recon.sources')}:{' '}
         {value.sources.map((one) => (
           <span key={one.name} class={`mark ${one.complete ? 'met' : 'late'}`}>
-            {one.name}: {t(one.complete ? 'recon.complete' : 'recon.incomplete')}
+            {one.name} — {t(one.complete ? 'recon.complete' : 'recon.incomplete')}
           </span>
         ))}
       </p>
@@ -91,6 +91,6 @@ function columns(): Column<Difference>[] {
     },
     { key: 'appeal', head: t('recon.col.appeal'), cell: (row) => (row.appeal === null ? '—' : <a href={link(['appeals', row.appeal])}>{row.appeal}</a>) },
     { key: 'recording', head: t('recon.col.recording'), cell: (row) => row.recording ?? '—' },
-    { key: 'mend', head: t('recon.col.mend'), cell: (row) => row.mend ?? '—' },
+    { key: 'mend', head: t('recon.col.mend'), cell: (row) => label('mend', row.mend) },
   ]
 }

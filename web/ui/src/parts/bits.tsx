@@ -18,7 +18,7 @@ export function Moment({ at }: { at: string | null | undefined }) {
 }
 
 export function seconds(value: number | null | undefined): string {
-  return duration(value, { d: t('unit.d'), h: t('unit.h'), min: t('unit.min'), s: t('unit.s') })
+  return duration(value, { d: t('unit.d'), h: t('unit.h'), min: t('unit.min'), s: t('unit.s'), point: t('unit.point') })
 }
 
 const WITHHELD = /^(anonymous|unknown|restricted|private|unavailable|)$/i
@@ -32,6 +32,12 @@ export function numberOf(party: Party | string | null | undefined): string {
 
 export function whoIs(party: Party): string {
   return party.name ? `${numberOf(party)}, ${party.name}` : numberOf(party)
+}
+
+/** Where a call went. A word of the dialplan (`s`, `h`, `complaint`) is no number that anybody dialled. */
+export function lineOf(party: Party | string | null | undefined): string {
+  const dialled = typeof party === 'string' ? party : (party?.e164 ?? party?.raw ?? '')
+  return /\d/.test(dialled) ? dialled : '—'
 }
 
 /** A stranger's words: a text node, kept apart from our own by direction. */

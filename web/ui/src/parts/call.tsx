@@ -2,7 +2,7 @@
 import { label, t } from '../i18n'
 import { pressCall } from '../times'
 import type { Call, Leg, Recording, Transfer } from '../types'
-import { Caller, Hint, Moment, numberOf, seconds } from './bits'
+import { Caller, Hint, lineOf, Moment, numberOf, seconds } from './bits'
 import { Player } from './player'
 import { Table, type Column } from './table'
 
@@ -19,7 +19,7 @@ export function CallCard({ call, of, mayListen }: Props) {
         <Moment at={call.started_at} />
         <span>{label('direction', call.direction)}</span>
         <span class="parties">
-          <Caller party={call.from} /> <span aria-hidden="true">→</span> <bdi>{numberOf(call.to)}</bdi>
+          <Caller party={call.from} /> <span aria-hidden="true">→</span> <bdi>{lineOf(call.to)}</bdi>
         </span>
         <Outcome call={call} />
         <Talk call={call} />

@@ -1,9 +1,15 @@
 /** The append-only history of an appeal, newest last, in words. */
 import { label, t } from '../i18n'
-import type { HistoryEntry } from '../types'
+import { dictionaries } from '../store'
+import type { Call, Dictionaries, HistoryEntry } from '../types'
 import { Empty, Moment } from './bits'
 
-export function History({ entries }: { entries: readonly HistoryEntry[] }) {
+interface Props {
+  entries: readonly HistoryEntry[]
+  calls: readonly Call[]
+}
+
+export function History({ entries, calls }: Props) {
   return (
     <section class="panel" aria-labelledby="history" data-testid="history">
       <h2 id="history" tabIndex={-1}>
@@ -19,7 +25,7 @@ export function History({ entries }: { entries: readonly HistoryEntry[] }) {
             </span>
             <span>
               <strong>{label('history', entry.action)}</strong>
-              <Details entry={entry} />
+              <Details entry={entry} calls={calls} />
             </span>
           </li>
         ))}
@@ -33,38 +39,65 @@ function authorOf(entry: HistoryEntry): string {
   return entry.author?.name ?? t('history.machine')
 }
 
-function Details({ entry }: { entry: HistoryEntry }) {
-  const text = describe(entry)
-  return text ? (
+function Details({ entry, calls }: { entry: HistoryEntry; calls: readonly Call[] }) {
+  const text = describe(entry, dictionaries.value)
+  const call = calls.find((one) => one.id === entry.data?.['call'])
+  return (
     <>
-      {': '}
+      {text ? ': ' : null}
       <bdi>{text}</bdi>
+      {text && call ? (
+        <>
+          {', '}
+          <Moment at={call.started_at} />
+        </>
+      ) : null}
     </>
-  ) : null
+  )
 }
 
 /** Return what an entry says beyond its action; pure. */
-export function describe(entry: HistoryEntry): string {
+export function describe(entry: HistoryEntry, names: Dictionaries | null): string {
   const data = entry.data ?? {}
   const told = TELLERS[entry.action]
-  return told ? told(data) : rest(data)
+  return told ? told(data, names) : rest(data)
 }
 
 type Data = Record<string, unknown>
+type Names = Dictionaries | null
 
-const TELLERS: Record<string, (data: Data) => string> = {
-  stage: (data) => `${label('verb', text(data['verb']))} (${text(data['from'])} → ${text(data['to'])})`,
-  changed: (data) => `${label('field', text(data['field']))}: ${value(data['old'])} → ${value(data['new'])}`,
-  refused: (data) => `${label('verb', text(data['action']))} — ${label('refusal', text(data['reason']))}`,
+const TELLERS: Record<string, (data: Data, names: Names) => string> = {
+  stage: step,
+  changed: (data, names) => change(text(data['field']), data, names),
+  refused: (data) => `${label('act', text(data['action']))} — ${label('refusal', text(data['reason']))}`,
   responsible_withdrawn: (data) => label('refusal', text(data['reason'])),
   deadline: (data) => label('deadline', text(data['level'])),
   evidence: (data) => label('verified', text(data['new'])),
-  call_linked: (data) => `${label('direction', text(data['direction']))}, ${text(data['call'])}`,
+  call_linked: (data) => label('direction', text(data['direction'])),
   call_ended: (data) => `${label('direction', text(data['direction']))}, ${label('outcome', text(data['outcome']))}`,
-  first_contact: (data) => text(data['extension']),
+  first_contact: (data) => (data['extension'] ? t('history.telephone', { extension: text(data['extension']) }) : ''),
   related: (data) => (Array.isArray(data['appeals']) ? data['appeals'].join(', ') : ''),
   opened: () => '',
   pressed_again: () => '',
+}
+
+/** A step may choose the person responsible as well. */
+function step(data: Data, names: Names): string {
+  const said = `${label('verb', text(data['verb']))} (${text(data['from'])} → ${text(data['to'])})`
+  const chosen = data['responsible'] as Data | undefined
+  return chosen ? `${said}; ${change('responsible', chosen, names)}` : said
+}
+
+function change(field: string, data: Data, names: Names): string {
+  const [before, after] = [data['old'], data['new']].map((one) => value(nameOf(field, one, names)))
+  return before === '—' ? `${label('field', field)} — ${after}` : `${label('field', field)}: ${before} → ${after}`
+}
+
+/** People are stored by id, categories by code: people read names. */
+function nameOf(field: string, one: unknown, names: Names): unknown {
+  if (['responsible', 'accused'].includes(field)) return names?.employees.find((person) => person.id === one)?.name ?? one
+  if (field === 'category') return names?.categories.find((category) => category.code === one)?.name ?? one
+  return one
 }
 
 function rest(data: Data): string {

@@ -41,6 +41,7 @@ function rowsOf(appeal: Appeal, history: readonly HistoryEntry[]): Row[] {
 
 function columns(appeal: Appeal): Column<Row>[] {
   const business: Column<Row> = { key: 'business', head: t('times.col.business'), class: 'col-time', cell: (row) => seconds(row.business) }
+  const target: Column<Row> = { key: 'target', head: t('times.col.target'), class: 'col-half', cell: (row) => <Target row={row} /> }
   return [
     {
       key: 'name',
@@ -54,7 +55,7 @@ function columns(appeal: Appeal): Column<Row>[] {
     },
     { key: 'value', head: t('times.col.value'), class: 'col-time col-half', cell: (row) => <Value appeal={appeal} row={row} /> },
     ...(appeal.times_business ? [business] : []),
-    { key: 'target', head: t('times.col.target'), class: 'col-half', cell: (row) => <Target row={row} /> },
+    ...(appeal.targets ? [target] : []),
     { key: 'from', head: t('times.col.from'), class: 'col-half', cell: (row) => <MarkCell mark={row.evidence.from} /> },
     { key: 'to', head: t('times.col.to'), class: 'col-half', cell: (row) => <MarkCell mark={row.evidence.to} /> },
   ]
@@ -81,8 +82,8 @@ function Target({ row }: { row: Row }) {
 
 function MarkCell({ mark }: { mark: Mark }) {
   return (
-    <span class="event">
-      {label('mark', mark.name)} {mark.at ? <Moment at={mark.at} /> : null}
+    <span class={`event ${mark.at ? '' : 'muted'}`}>
+      {label('mark', mark.name)} <Moment at={mark.at} />
     </span>
   )
 }
