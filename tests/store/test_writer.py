@@ -3,8 +3,8 @@
 import asyncio
 
 import pytest
-from sqlalchemy import select, text, update
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy import insert, select, text, update
+from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from people.model import Department
@@ -141,6 +141,45 @@ async def test_a_transaction_the_database_ended_is_never_taken_for_committed(
     assert await names(sessions) == []
     await writer.run(add("c"))
     assert await say(sessions) == [(1, "c")]
+
+
+async def test_nothing_is_smuggled_in_after_the_transaction_ended(
+    writer: Writer, sessions: Sessions
+) -> None:
+    # Outside a transaction SQLite takes a SAVEPOINT for a BEGIN, and its RELEASE for a COMMIT.
+    async def goes_on(session: AsyncSession) -> None:
+        await add("lost")(session)
+        raw = await (await session.connection()).get_raw_connection()
+        assert raw.driver_connection is not None
+        await raw.driver_connection.rollback()
+        try:
+            async with session.begin_nested():
+                await add("smuggled")(session)
+        except OperationalError:
+            pass
+
+    with pytest.raises(CommitFailed):
+        await writer.run(goes_on)
+    assert await names(sessions) == []
+
+
+async def test_a_commit_that_would_commit_nothing_is_an_error(
+    engine: AsyncEngine, sessions: Sessions
+) -> None:
+    async def careless() -> None:
+        async with engine.begin() as connection:
+            await connection.execute(insert(Department).values(name="lost"))
+            raw = await connection.get_raw_connection()
+            assert raw.driver_connection is not None
+            if connection.dialect.name == "sqlite":
+                await raw.driver_connection.rollback()
+            else:  # PostgreSQL answers the COMMIT of a failed transaction with a silent ROLLBACK
+                with pytest.raises(ProgrammingError):
+                    await connection.execute(text("SELECT nonsense"))
+
+    with pytest.raises(OperationalError):
+        await careless()
+    assert await names(sessions) == []
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
