@@ -528,12 +528,13 @@ def parse(message: bytes, arrived_at: datetime) -> Event:
     Raises MissingField, BadField, AmbiguousField (all EventError) when the event is damaged.
     """
     kind = event_type(message)
-    plan = _plan_of(kind, message)
+    plan = _PLANS.get(kind) or _plan_of(kind, message)
     if plan is None:
         at = _time_of(read_headers(message), arrived_at)
         return Unknown(at=at, arrived_at=arrived_at, name=kind.decode("utf-8", "replace"))
     headers = read_headers(message, plan.records, plan.in_records)
-    return build(plan.make, plan.readers, headers, _time_of(headers, arrived_at), arrived_at)
+    at = _time_of(headers, arrived_at)
+    return build(plan.make, plan.readers, headers, (at, arrived_at))
 
 
 def _time_of(headers: Headers, arrived_at: datetime) -> datetime:

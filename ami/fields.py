@@ -104,7 +104,7 @@ class Record(Generic[T]):
             if self._optional and not headers[self.first]:
                 return None
             values = self._pick(headers)
-        if not all(self._needed(values)):
+        if "" in self._needed(values):
             raise MissingField(headers.event, self._first_missing(values), headers.frame)
         return self._make(values)
 
@@ -216,7 +216,10 @@ def factory(cls: type[T], names: tuple[str, ...]) -> Callable[[tuple[Any, ...]],
 
 
 def build(
-    make: Callable[[tuple[Any, ...]], T], readers: tuple[Reader, ...], headers: Headers, *first: Any
+    make: Callable[[tuple[Any, ...]], T],
+    readers: tuple[Reader, ...],
+    headers: Headers,
+    first: tuple[Any, ...],
 ) -> T:
     """Read all fields; `first` are the values of the fields before them."""
     try:

@@ -89,8 +89,7 @@ class Inbox:
             self._items.append(item)
             self._changed.set()
             return 0
-        for event in self._held:
-            self._leave(event)
+        self._leave(self._held)
         dropped, self._held = len(self._held), None
         return dropped
 
@@ -115,9 +114,10 @@ class Inbox:
             if self._closed:
                 raise LinkDownError("closed")
             await self._wait()
-        taken = [self._next() for _ in range(min(max_items, len(self._items)))]
+        items = [self._items.popleft() for _ in range(min(max_items, len(self._items)))]
+        self._leave([item for item in items if isinstance(item, tuple)])
         self._changed.set()  # for has_room
-        return taken
+        return [_typed(*item) if isinstance(item, tuple) else item for item in items]
 
     async def has_room(self) -> None:
         """Wait until the reader has worked off half of what fits."""
@@ -128,17 +128,13 @@ class Inbox:
         self._changed.clear()
         await self._changed.wait()
 
-    def _leave(self, event: tuple[bytes, datetime]) -> None:
-        self._events -= 1
-        self._size_bytes -= len(event[0])
+    def _leave(self, events: list[tuple[bytes, datetime]]) -> None:
+        self._events -= len(events)
+        self._size_bytes -= sum(len(raw) for raw, _ in events)
 
-    def _next(self) -> LinkItem:
-        item = self._items.popleft()
-        if not isinstance(item, tuple):
-            return item
-        self._leave(item)
-        raw, arrived_at = item
-        try:
-            return _arrived((parse(raw, arrived_at), raw))
-        except EventError as error:
-            return EventBroken(at=arrived_at, raw=raw, error=error)
+
+def _typed(raw: bytes, arrived_at: datetime) -> EventArrived | EventBroken:
+    try:
+        return _arrived((parse(raw, arrived_at), raw))
+    except EventError as error:
+        return EventBroken(at=arrived_at, raw=raw, error=error)

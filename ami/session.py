@@ -9,14 +9,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ami.errors import ActionTimeout, AmiError, FrameTooLong, LinkDownError, TooManyActions
-from ami.events import JUDGED_BY_CONTENT, wanted
+from ami.events import JUDGED_BY_CONTENT, WANTED, wanted
 from ami.replies import Reply, Until, Waiting, action_ids
 from ami.wire import FrameDecoder, encode_action, event_type
 
 __all__ = ["LinkCounters", "Session"]
 
 IN_FLIGHT_LIMIT = 1000
-KNOWN_TYPES_LIMIT = 500
+KNOWN_LINES_LIMIT = 500
 
 
 @dataclass(slots=True)
@@ -38,6 +38,17 @@ class _Flight:
     answer: asyncio.Future[list[Reply]]
 
 
+class _Verdicts(dict[bytes, bool | None]):
+    """Whether events of a first line are wanted; None: look at more than that. Judged once a line."""
+
+    def __missing__(self, line: bytes) -> bool | None:
+        kind = event_type(line)
+        verdict = None if kind in JUDGED_BY_CONTENT else kind in WANTED
+        if len(self) < KNOWN_LINES_LIMIT:
+            self[line] = verdict
+        return verdict
+
+
 class Session:
     """From connect to loss. `write` sends bytes; `on_events` takes the wanted events of a segment.
 
@@ -51,7 +62,7 @@ class Session:
         self._counters = counters
         self._decoder = FrameDecoder()
         self._flights: dict[str, _Flight] = {}
-        self._known: dict[bytes, bool] = {}  # first line of an event → wanted or not
+        self._verdicts = _Verdicts()
 
     def data_received(self, data: bytes) -> None:
         if self.lost.done():
@@ -71,21 +82,13 @@ class Session:
         if self._flights:
             frames = [frame for frame in frames if not self._answers(frame)]
         self._counters.seen += len(frames)
-        known = self._known
-        events = []
-        for frame in frames:
-            line = frame[: frame.find(b"\r\n")]
-            verdict = known.get(line)
-            if verdict or (verdict is None and self._wants(line, frame)):
-                events.append(frame)
-        return events
-
-    def _wants(self, line: bytes, frame: bytes) -> bool:
-        """Judge an event by more than its first line; remember the verdict where that is enough."""
-        verdict = wanted(frame)
-        if event_type(frame) not in JUDGED_BY_CONTENT and len(self._known) < KNOWN_TYPES_LIMIT:
-            self._known[line] = verdict
-        return verdict
+        verdicts = self._verdicts
+        return [
+            frame
+            for frame in frames
+            if (verdict := verdicts[frame.partition(b"\r\n")[0]])
+            or (verdict is None and wanted(frame))
+        ]
 
     def _answers(self, frame: bytes) -> bool:
         for action_id in action_ids(frame):

@@ -72,7 +72,7 @@ class FrameDecoder:
         self._keep(messages.pop())
         if self._at_start:
             self._take_banner(messages)
-        if max(map(len, messages)) > self._short:
+        if len(whole) > self._short and max(map(len, messages)) > self._short:
             self._check_sizes(messages)
         # An empty message, and one behind stray empty lines, sort before all that begin with a letter.
         if min(messages) < b" ":
@@ -125,10 +125,10 @@ def event_type(message: bytes) -> bytes:
 
     Only the first line counts: an `Event:` further down may be a caller's name with a line break.
     """
-    if message.startswith(b"Event: "):
-        end = message.find(_EOL)
-        return message[7:end] if end > 0 else message[7:]
-    name, colon, value = message.partition(_EOL)[0].partition(b":")
+    line = message.partition(_EOL)[0]
+    if line.startswith(b"Event: "):
+        return line[7:]
+    name, colon, value = line.partition(b":")
     return value.strip() if colon and name.lower() == b"event" else b""
 
 
