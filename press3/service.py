@@ -140,6 +140,7 @@ class Service:
         )
         self.telephony = await self._telephony(store, recordings)
         await push.__aenter__()
+        supervisor.start("writer", store.writer.ended())
         supervisor.start("relay", Relay(store.sessions, hub, bus).run())
         supervisor.start("push", push.run())
         supervisor.start("recordings", recordings.run())
