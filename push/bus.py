@@ -1,10 +1,13 @@
 """The bell: it wakes whoever reads the outbox. Truth is in the rows, so a lost ring costs only a poll."""
 
 import asyncio
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Protocol
 
-__all__ = ["Bus", "MemoryBus", "Subscription"]
+from store.outbox import Message
+
+__all__ = ["Bus", "Listener", "MemoryBus", "Subscription"]
 
 
 class Subscription(Protocol):
@@ -12,26 +15,40 @@ class Subscription(Protocol):
         """Return at the next ring, at once when it rang since the last call, or after `timeout_s`."""
 
 
+Listener = Callable[[Sequence[Message]], None]
+
+
 class Bus(Protocol):
     def ring(self, seq: int) -> None:
         """Say that messages up to `seq` are committed. Never blocks, never raises."""
 
-    def subscribe(self) -> Subscription: ...
+    def subscribe(self, listener: Listener) -> Subscription:
+        """Return a bell; a bus that carries messages themselves also hands them to `listener`."""
 
 
 class MemoryBus:
-    """For one process: `Writer(on_commit=bus.ring)`."""
+    """For one process: `Writer(on_commit=bus.ring, on_messages=bus.carry)`.
+
+    Without `carry` it only rings, and everybody reads the rows: right as well, a millisecond later.
+    """
 
     def __init__(self) -> None:
         self._bells: list[_Bell] = []
+        self._listeners: list[Listener] = []
 
     def ring(self, seq: int) -> None:
         for bell in self._bells:
             bell.rang.set()
 
-    def subscribe(self) -> Subscription:
+    def carry(self, messages: Sequence[Message]) -> None:
+        """Hand over messages that were committed just now."""
+        for listener in self._listeners:
+            listener(messages)
+
+    def subscribe(self, listener: Listener) -> Subscription:
         bell = _Bell()
         self._bells.append(bell)
+        self._listeners.append(listener)
         return bell
 
 

@@ -113,10 +113,11 @@ class Hub:
         return self.position is not None and screen.seq >= self.position
 
     def deliver(self, messages: Sequence[Message]) -> None:
-        """Tell each message to its audience, in order."""
+        """Tell each message to its audience, in order; one delivered before is not told again."""
         for message in messages:
-            self._tell(message)
-            self.position = message.seq
+            if self.position is None or message.seq > self.position:
+                self._tell(message)
+                self.position = message.seq
 
     def _tell(self, message: Message) -> None:
         frame: bytes | None = None

@@ -1,4 +1,6 @@
-"""From the outbox to the screens: reads rows in order of `seq` and hands them to the hub."""
+"""From the outbox to the screens, in order of `seq`: by rows, or from hand to hand when nothing is between."""
+
+from collections.abc import Sequence
 
 import structlog
 from sqlalchemy.exc import DBAPIError
@@ -7,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from push.bus import Bus
 from push.hub import Hub
 from store import outbox
+from store.outbox import Message
 
 __all__ = ["Relay"]
 
@@ -28,7 +31,7 @@ class Relay:
     ) -> None:
         self._sessions = sessions
         self._hub = hub
-        self._bell = bus.subscribe()
+        self._bell = bus.subscribe(self._carried)
         self._poll_s = poll_s
 
     async def run(self) -> None:
@@ -40,6 +43,19 @@ class Relay:
                 log.exception("outbox cannot be read, trying again", retry_s=self._poll_s)
             await self._bell.wait(self._poll_s)
 
+    def _carried(self, messages: Sequence[Message]) -> None:
+        """Deliver at once what follows directly on what was delivered; anything else is read in order."""
+        if self._hub.position is None or messages[0].seq != self._hub.position + 1:
+            return
+        try:
+            self._hub.deliver(messages)
+        except (
+            KeyError,
+            TypeError,
+            ValueError,
+        ):  # the writer calls us, and must not die of a message
+            log.exception("a message can't be told; the relay will meet it in the rows")
+
     async def _until_level(self) -> None:
         """Deliver everything that is committed."""
         if (position := self._hub.position) is None:
@@ -50,6 +66,6 @@ class Relay:
         while full:
             async with self._sessions() as session:
                 messages = await outbox.read_after(session, position, _PAGE)
-            self._hub.deliver(messages)
+            self._hub.deliver(messages)  # which knows what was carried meanwhile
             position = messages[-1].seq if messages else position
             full = len(messages) == _PAGE

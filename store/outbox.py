@@ -5,7 +5,7 @@ the one lock (`assign`) that makes commit order and `seq` order the same.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -24,6 +24,7 @@ __all__ = [
     "emit",
     "last_seq",
     "mark",
+    "numbered",
     "pending",
     "read_after",
     "rewind",
@@ -108,6 +109,12 @@ async def assign(session: AsyncSession, messages: Sequence[Message]) -> int | No
         ],
     )
     return last
+
+
+def numbered(messages: Sequence[Message], last: int) -> list[Message]:
+    """Return `messages` as `assign` numbered them when it returned `last`."""
+    first = last - len(messages) + 1
+    return [replace(message, seq=first + i) for i, message in enumerate(messages)]
 
 
 async def last_seq(session: AsyncSession) -> int:

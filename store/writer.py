@@ -51,8 +51,8 @@ class _Done:
 class Writer:
     """The one door for writes of a process. `async with Writer(engine) as writer: await writer.run(work)`.
 
-    `on_commit(seq)` is called after each commit that added messages, with the last seq. A batch holds
-    at most `max_batch` pieces of work and may last `batch_limit_s` seconds; `max_waiting` may queue.
+    `on_commit(seq)` is called after each commit that added messages, with the last seq, and before it
+    `on_messages(messages)` with the messages themselves, numbered. A batch holds at most `max_batch` pieces of work and may last `batch_limit_s` seconds; `max_waiting` may queue.
     """
 
     def __init__(
@@ -60,12 +60,14 @@ class Writer:
         engine: AsyncEngine,
         *,
         on_commit: Callable[[int], None] = lambda seq: None,
+        on_messages: Callable[[Sequence[outbox.Message]], None] = lambda messages: None,
         max_batch: int = 200,
         max_waiting: int = 10_000,
         batch_limit_s: float = 60,
     ) -> None:
         self._engine = engine.execution_options(press3_write=True)
         self._on_commit = on_commit
+        self._on_messages = on_messages
         self._max_batch = max_batch
         self._max_waiting = max_waiting
         self._batch_limit_s = batch_limit_s
@@ -145,7 +147,7 @@ class Writer:
     async def _commit(self, batch: Sequence[_Job]) -> None:
         try:
             async with asyncio.timeout(self._batch_limit_s):
-                done, seq = await self._until_committed(batch)
+                done, told = await self._until_committed(batch)
         except (CommitFailed, SQLAlchemyError, OSError, TimeoutError) as error:
             log.error("a batch could not be committed", works=len(batch), error=repr(error))
             reason = repr(error)
@@ -158,10 +160,13 @@ class Writer:
         else:
             for one in done:
                 _answer(one)
-            if seq is not None:
-                self._on_commit(seq)
+            if told:
+                self._on_messages(told)
+                self._on_commit(told[-1].seq)
 
-    async def _until_committed(self, batch: Sequence[_Job]) -> tuple[list[_Done], int | None]:
+    async def _until_committed(
+        self, batch: Sequence[_Job]
+    ) -> tuple[list[_Done], list[outbox.Message]]:
         for left in reversed(range(_ATTEMPTS)):
             attempt = _Attempt(await self._connect())
             try:
@@ -208,15 +213,15 @@ class _Attempt:
         self._said: list[outbox.Message] = []
         self.committing = False
 
-    async def run(self, batch: Sequence[_Job]) -> tuple[list[_Done], int | None]:
-        """Return what became of each piece of work, and the last seq, after the commit."""
+    async def run(self, batch: Sequence[_Job]) -> tuple[list[_Done], list[outbox.Message]]:
+        """Return what became of each piece of work, and the numbered messages, after the commit."""
         async with self._connection.begin() as root:
             jobs = (job for job in batch if not job.future.cancelled())
             done = [await self._one(root, job) for job in jobs]
             async with self._session() as session:
-                seq = await outbox.assign(session, self._said)
+                last = await outbox.assign(session, self._said)
             self.committing = True
-        return done, seq
+        return done, [] if last is None else outbox.numbered(self._said, last)
 
     def _session(self) -> AsyncSession:
         # Its rollback, a failed flush for one, reaches to the innermost SAVEPOINT of the connection.

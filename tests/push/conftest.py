@@ -19,5 +19,5 @@ def bus() -> MemoryBus:
 async def desk(
     engine: AsyncEngine, sessions: async_sessionmaker[AsyncSession], bus: MemoryBus
 ) -> AsyncIterator[Desk]:
-    async with Writer(engine, on_commit=bus.ring) as writer:
+    async with Writer(engine, on_commit=bus.ring, on_messages=bus.carry) as writer:
         yield Desk(writer, sessions)

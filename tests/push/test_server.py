@@ -3,12 +3,13 @@
 import asyncio
 import json
 import random
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from websockets.exceptions import InvalidStatus
 
 from people import signin
@@ -19,6 +20,7 @@ from push.bus import MemoryBus
 from push.hub import Hub
 from push.model import Pop
 from push.snapshot import prune, read_snapshot
+from store.writer import Writer
 from tests.push.desk import Desk, Line
 from tests.push.screens import Screen, pushing
 from tests.waiting import until
@@ -255,6 +257,29 @@ async def test_a_slow_reader_is_cut_and_comes_back_without_loss(desk: Desk, bus:
             await until(lambda: len(hub.screens()) == 1, what="the hub to forget it")
         async with push.screen(ann, last_seq=0) as again:
             assert [e["data"]["n"] for e in await again.events(40)] == list(range(40))
+
+
+async def test_messages_of_another_process_come_in_their_place(
+    engine: AsyncEngine, desk: Desk, bus: MemoryBus
+) -> None:
+    """What is committed elsewhere is read from the rows, also between messages handed over here."""
+    ann = await desk.hire("ann", "101")
+    async with (
+        Writer(engine, on_commit=bus.ring) as elsewhere,  # rings, as NOTIFY would
+        pushing(desk, bus) as push,
+        push.screen(ann) as screen,
+    ):
+        there = replace(desk, writer=elsewhere)
+
+        async def pour(side: Desk, numbers: range) -> None:
+            for n in numbers:
+                await side.tell("test.n", to(ann), {"n": n})
+
+        await asyncio.gather(pour(desk, range(60)), pour(there, range(100, 160)))
+        events = await screen.events(120)
+    seqs = [event["seq"] for event in events]
+    assert seqs == sorted(set(seqs))
+    assert sorted(event["data"]["n"] for event in events) == [*range(60), *range(100, 160)]
 
 
 @pytest.mark.parametrize(
