@@ -29,7 +29,7 @@ __all__ = [
 
 T = TypeVar("T")
 _UNKNOWN = "<unknown>"
-_UNKNOWN_LINE, _EMPTY_LINE = f": {_UNKNOWN}\r\n", ": \r\n"
+_VALUE = f"(?:{_UNKNOWN}(?=\r\n|$)|([^\r]*))"  # no group for unknown
 # Asterisk repeats these on purpose, one for each channel variable.
 _REPEATED = "ChanVariable"
 
@@ -88,7 +88,7 @@ class Record(Generic[T]):
         self.headers = frozenset(order)
         self.pattern = re.compile(
             "".join(
-                f"\r\n{header}: " + ("([^\r]*)" if header in kept else "[^\r]*") for header in order
+                f"\r\n{header}: " + (_VALUE if header in kept else "[^\r]*") for header in order
             )
             + "(?=\r\n|$)"
         )
@@ -125,21 +125,20 @@ def read_headers(
     are hints, the spool is the evidence).
     """
     content = text_of(frame)
-    if _UNKNOWN in content:
-        content = content.replace(_UNKNOWN_LINE, _EMPTY_LINE)
     blocks = {}
     for record in records:
         if found := record.pattern.search(content):
-            blocks[record.first] = found.groups()
+            blocks[record.first] = found.groups("")
             content = content[: found.start()] + content[found.end() :]
     lines = content.split("\r\n")
     try:
         headers = Headers([line.split(": ", 1) for line in lines])
     except ValueError:  # a line without ": "
         return _line_by_line(frame)
-    odd = len(headers) != len(lines) or lines[-1].endswith(_UNKNOWN)
-    if odd or not in_records.isdisjoint(headers):
+    if len(headers) != len(lines) or not in_records.isdisjoint(headers):
         return _line_by_line(frame)
+    if _UNKNOWN in content:
+        headers.update({name: "" for name, value in headers.items() if value == _UNKNOWN})
     headers.frame = frame
     headers.blocks = blocks
     return headers
