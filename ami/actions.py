@@ -11,6 +11,7 @@ import structlog
 from ami.asking import Asking
 from ami.errors import ActionFailed, AmbiguousField, BadField
 from ami.replies import Reply
+from ami.wire import unescape
 
 __all__ = [
     "CoreStatus",
@@ -109,9 +110,9 @@ def _live_channel(row: Reply) -> LiveChannel:
         linkedid=row.one("Linkedid"),
         state=known("ChannelStateDesc"),
         caller_number=known("CallerIDNum"),
-        caller_name=known("CallerIDName"),
+        caller_name=unescape(known("CallerIDName")),
         connected_number=known("ConnectedLineNum"),
-        connected_name=known("ConnectedLineName"),
+        connected_name=unescape(known("ConnectedLineName")),
         context=known("Context"),
         exten=known("Exten"),
         application=known("Application"),

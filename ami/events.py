@@ -9,12 +9,12 @@ Source: Asterisk AMI events, documentation in the Asterisk sources (`main/manage
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any, get_type_hints
 
 from ami.fields import Headers, Reader, Record, build, epoch, factory, number, read_headers, text
-from ami.wire import event_type
+from ami.wire import event_type, unescape
 
 __all__ = [
     "JUDGED_BY_CONTENT",
@@ -380,9 +380,29 @@ _PREFIX = {
 }
 
 
+class _ChannelRecord(Record[Channel]):
+    """A channel's block; the names in it are escaped."""
+
+    def __call__(self, headers: Headers, /) -> Channel | None:
+        channel = super().__call__(headers)
+        if channel is None or b"\\" not in headers.frame:
+            return channel
+        return replace(
+            channel,
+            caller_name=unescape(channel.caller_name),
+            connected_name=unescape(channel.connected_name),
+        )
+
+
 def _snapshot(prefix: str, *, optional: bool = False) -> Record[Channel]:
     order = {prefix + header: field for header, field in _CHANNEL.items()}
-    return Record(Channel, order, required=("name", "uniqueid", "linkedid"), optional=optional)
+    return _ChannelRecord(
+        Channel, order, required=("name", "uniqueid", "linkedid"), optional=optional
+    )
+
+
+def _value_of_variable(headers: Headers) -> str:
+    return unescape(headers["Value"])
 
 
 # Which header fills a field, the same in every event but for _SPECIAL.
@@ -409,7 +429,7 @@ _READERS: dict[str, Reader] = {
     "interface": text("Interface"),
     "reason": text("Reason", required=False),
     "variable": text("Variable"),
-    "value": text("Value", required=False),
+    "value": _value_of_variable,
     "digit": text("Digit"),
     "direction": text("Direction"),
     "key": text("Key"),

@@ -7,6 +7,7 @@ split between two TCP segments is still a letter.
 Source: Asterisk `main/manager.c`; the banner is `Asterisk Call Manager/<version>` CR LF, once.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from ami.errors import FrameTooLong, UnsafeValue
@@ -20,6 +21,7 @@ __all__ = [
     "encode_action",
     "event_type",
     "text_of",
+    "unescape",
 ]
 
 LINE_LIMIT_BYTES = 64 * 1024
@@ -162,6 +164,20 @@ def decode(message: bytes) -> list[tuple[str, str]]:
         name, colon, value = line.partition(":")
         headers.append((name, value.removeprefix(" ")) if colon else ("", line))
     return headers
+
+
+_ESCAPE = re.compile(r"\\([abfnrtv\\'\"?])")
+_ESCAPED = dict(zip("abfnrtv", "\a\b\f\n\r\t\v", strict=True))
+
+
+def unescape(value: str) -> str:
+    """Undo `ast_escape_c`: events and lists write names, and values of variables, as C does.
+
+    Measured on 16.28 and 22.10: `O'Neil?` comes as `O\\'Neil\\?`. Getvar and AstDB do not.
+    """
+    if "\\" not in value:
+        return value
+    return _ESCAPE.sub(lambda found: _ESCAPED.get(found[1], found[1]), value)
 
 
 def encode_action(

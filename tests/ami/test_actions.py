@@ -60,6 +60,12 @@ async def test_show_channels_gives_every_channel(peer: AmiPeer, link: AmiLink) -
     )
 
 
+async def test_a_name_in_the_list_is_read_as_it_was(peer: AmiPeer, link: AmiLink) -> None:
+    peer.channels = [snapshot(CallerIDName=r"O\'Neil\?", ConnectedLineName=r"a\\b")]
+    (channel,) = await actions.show_channels(link)
+    assert (channel.caller_name, channel.connected_name) == ("O'Neil?", "a\\b")
+
+
 @pytest.mark.parametrize(
     "name",
     [

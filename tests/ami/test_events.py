@@ -232,6 +232,19 @@ def test_a_name_with_a_line_break_can_not_pass_for_another_channel() -> None:
         parse(frame("Newchannel", headers), ARRIVED)
 
 
+def test_what_asterisk_escapes_is_read_as_it_was() -> None:
+    escaped = r"O\'Neil\?|\\\"Co\\\" C:\\new\tx"
+    was = 'O\'Neil?|\\"Co\\" C:\\new\tx'
+    headers = snapshot(CallerIDName=escaped, ConnectedLineName=escaped)
+    event = parse(frame("Newstate", headers), ARRIVED)
+    assert isinstance(event, events.Newstate)
+    assert event.channel.caller_name == event.channel.connected_name == was
+    variable = {"Variable": "MIXMONITOR_FILENAME", "Value": escaped}
+    told = parse(frame("VarSet", snapshot(), variable), ARRIVED)
+    assert isinstance(told, events.VarSet)
+    assert told.value == was
+
+
 def test_channel_variables_may_repeat() -> None:
     message = frame("Newstate", snapshot()) + b"\r\nChanVariable: a=1\r\nChanVariable: b=2"
     assert isinstance(parse(message, ARRIVED), events.Newstate)
