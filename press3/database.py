@@ -11,6 +11,7 @@ from press3 import schema
 from press3.clock import now
 from press3.errors import Press3Error
 from press3.settings import Settings
+from push.bus import MemoryBus
 from store.engine import create_engine
 from store.writer import Writer
 
@@ -39,15 +40,14 @@ def prepare_data_dir(settings: Settings) -> None:
 
 
 @asynccontextmanager
-async def open_store(
-    settings: Settings, *, on_commit: Callable[[int], None] = lambda seq: None
-) -> AsyncIterator[Store]:
-    """Open the configured database, brought up to date, with its one writer."""
+async def open_store(settings: Settings, *, bus: MemoryBus | None = None) -> AsyncIterator[Store]:
+    """Open the configured database, brought up to date, with its one writer; `bus` hears of commits."""
     prepare_data_dir(settings)
     await schema.upgrade(settings.database_url)
     engine = create_engine(settings.database_url)
     try:
-        async with Writer(engine, on_commit=on_commit) as writer:
+        heard = bus or MemoryBus()
+        async with Writer(engine, on_commit=heard.ring, on_messages=heard.carry) as writer:
             sessions = async_sessionmaker(engine, expire_on_commit=False)
             yield Store(sessions=sessions, writer=writer, now=now)
     finally:

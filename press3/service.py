@@ -125,11 +125,14 @@ class Service:
     async def _start(self) -> None:
         settings, supervisor = self._settings, self._supervisor
         bus = MemoryBus()
-        store = await self._open.enter_async_context(open_store(settings, on_commit=bus.ring))
+        store = await self._open.enter_async_context(open_store(settings, bus=bus))
         self.store = store
         await _check_names(store, settings)
         recordings = _recording_worker(settings, store)
-        hub = Hub()
+        hub = Hub(
+            per_person_limit=settings.push.connections_per_user,
+            backlog_limit_bytes=settings.push.backlog_kib * 1024,
+        )
         push_settings = self._push_settings()
         push = PushServer(
             push_settings,

@@ -116,7 +116,7 @@ class HttpSettings(Section):
 
 class PushSettings(Section):
     connections_per_user: int = Field(default=10, ge=1)
-    queue_messages: int = Field(default=500, ge=10)
+    backlog_kib: int = Field(default=1024, ge=16)
     keep_days: int = Field(default=14, ge=1)
     origins: list[str] = []
 

@@ -14,10 +14,10 @@ from calls.model import Call
 from people.model import LoginAttempt, Session, Ticket
 from press3.database import Store
 from press3.settings import Settings
-from push import pops
+from push import pops, snapshot
 from store import journal
 from store.errors import CommitFailed, WriterBusy
-from store.outbox import OutboxRow
+from web import idempotency
 
 __all__ = ["Upkeep"]
 
@@ -66,9 +66,10 @@ class Upkeep:
     async def _prune(self) -> None:
         now = self._store.now()
         await self._store.writer.run(lambda session: pops.close_stale(session, now=now))
+        await self._store.writer.run(lambda session: snapshot.prune(session, now, self._push_kept))
+        await self._store.writer.run(lambda session: idempotency.prune(session, now))
         await self._prune_journal()
         for rows in (
-            delete(OutboxRow).where(OutboxRow.at < now - self._push_kept),
             delete(Ticket).where(Ticket.expires_at < now - _SIGN_IN_KEPT),
             delete(LoginAttempt).where(LoginAttempt.at < now - _SIGN_IN_KEPT),
             delete(Session).where(Session.expires_at < now - _SIGN_IN_KEPT),
