@@ -475,14 +475,18 @@ _CLASSES: dict[bytes, type[Event]] = {
     b"UnParkedCall": UnparkedCall,
     b"Unhold": Unhold,
 }
-# One AMI type, several meanings: the header that tells them apart and its values.
+# One AMI type, several meanings: the header that tells them apart and its values, of which the
+# shortest begins all the others.
 _SPLIT: dict[bytes, tuple[bytes, dict[bytes, type[Event]]]] = {
     b"UserEvent": (b"UserEvent", {b"Press3": Press3Pressed, b"Press3Store": Press3StoreFailed}),
     b"VarSet": (b"Variable", {b"MIXMONITOR_FILENAME": VarSet, b"QUEUESTATUS": VarSet}),
 }
 
-JUDGED_BY_CONTENT: frozenset[bytes] = frozenset(_SPLIT)
-WANTED: frozenset[bytes] = frozenset(_CLASSES) | JUDGED_BY_CONTENT
+# Types of which few are wanted → the words that every wanted one holds.
+JUDGED_BY_CONTENT: dict[bytes, bytes] = {
+    kind: header + b": " + min(meanings) for kind, (header, meanings) in _SPLIT.items()
+}
+WANTED: frozenset[bytes] = frozenset(_CLASSES) | frozenset(_SPLIT)
 
 
 def _field_readers(cls: type[Event]) -> tuple[Reader, ...]:

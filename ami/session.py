@@ -38,12 +38,15 @@ class _Flight:
     answer: asyncio.Future[list[Reply]]
 
 
-class _Verdicts(dict[bytes, bool | None]):
-    """Whether events of a first line are wanted; None: look at more than that. Judged once a line."""
+class _Verdicts(dict[bytes, bool | bytes]):
+    """Whether events of a first line are wanted, or the words that only wanted ones hold.
 
-    def __missing__(self, line: bytes) -> bool | None:
+    Judged once a line: most of the traffic is unwanted, and costs no more than this look-up.
+    """
+
+    def __missing__(self, line: bytes) -> bool | bytes:
         kind = event_type(line)
-        verdict = None if kind in JUDGED_BY_CONTENT else kind in WANTED
+        verdict = JUDGED_BY_CONTENT.get(kind, kind in WANTED)
         if len(self) < KNOWN_LINES_LIMIT:
             self[line] = verdict
         return verdict
@@ -87,7 +90,7 @@ class Session:
             frame
             for frame in frames
             if (verdict := verdicts[frame.partition(b"\r\n")[0]])
-            or (verdict is None and wanted(frame))
+            and (verdict is True or (verdict in frame and wanted(frame)))
         ]
 
     def _answers(self, frame: bytes) -> bool:
