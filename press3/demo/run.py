@@ -60,14 +60,17 @@ async def demo(*, port: int, seconds: float | None, calls_a_minute: float) -> in
 
 async def _call_when_heard(service: Service, calls: DemoCalls) -> None:
     """Begin when the gap before the first login is read: nobody's first call is met half way."""
-    while not await _has_caught_up(service):
-        await asyncio.sleep(_LOOK_EVERY_S)
+    await _caught_up(service)
     await calls.run()
 
 
-async def _has_caught_up(service: Service) -> bool:
-    async with service.store.sessions() as session:
-        return await session.scalar(select(BlindWindow.ended_at).limit(1)) is not None
+async def _caught_up(service: Service) -> None:
+    """Wait until the blind window before the first login is closed."""
+    while True:
+        async with service.store.sessions() as session:
+            if await session.scalar(select(BlindWindow.ended_at).limit(1)) is not None:
+                return
+        await asyncio.sleep(_LOOK_EVERY_S)
 
 
 _LOOK_EVERY_S = 0.1

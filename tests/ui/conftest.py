@@ -1,46 +1,24 @@
 """The built screen in headless Chromium, one browser for all, a fresh profile and server for each test."""
 
-import os
-import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page
 
-import hatch_build
+from tests.browsers import ARTIFACTS, collect_errors, launched, new_context
 from tests.ui.fake_server import PASSWORD, FakeServer
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--autoplay-policy=no-user-gesture-required",
-]
-# What a browser writes itself when an answer is 4xx or 5xx: the tests of refusals make such answers.
-NOT_OURS = ("Failed to load resource", "WebSocket connection to")
-ARTIFACTS = Path(__file__).resolve().parents[1] / "artifacts"
+__all__ = ["ARTIFACTS", "Open"]
 
 Open = Callable[..., Awaitable[Page]]
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser() -> AsyncIterator[Browser]:
-    if CHROMIUM is None:
-        if os.environ.get("CI", "").lower() in {"1", "true"}:
-            pytest.fail("no Chromium, and CI must not skip it", pytrace=False)
-        pytest.skip("no Chromium")
-    hatch_build.build()
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    async with launched() as browser:
         yield browser
-        await browser.close()
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -51,9 +29,7 @@ async def server(tmp_path: Path) -> AsyncIterator[FakeServer]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def context(browser: Browser) -> AsyncIterator[BrowserContext]:
-    context = await browser.new_context(
-        viewport={"width": 1366, "height": 768}, locale="ru-RU", timezone_id="America/New_York"
-    )
+    context = await new_context(browser)
     context.set_default_timeout(10_000)
     yield context
     await context.close()
@@ -63,19 +39,7 @@ async def context(browser: Browser) -> AsyncIterator[BrowserContext]:
 async def errors(context: BrowserContext) -> AsyncIterator[list[str]]:
     """What any page of the test wrote as an error; a test fails when there is any at its end."""
     found: list[str] = []
-
-    def watch(page: Page) -> None:
-        page.on("pageerror", lambda error: found.append(str(error)))
-        page.on(
-            "console",
-            lambda said: (
-                found.append(said.text)
-                if said.type in {"error", "warning"} and not said.text.startswith(NOT_OURS)
-                else None
-            ),
-        )
-
-    context.on("page", watch)
+    collect_errors(context, found)
     yield found
     assert found == []
 

@@ -120,7 +120,7 @@ async def test_take_then_resolve_with_what_was_missing(open_page: Open, server: 
     form = page.get_by_test_id("resolve-form")
     await form.get_by_label("Суть жалобы").fill("Не привезли воду")
     await form.get_by_role("button").click()
-    await expect(page.get_by_test_id("action-refused")).to_contain_text("Не хватает: категория.")
+    await expect(page.get_by_test_id("action-refused")).to_contain_text("Не заполнено: категория.")
     await expect(form.get_by_label("Суть жалобы")).to_have_value("Не привезли воду")
     await form.get_by_label("Категория").select_option("delivery")
     await form.get_by_role("button").click()
@@ -138,7 +138,7 @@ async def test_a_conflict_of_interest_is_refused_with_its_reason(
     await page.get_by_test_id("take-button").click()
     refusal = page.get_by_test_id("action-refused")
     await expect(refusal).to_contain_text("должен разбирать другой сотрудник")
-    await expect(refusal).to_contain_text("сам принял этот звонок")
+    await expect(refusal).to_contain_text("вы сами приняли этот звонок")
     await expect(page.get_by_test_id("take-button")).to_be_enabled()
 
 

@@ -97,7 +97,7 @@ async def test_every_count_leads_to_the_rows_it_counts(open_page: Open, server: 
     await expect(main.get_by_role("link", name="13")).to_have_attribute(
         "href", "#/appeals?from=2026-11-20&to=2026-11-20"
     )
-    await expect(main).to_contain_text("queue_log: неполные")
+    await expect(main).to_contain_text("queue_log — неполные")
     await expect(main).to_contain_text("Нажатие без обращения")
     await page.get_by_role("button", name="Предыдущий день").click()
     await expect(page.get_by_label("День", exact=True)).to_have_value("2026-11-19")

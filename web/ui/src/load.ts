@@ -53,7 +53,7 @@ class Reader<Value> {
   private readonly abort = new AbortController()
   private timer: ReturnType<typeof setTimeout> | null = null
   private running = false
-  private wanted = false
+  private wanted: 'no' | 'soon' | 'now' = 'no'
   private lastEnd = 0
   private state: Shown<Value>
 
@@ -68,12 +68,12 @@ class Reader<Value> {
   now(): void {
     if (this.timer !== null) clearTimeout(this.timer)
     this.timer = null
-    if (this.running) this.wanted = true
+    if (this.running) this.wanted = 'now'
     else void this.run()
   }
 
   soon(): void {
-    if (this.running) this.wanted = true
+    if (this.running) this.wanted = this.wanted === 'now' ? 'now' : 'soon'
     else this.timer ??= setTimeout(() => this.now(), Math.max(SOON_MS, this.lastEnd + GAP_MS - performance.now()))
   }
 
@@ -93,10 +93,10 @@ class Reader<Value> {
     }
     this.running = false
     this.lastEnd = performance.now()
-    if (this.wanted && !this.abort.signal.aborted) {
-      this.wanted = false
-      this.soon()
-    }
+    const next = this.abort.signal.aborted ? 'no' : this.wanted
+    this.wanted = 'no'
+    if (next === 'now') this.now() // a person did something and waits to see it
+    else if (next === 'soon') this.soon()
   }
 
   private put(part: Partial<Shown<Value>>): void {

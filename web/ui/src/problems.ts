@@ -22,7 +22,7 @@ export function explain(error: unknown): string {
   if (!(error instanceof ApiProblem)) return t('error.other', { status: String(error) })
   if (error.missing.length > 0) return t('resolve.missing', { fields: fields(error.missing) })
   const known = KNOWN[error.slug]
-  const reason = error.reason ? label('refusal', error.reason) : known ? '' : error.detail
+  const reason = error.reason ? label('why', error.reason) : known ? '' : error.detail.replace(/\.$/, '')
   return withReason(known ? t(known) : general(error), reason)
 }
 

@@ -38,7 +38,9 @@ export function AppealPage({ number }: { number: number }) {
       <div class="appeal-head">
         <Heading title={`appeal ${number}`}>{t('appeal.title', { number })}</Heading>
         <PhaseMark phase={appeal.phase} />
-        <Deadline appeal={appeal} />
+        <span>
+          <span class="muted">{t('appeal.deadline')}</span> <Deadline appeal={appeal} />
+        </span>
       </div>
       {error ? <Problem error={error} retry={reload} /> : null}
       <Route appeal={appeal} />

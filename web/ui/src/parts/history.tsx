@@ -46,15 +46,17 @@ function Details({ entry, calls }: { entry: HistoryEntry; calls: readonly Call[]
     <>
       {text ? ': ' : null}
       <bdi>{text}</bdi>
-      {text && call ? (
+      {call && ABOUT_A_CALL.includes(entry.action) ? (
         <>
-          {', '}
+          {t('history.began', { at: '' })}
           <Moment at={call.started_at} />
         </>
       ) : null}
     </>
   )
 }
+
+const ABOUT_A_CALL = ['call_linked', 'call_ended']
 
 /** Return what an entry says beyond its action; pure. */
 export function describe(entry: HistoryEntry, names: Dictionaries | null): string {
