@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.desk import Desk, open_desk
+from tests.e2e.office import module_office, office  # noqa: F401 - fixtures
 from tests.lab.harness import Lab
 
 StartDesk = Callable[..., Awaitable[Desk]]
