@@ -21,7 +21,12 @@ from pydantic import (
     model_validator,
 )
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -272,6 +277,8 @@ def load(file: Path) -> Settings:
         settings = Settings(**values)
     except ValidationError as error:
         raise ConfigError(str(file), [_explain(text, fault) for fault in error.errors()]) from error
+    except SettingsError as error:
+        raise ConfigError("the environment (PRESS3_…)", [str(error)]) from error
     _check_mode(file, settings, values)
     return settings
 

@@ -2,7 +2,7 @@
 
 apt's own resolver with private state directories downloads `asterisk` from the host's own mirror,
 `dpkg -x` unpacks it into a cache folder (about 15 s and 300 MB), and it runs from there through its
-own loader. `PRESS3_CACHE` names another cache folder, `PRESS3_ASTERISK=path` uses the Asterisk
+own loader. `PRESS3_CACHE` names another cache folder, `PRESS3_ASTERISK_BINARY=path` uses the Asterisk
 installed on this machine instead.
 """
 
@@ -75,7 +75,7 @@ def get_tree(major: str, *, cache: Path | None = None, say: Say = print) -> Aste
 
     Blocks while it fetches; call it in a thread from async code. Raises NoAsterisk.
     """
-    if os.environ.get("PRESS3_ASTERISK") == "path":
+    if os.environ.get("PRESS3_ASTERISK_BINARY") == "path":
         return _installed(major)
     root = (cache or cache_folder()) / f"asterisk-{major}"
     if not (root / COMPLETE).exists():
@@ -94,7 +94,7 @@ def _check_major(tree: AsteriskTree, major: str) -> None:
 def _installed(major: str) -> AsteriskTree:
     binary = shutil.which("asterisk")
     if binary is None:
-        raise NoAsterisk("PRESS3_ASTERISK=path, but there is no asterisk on PATH")
+        raise NoAsterisk("PRESS3_ASTERISK_BINARY=path, but there is no asterisk on PATH")
     folders = ("/usr/lib/x86_64-linux-gnu/asterisk/modules", "/usr/lib/asterisk/modules")
     modules = next((Path(f) for f in folders if Path(f).is_dir()), None)
     if modules is None:

@@ -80,7 +80,7 @@ def test_too_long_a_path_is_refused_at_once(labs: Labs, tmp_path: Path) -> None:
 
 
 def test_no_debian_is_a_reason(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.delenv("PRESS3_ASTERISK", raising=False)
+    monkeypatch.delenv("PRESS3_ASTERISK_BINARY", raising=False)
     monkeypatch.setattr(tree_module, "KEYRING", tmp_path / "absent.gpg")
     with pytest.raises(NoAsterisk, match=r"absent\.gpg is missing"):
         get_tree("22", cache=tmp_path / "cache", say=lambda _: None)
@@ -90,7 +90,7 @@ def test_no_debian_is_a_reason(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
 def test_asterisk_on_path_is_asked_for_by_name(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("PRESS3_ASTERISK", "path")
+    monkeypatch.setenv("PRESS3_ASTERISK_BINARY", "path")
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(NoAsterisk, match="no asterisk on PATH"):
         get_tree("22")
@@ -99,7 +99,7 @@ def test_asterisk_on_path_is_asked_for_by_name(
 def test_a_half_fetched_tree_does_not_count(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.delenv("PRESS3_ASTERISK", raising=False)
+    monkeypatch.delenv("PRESS3_ASTERISK_BINARY", raising=False)
     monkeypatch.setattr(tree_module, "_mirror", lambda: "http://127.0.0.1:9/debian")
     (tmp_path / "asterisk-22/usr").mkdir(parents=True)
     with pytest.raises(NoAsterisk, match="apt-get failed"):

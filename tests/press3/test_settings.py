@@ -79,6 +79,14 @@ def test_the_environment_wins_over_the_file(
     assert (settings.http.host, settings.http.port) == ("127.0.0.2", 8401)
 
 
+def test_a_fault_of_the_environment_is_said_to_be_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PRESS3_ASTERISK", "not json")
+    with pytest.raises(ConfigError, match="environment"):
+        load(write(tmp_path, ""))
+
+
 def test_the_default_database_is_sqlite_in_the_data_folder(tmp_path: Path) -> None:
     settings = load(write(tmp_path, f"[service]\ndata_dir = '{tmp_path}'\n"))
     assert settings.database_url == f"sqlite+aiosqlite:///{tmp_path}/press3.db"

@@ -1,0 +1,83 @@
+"""The demo as a stranger runs it: a process that shows calls, stops by itself, leaves nothing."""
+
+import asyncio
+import os
+import re
+import signal
+import sys
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from tests.lab.fixtures import Labs
+from tests.waiting import until
+
+TRACES = Path(__file__).parents[1] / "traces"
+COPIES = Path(__file__).parents[2] / "press3" / "demo" / "traces"
+
+
+class RunningDemo:
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+        self.said = ""
+
+    @property
+    def url(self) -> str:
+        found = re.search(r"press3 is at +(http\S+)", self.said)
+        return found[1] if found else ""
+
+    async def listen(self) -> None:
+        assert self.process.stdout is not None
+        while line := await self.process.stdout.readline():
+            self.said += line.decode()
+
+
+async def start(**environment: str) -> RunningDemo:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "press3", "demo", "--port", "0", "--calls-a-minute", "40"),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        env=os.environ | {"PYTHONUNBUFFERED": "1"} | environment,
+    )
+    return RunningDemo(process)
+
+
+async def seen_and_stopped(demo: RunningDemo, *, deadline_s: float) -> None:
+    """Wait until a call pressed 3, rang and was talked with; sign in; stop it as Ctrl-C does."""
+    listening = asyncio.create_task(demo.listen())
+    for words in ("PRESSED 3", "rings → pop", "talks with the customer"):
+        await until(lambda words=words: words in demo.said, deadline_s=deadline_s, what=words)  # type: ignore[misc]
+    login = re.search(r"supervisor +(\S+)", demo.said)
+    assert login is not None
+    async with aiohttp.ClientSession() as http:
+        body = {"login": "supervisor", "password": login[1]}
+        async with http.post(demo.url + "/api/v1/session", json=body) as answer:
+            token = (await answer.json())["token"]
+        headers = {"Authorization": f"Bearer {token}"}
+        async with http.get(demo.url + "/api/v1/appeals", headers=headers) as answer:
+            assert (await answer.json())["items"]
+    demo.process.send_signal(signal.SIGINT)
+    assert await asyncio.wait_for(demo.process.wait(), 40) == 0
+    await listening
+    assert "nothing is left running" in demo.said
+    assert "Traceback" not in demo.said
+
+
+@pytest.mark.asterisk
+async def test_on_a_real_asterisk(labs: Labs) -> None:
+    labs.tree("22")  # fetched, or skipped loudly
+    demo = await start()
+    await seen_and_stopped(demo, deadline_s=60)
+    assert "Asterisk 22" in demo.said
+
+
+async def test_without_asterisk_recorded_calls_are_replayed_and_that_is_said() -> None:
+    demo = await start(PRESS3_ASTERISK_BINARY="path", PATH="/nowhere")
+    await seen_and_stopped(demo, deadline_s=60)
+    assert "NO ASTERISK HERE" in demo.said
+
+
+@pytest.mark.parametrize("copy", sorted(COPIES.glob("*.jsonl")), ids=lambda path: path.stem)
+def test_the_demo_s_recorded_calls_are_the_tested_traces(copy: Path) -> None:
+    assert copy.read_bytes() == (TRACES / f"{copy.stem}-22.jsonl").read_bytes()
