@@ -118,7 +118,12 @@ function popShown(state: LiveState, event: LiveEvent): LiveState {
   const cards = state.cards.some((one) => one.id === id)
     ? state.cards.map((one) => (one.id === id ? card : one))
     : [card, ...state.cards]
-  return { ...state, cards, recent: state.recent.filter((one) => one.id !== id) }
+  return { ...state, cards, recent: state.recent.filter((one) => one.id !== id), touched: shown(state, card, event.seq) }
+}
+
+/** An operator may read an appeal from the moment it rings at his telephone: lists must look again. */
+function shown(state: LiveState, card: Card, seq: number): LiveState['touched'] {
+  return card.appeal === null ? state.touched : { ...state.touched, [card.appeal]: seq }
 }
 
 function popWithdrawn(state: LiveState, event: LiveEvent): LiveState {

@@ -34,6 +34,11 @@ describe('a pop', () => {
     expect(state.cards.map((card) => [card.id, card.phase])).toEqual([['b', 'ringing'], ['a', 'ringing']])
   })
 
+  it('makes its appeal readable: lists must look again', () => {
+    const state = told(welcome(0, {}), event(1, 'pop.shown', pop('a', { appeal: 7 })), event(2, 'pop.shown', pop('b')))
+    expect(state.touched).toEqual({ 7: 1 })
+  })
+
   it('shown again in a new round is the same card and stays seen', () => {
     const once = acked(told(welcome(0, {}), event(1, 'pop.shown', pop('a'))), 'a')
     const state = apply(once, event(2, 'pop.shown', pop('a', { round: 2 })))
