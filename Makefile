@@ -7,6 +7,9 @@ BIN = .venv/bin
 export UV_PYTHON_DOWNLOADS = never
 export UV_LINK_MODE = copy
 
+# Many tests wait for a telephone to ring, not for the processor: three at a time on two cores.
+WORKERS = -n 3 --dist loadfile
+
 .PHONY: demo test check fast bench lock ui clean help
 
 help:
@@ -22,7 +25,7 @@ demo: .venv/app ui
 test: .venv/dev ui
 	@PYTHON=$(BIN)/python sh scripts/test-tools.sh
 	@$(MAKE) --no-print-directory check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(WORKERS)
 
 check: .venv/dev
 	$(BIN)/ruff check .
