@@ -5,8 +5,9 @@ from pathlib import Path
 
 from ivr.menu import Action, AmiAccount, Menu, ObservedMenu, Prompts
 from ivr.render import render
-from press3.errors import Press3Error
+from press3.errors import ConfigError, Press3Error
 from press3.settings import AsteriskSettings, Settings
+from press3.telephony import secret_of
 
 __all__ = ["menu_of", "render_files", "write_files"]
 
@@ -38,7 +39,8 @@ def render_files(settings: Settings) -> dict[str, str]:
     """Return relative file name → text; a folder per PBX when there are several.
 
     Raises:
-        Press3Error: no [[asterisk]], or a value that can't be rendered.
+        Press3Error: no [[asterisk]].
+        ConfigError: a value that can't be rendered.
     """
     if not settings.asterisk:
         raise Press3Error("nothing to render: the configuration has no [[asterisk]]")
@@ -47,15 +49,16 @@ def render_files(settings: Settings) -> dict[str, str]:
     for pbx in settings.asterisk:
         try:
             rendered = _render_one(settings, pbx)
-        except (ValueError, OSError) as error:
-            raise Press3Error(f"[[asterisk]] {pbx.name} can't be rendered: {error}") from error
+        except ValueError as error:
+            problem = f"[[asterisk]] {pbx.name} can't be rendered: {error}"
+            raise ConfigError("the configuration", [problem]) from error
         prefix = f"{pbx.name}/" if several else ""
         files |= {prefix + name: text for name, text in rendered.items()}
     return files
 
 
 def _render_one(settings: Settings, pbx: AsteriskSettings) -> dict[str, str]:
-    account = AmiAccount(username=pbx.username, secret=pbx.read_secret(), permit=tuple(pbx.permit))
+    account = AmiAccount(username=pbx.username, secret=secret_of(pbx), permit=tuple(pbx.permit))
     contexts = {r.context for r in settings.ivr.observe if r.asterisk in (None, pbx.name)}
     observed = [ObservedMenu(context=context) for context in sorted(contexts)]
     return dict(render(menu_of(settings), account, observed=observed))

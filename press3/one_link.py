@@ -17,10 +17,7 @@ __all__ = ["one_link"]
 @asynccontextmanager
 async def one_link(pbx: AsteriskSettings, *, limit_s: float = 10) -> AsyncIterator[AmiLink]:
     """Connect and log in; raises Press3Error saying why that was not possible within `limit_s`."""
-    try:
-        link = AmiLink(link_settings(pbx), now=now)
-    except (OSError, ValueError) as error:
-        raise Press3Error(f"AMI secret of {pbx.name}: {error}") from error
+    link = AmiLink(link_settings(pbx), now=now)
     is_up = asyncio.Event()
     tasks = [
         asyncio.create_task(link.run(), name="one-link"),

@@ -1,6 +1,7 @@
 """`press3 serve`: wire the parts, run them, stop them in stages."""
 
 import asyncio
+import errno
 import signal
 import tempfile
 from collections.abc import Callable
@@ -24,7 +25,7 @@ from press3.errors import ConfigError, Press3Error
 from press3.pipeline import Stored
 from press3.settings import Settings
 from press3.supervisor import Stage, Supervisor
-from press3.telephony import Telephony, change_handlers
+from press3.telephony import Telephony, change_handlers, secret_of
 from press3.upkeep import Upkeep
 from press3.web_parts import web_app
 from push.bus import MemoryBus
@@ -72,11 +73,13 @@ async def add_user(
 
 async def serve(settings: Settings) -> None:
     """Run until SIGTERM or SIGINT; raises Press3Error when a part of the service dies."""
+    for pbx in settings.asterisk:
+        secret_of(pbx)  # wrong use is said before anything is made
     with ExitStack() as held:
         url = make_url(settings.database_url)
         prepare_data_dir(settings)
         if url.drivername.startswith("sqlite") and url.database:
-            held.enter_context(ServeLock(Path(url.database)))
+            _lock(held, Path(url.database))
         supervisor = Supervisor()
         loop = asyncio.get_running_loop()
         for sign in (signal.SIGTERM, signal.SIGINT):
@@ -84,6 +87,14 @@ async def serve(settings: Settings) -> None:
         async with Service(settings, supervisor) as service:
             print(service.ready_line, flush=True)
             await supervisor.wait()
+
+
+def _lock(held: ExitStack, database: Path) -> None:
+    """Hold the serve lock until `held` closes; raises Press3Error when its file can't be made."""
+    try:
+        held.enter_context(ServeLock(database))
+    except OSError as error:
+        raise Press3Error(f"database {database} can't be opened: {error.strerror}") from error
 
 
 class Service:
@@ -196,8 +207,9 @@ class Service:
         try:
             await site.start()
         except OSError as error:
+            hint = "; is another press3 running?" if error.errno == errno.EADDRINUSE else ""
             raise Press3Error(
-                f"can't listen on {http.host}:{http.port}: {error.strerror}; is another press3 running?"
+                f"can't listen on {http.host}:{http.port}: {error.strerror}{hint}"
             ) from error
         port = runner.addresses[0][1]
         host = f"[{http.host}]" if ":" in http.host else http.host
