@@ -67,9 +67,14 @@ async def test_the_banner_says_what_happened_since_when_and_what_it_means(
     page = await open_page(login="boss")
     banner = page.get_by_test_id("link-banner")
     await expect(banner).to_have_count(0)
-    await server.set_link("down", "connection refused")
+    await server.set_link("down", "Connection refused")
     since = server.links[0]["since"][11:19]
-    for text in ("Нет связи с АТС main", f"с {since}", "connection refused", "хранит сама АТС"):
+    for text in (
+        "Нет связи с АТС main",
+        f"с {since}",
+        "АТС не принимает соединений",
+        "хранит сама АТС",
+    ):
         await expect(banner).to_contain_text(text)
     await server.set_link("refused")
     await expect(banner).to_contain_text("проверить имя и пароль AMI")
@@ -194,6 +199,7 @@ def _fill(server: FakeServer) -> None:
             "pbx": "main",
             "from": (now - timedelta(hours=2)).isoformat(),
             "to": (now - timedelta(hours=1)).isoformat(),
+            "reason": "press3 was not running",
             "calls_recovered": 12,
             "appeals_recovered": 0,
         }

@@ -1,8 +1,8 @@
 /** Times without a link to a PBX, each with what was recovered of it. */
 import { api } from '../api'
-import { label, t } from '../i18n'
+import { t } from '../i18n'
 import { useLoad } from '../load'
-import { Empty, Heading, Moment, Problem, seconds } from '../parts/bits'
+import { cause, Empty, Heading, Moment, Problem, seconds } from '../parts/bits'
 import { Table, type Column } from '../parts/table'
 import { link } from '../router'
 import { learnZone, live, nowMs } from '../store'
@@ -46,7 +46,7 @@ function columns(): Column<BlindWindow>[] {
     { key: 'from', head: t('blind.col.from'), cell: (row) => <Moment at={row.from} /> },
     { key: 'to', head: t('blind.col.to'), cell: (row) => (row.to ? <Moment at={row.to} /> : <strong class="late">{t('blind.now')}</strong>) },
     { key: 'length', head: t('blind.col.length'), class: 'col-time', cell: (row) => seconds(length(row)) },
-    { key: 'reason', head: t('blind.col.reason'), cell: (row) => label('blind.reason', row.reason) },
+    { key: 'reason', head: t('blind.col.reason'), cell: (row) => cause(row.reason) },
     { key: 'calls', head: t('blind.col.calls'), class: 'col-time', cell: (row) => <Count row={row} count={row.calls_recovered} pressed={false} /> },
     { key: 'appeals', head: t('blind.col.appeals'), class: 'col-time', cell: (row) => <Count row={row} count={row.appeals_recovered} pressed /> },
   ]

@@ -2,7 +2,7 @@
 import { t, type TextKey } from '../i18n'
 import { links } from '../store'
 import type { Link } from '../types'
-import { Moment } from './bits'
+import { cause, Moment } from './bits'
 
 export function LinkBanner() {
   const bad = links.value.filter((one) => one.state !== 'up')
@@ -27,7 +27,7 @@ function Banner({ one }: { one: Link }) {
           {'. '}
         </>
       ) : null}
-      {one.reason ? `${t('link.reason', { reason: one.reason })} ` : null}
+      {one.reason ? `${t('link.reason', { reason: cause(one.reason) })} ` : null}
       {t(refused ? 'link.meaning.refused' : 'link.meaning')}
     </p>
   )

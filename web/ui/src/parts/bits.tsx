@@ -34,6 +34,11 @@ export function whoIs(party: Party): string {
   return party.name ? `${numberOf(party)}, ${party.name}` : numberOf(party)
 }
 
+/** Why a link was lost, in our words where we know them. */
+export function cause(reason: string): string {
+  return label('cause', reason.startsWith('silent') ? 'silent' : reason)
+}
+
 /** Where a call went. A word of the dialplan (`s`, `h`, `complaint`) is no number that anybody dialled. */
 export function lineOf(party: Party | string | null | undefined): string {
   const dialled = typeof party === 'string' ? party : (party?.e164 ?? party?.raw ?? '')
