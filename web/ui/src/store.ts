@@ -123,6 +123,7 @@ function leave(why: SignedIn): void {
 }
 
 function receive(message: Welcome | LiveEvent): void {
+  tick.value = Date.now()
   const before = live.value
   const next = withSeen(apply(before, message))
   if (next === before) return

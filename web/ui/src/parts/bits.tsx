@@ -80,7 +80,7 @@ export function Deadline({ appeal }: { appeal: Appeal }) {
 
 /** Whole minutes: the page is not redrawn every second. */
 function coarse(value: number): string {
-  return seconds(value < 3600 ? Math.ceil(value / 60) * 60 : value)
+  return seconds(value < 3600 ? Math.max(1, Math.round(value / 60)) * 60 : value)
 }
 
 export function Problem({ error, retry }: { error: unknown; retry?: () => void }) {
