@@ -27,4 +27,9 @@ class Asking(Protocol):
 class Link(Asking, Protocol):
     """What a pipeline needs: the stream of items too."""
 
+    @property
+    def waiting(self) -> int:
+        """Return how many items wait to be taken."""
+        ...
+
     async def next_batch(self, max_items: int = 500) -> list[LinkItem]: ...

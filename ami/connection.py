@@ -163,6 +163,11 @@ class AmiLink:
         """Return the name of the PBX."""
         return self.settings.pbx
 
+    @property
+    def waiting(self) -> int:
+        """Return how many items `next_batch` could give at once."""
+        return self._inbox.waiting
+
     async def run(self) -> None:
         """Connect, log in, ping and connect again until `close()`. No fault of the net ends it."""
         if self._closing:

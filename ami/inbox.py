@@ -72,6 +72,11 @@ class Inbox:
         self._changed = asyncio.Event()
         self._closed = False
 
+    @property
+    def waiting(self) -> int:
+        """Return how many items wait for the reader."""
+        return len(self._items)
+
     def begin(self) -> None:
         """A session is being opened: hold its events back until `up`."""
         self._held = []

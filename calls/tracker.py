@@ -127,10 +127,14 @@ class Tracker:
         return {journey.id for journey in self._board.journeys.values() if journey.speaks}
 
     def restarted(self, at: datetime) -> list[Fact]:
-        """The PBX restarted: every channel is gone, every open call ended."""
-        for journey in tuple(self._board.journeys.values()):
+        """The PBX restarted after `at`: every channel seen until then is gone, its call ended.
+
+        Channels seen later are of its new life and are left alone.
+        """
+        gone = [chan for chan in self._graph.channels.values() if chan.seen_at <= at]
+        for journey in dict.fromkeys(chan.journey for chan in gone):
             journey.lost(journey.tick(at), "pbx_restarted")
-        for chan in tuple(self._graph.channels.values()):
+        for chan in gone:
             self._board.drop(chan)
         return _recovered(self._told())
 

@@ -12,6 +12,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ami import actions, spool
+from ami.actions import LiveChannel
 from ami.errors import AmiError
 from ami.inbox import LinkDown, LinkUp
 from ami.spool import SpoolPress
@@ -40,13 +41,21 @@ _EVERYONE_IN_CHARGE = Audience(roles=(Role.SUPERVISOR, Role.ADMIN), departments=
 
 
 class CatchUp:
-    """Mends one PBX's gaps. `link_up` and `link_down` are the pipeline's hooks; `sweep` runs by the clock."""
+    """Mends one PBX's gaps. `link_up` and `link_down` are the pipeline's hooks; `sweep` runs by the clock.
+
+    A gap stays owed until it was read to the end: its window stays open, and so does its beginning,
+    whatever is heard meanwhile. It is tried again by each sweep and after each login.
+    """
 
     def __init__(self, numbers: NumberRules) -> None:
         self._numbers = numbers
+        self._owed: LinkUp | None = None
+        self._recovered: set[str] = set()  # calls and presses learned, over all tries at one gap
+        self._brought: set[str] = set()
 
     async def link_down(self, pipeline: Pipeline, item: LinkDown) -> None:
         """Open the blind window at the PBX's last sign of life and tell those in charge, once."""
+        self._owed = None  # the next login begins again
         if item.reason == "closed":
             return  # we are stopping; the next start opens the window
         pbx, now = pipeline.parts.pbx, pipeline.parts.now()
@@ -69,12 +78,13 @@ class CatchUp:
         )
 
     async def link_up(self, pipeline: Pipeline, item: LinkUp) -> None:
-        """Read the gap; a link that breaks meanwhile leaves the window open for the next login."""
+        """Read the gap; what can't be read now stays owed."""
+        self._owed = item
         try:
-            await self._mend(pipeline, item)
+            await self._mend(pipeline, item, item.pbx_now)
         except AmiError as error:
-            log.warning(
-                "catching up was cut off; it begins again at the next login",
+            log.error(
+                "the gap can't be read now; it is tried again",
                 pbx=pipeline.parts.pbx,
                 error=str(error),
             )
@@ -82,18 +92,24 @@ class CatchUp:
     async def sweep(self, pipeline: Pipeline) -> None:
         """Read the newest presses again, and those whose call began unseen: events tell nothing of it.
 
-        Marks of the last seconds are left to the events, which may still be on their way.
+        Marks of the last seconds are left to the events, which may still be on their way. A gap that
+        is still owed is read too.
         """
         async with pipeline.turn:
-            at = await actions.ping(pipeline.parts.link)
+            at = pipeline.told_until(await actions.ping(pipeline.parts.link))
+            if at is None:
+                return  # the login itself still waits to be taken in, and the gap with it
             settled = at - _SETTLED
             await self._read_spool(pipeline, at - _SWEEP_BACK, at, settled_before=settled)
             unseen = self._unseen(pipeline)
             for story in unseen:
                 await self._read_again(pipeline, story, settled)
             if unseen:
-                await self._roll_call(pipeline, settled, self._unseen(pipeline), join=False)
+                there = await actions.show_channels(pipeline.parts.link)
+                await self._roll_call(pipeline, settled, self._unseen(pipeline), there)
             await pipeline.store((), contact_at=at)
+            if self._owed is not None:
+                await self._mend(pipeline, self._owed, settled)
 
     def _unseen(self, pipeline: Pipeline) -> list[CallStory]:
         """Return the open calls that the tracker does not know: they began in a blind window."""
@@ -107,35 +123,52 @@ class CatchUp:
         if press is not None:
             await pipeline.store(await self._told_by(pipeline, press, settled))
 
-    async def _mend(self, pipeline: Pipeline, item: LinkUp) -> None:
+    async def _mend(self, pipeline: Pipeline, login: LinkUp, at: datetime) -> None:
+        """Read what was before `at` (PBX time, at `login` or later); what came since is told by events."""
         state = await self._state(pipeline)
-        since = _read_from(state, pipeline.book.open_stories, item.pbx_now)
-        await self._ensure_window(pipeline, state, since)
-        changes = await self._read_spool(pipeline, since, item.pbx_now + _AHEAD)
-        if state is not None and state.startup != item.startup:
-            changes += await self._after_restart(pipeline, state.last_contact_at)
-        changes += await self._roll_call(
-            pipeline, item.pbx_now, pipeline.book.open_stories, join=True
-        )
-        await self._close_window(pipeline, item, changes)
+        blind_since = await self._blind_since(pipeline, state, at)
+        # Who is on the line, asked before the reading takes its time: who leaves meanwhile says so.
+        there = await actions.show_channels(pipeline.parts.link)
+        since = _read_from(blind_since, pipeline.book.open_stories, at)
+        self._count(await self._read_spool(pipeline, since, at + _AHEAD, settled_before=at))
+        if state is not None and state.startup != login.startup:
+            self._count(await self._after_restart(pipeline, blind_since))
+        older = [row for row in there if born_at(row.uniqueid, at) < at - _YOUNG]
+        stories = pipeline.book.open_stories
+        self._count(await self._roll_call(pipeline, at, stories, there, join=older))
+        await self._close_window(pipeline, login, at)
 
     async def _state(self, pipeline: Pipeline) -> PbxState | None:
-        async with pipeline.parts.sessions() as session:
-            return await session.get(PbxState, pipeline.parts.pbx)
+        return await pipeline.read(lambda session: session.get(PbxState, pipeline.parts.pbx))
 
-    async def _ensure_window(
-        self, pipeline: Pipeline, state: PbxState | None, since: datetime
-    ) -> None:
+    async def _blind_since(
+        self, pipeline: Pipeline, state: PbxState | None, at: datetime
+    ) -> datetime:
+        """Return when the open blind window began; open it where no LinkDown did.
+
+        Not the last contact: after a login whose gap could not be read, that lies behind the gap.
+        """
         pbx = pipeline.parts.pbx
         started, reason = (
-            (state.last_contact_at, "press3 was not running") if state else (since, "first start")
+            (state.last_contact_at, "press3 was not running")
+            if state
+            else (at - _KEPT, "first start")
         )
 
-        async def work(session: AsyncSession) -> None:
-            if await history.open_window(session, pbx) is None:
-                history.begin_window(session, pbx, started, reason)
+        async def work(session: AsyncSession) -> datetime:
+            window = await history.open_window(session, pbx)
+            if window is None:
+                window = history.begin_window(session, pbx, started, reason)
+            return window.started_at
 
-        await pipeline.write(work)
+        return await pipeline.write(work)
+
+    def _count(self, changes: Iterable[CallChange]) -> None:
+        for change in changes:
+            if any(fact.recovered for fact in change.facts):
+                self._recovered.add(change.story.id)
+            if _brought_press(change):
+                self._brought.add(change.story.id)
 
     async def _read_spool(
         self,
@@ -143,7 +176,7 @@ class CatchUp:
         since: datetime,
         until: datetime,
         *,
-        settled_before: datetime | None = None,
+        settled_before: datetime,
     ) -> list[CallChange]:
         changes: list[CallChange] = []
         async for presses in spool.read_families(pipeline.parts.link, since, until):
@@ -154,7 +187,7 @@ class CatchUp:
         return changes
 
     async def _told_by(
-        self, pipeline: Pipeline, press: SpoolPress, settled_before: datetime | None
+        self, pipeline: Pipeline, press: SpoolPress, settled_before: datetime
     ) -> list[Fact]:
         return resync.from_spool(
             await self._story_of(pipeline, press),
@@ -168,46 +201,47 @@ class CatchUp:
         for story in pipeline.book.open_stories:
             if story.press_uniqueid == press.uniqueid or story.uniqueid == press.uniqueid:
                 return story
-        async with pipeline.parts.sessions() as session:
-            return await history.find_by_press(session, pipeline.parts.pbx, press.uniqueid)
+        pbx = pipeline.parts.pbx
+        return await pipeline.read(
+            lambda session: history.find_by_press(session, pbx, press.uniqueid)
+        )
 
-    async def _after_restart(self, pipeline: Pipeline, last_contact: datetime) -> list[CallChange]:
+    async def _after_restart(
+        self, pipeline: Pipeline, last_contact: datetime
+    ) -> Iterable[CallChange]:
         log.warning("the PBX was restarted: its calls of before are over", pbx=pipeline.parts.pbx)
         facts = pipeline.tracker.restarted(last_contact)
         facts += resync.from_channels(pipeline.book.open_stories, frozenset(), last_contact)
-        return list(await pipeline.store(facts))
+        return await pipeline.store(facts)
 
     async def _roll_call(
-        self, pipeline: Pipeline, at: datetime, stories: Iterable[CallStory], *, join: bool
-    ) -> list[CallChange]:
-        """Compare with who is on the line: end what ended unseen, `join` what began unseen.
-
-        Channels born since `at` are left to their own events, which follow.
-        """
-        rows = await actions.show_channels(pipeline.parts.link)
-        alive = {row.uniqueid for row in rows}
+        self,
+        pipeline: Pipeline,
+        at: datetime,
+        stories: Iterable[CallStory],
+        there: Iterable[LiveChannel],
+        *,
+        join: Iterable[LiveChannel] = (),
+    ) -> Iterable[CallChange]:
+        """Compare with who is on the line: end what ended unseen, take up `join`, which began unseen."""
+        alive = {row.uniqueid for row in there}
         facts = pipeline.tracker.reconcile(alive, at)
         facts += resync.from_channels(stories, alive, at)
-        if join:
-            older = [row for row in rows if born_at(row.uniqueid, at) < at - _YOUNG]
-            facts += pipeline.tracker.join(older, at)
-        return list(await pipeline.store(facts))
+        facts += pipeline.tracker.join(join, at)
+        return await pipeline.store(facts)
 
-    async def _close_window(
-        self, pipeline: Pipeline, item: LinkUp, changes: Iterable[CallChange]
-    ) -> None:
+    async def _close_window(self, pipeline: Pipeline, login: LinkUp, at: datetime) -> None:
         pbx, now = pipeline.parts.pbx, pipeline.parts.now()
-        recovered = {c.story.id for c in changes if any(fact.recovered for fact in c.facts)}
-        appeals = {c.story.id for c in changes if _brought_press(c)}
+        recovered, brought = len(self._recovered), len(self._brought)
 
         async def work(session: AsyncSession) -> None:
-            await history.note_login(session, pbx, item.pbx_now, item.startup)
+            await history.note_login(session, pbx, at, login.startup)
             window: BlindWindow | None = await history.open_window(session, pbx)
             if window is None:
                 return
-            window.ended_at = item.pbx_now
-            window.calls_recovered += len(recovered)
-            window.appeals_recovered += len(appeals)
+            window.ended_at = login.pbx_now
+            window.calls_recovered += recovered
+            window.appeals_recovered += brought
             emit(
                 session,
                 Message(
@@ -216,21 +250,19 @@ class CatchUp:
             )
 
         await pipeline.write(work)
+        self._owed, self._recovered, self._brought = None, set(), set()
         log.info(
             "caught up with the PBX",
             pbx=pbx,
-            calls_recovered=len(recovered),
-            appeals_recovered=len(appeals),
+            calls_recovered=recovered,
+            appeals_recovered=brought,
         )
 
 
-def _read_from(state: PbxState | None, stories: Iterable[CallStory], pbx_now: datetime) -> datetime:
-    """Return where the reading begins: last contact or the oldest open press, a bit before, 8 days at most."""
-    oldest = pbx_now - _KEPT
-    if state is None:
-        return oldest
+def _read_from(blind_since: datetime, stories: Iterable[CallStory], at: datetime) -> datetime:
+    """Return where the reading begins: the blind window or the oldest open press, a bit before, 8 days at most."""
     pressed = [story.pressed_at for story in stories if story.pressed_at is not None]
-    return max(oldest, min([state.last_contact_at, *pressed]) - _OVERLAP)
+    return max(at - _KEPT, min([blind_since, *pressed]) - _OVERLAP)
 
 
 def _brought_press(change: CallChange) -> bool:

@@ -13,22 +13,23 @@ from datetime import datetime
 from typing import Protocol, TypeVar
 
 import structlog
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from ami.asking import Link
-from ami.errors import LinkDownError
+from ami.errors import EventError, LinkDownError
 from ami.events import Event, parse
 from ami.inbox import EventArrived, EventBroken, LinkDown, LinkItem, LinkUp
 from calls import history
 from calls.codec import fact_to_data
 from calls.facts import Fact
 from calls.model import SetAside
-from calls.story import CallChange
+from calls.story import CallChange, CallStory
 from calls.tracker import Tracker
 from press3.call_book import CallBook
 from press3.evidence import verify
 from store import journal, lease, outbox
+from store.errors import CommitFailed, WriterBusy
 from store.writer import Work, Writer
 
 __all__ = ["ChangeHandler", "Pipeline", "PipelineParts", "Stored"]
@@ -86,19 +87,38 @@ class Pipeline:
         self.stuck_since: datetime | None = None
         self.drained = asyncio.Event()
         self.turn = asyncio.Lock()  # batches and the sweep must not change the same stories at once
+        self._has_batch = False
+        self._told_until: datetime | None = None
         self._catch_up = catch_up
         self._link_down = link_down
 
     async def run(self) -> None:
         """Rebuild the state, then take the link's items until it is closed and read to the end."""
-        await self.rebuild()
         try:
-            while True:
-                items = await self.parts.link.next_batch()
+            await self.rebuild()
+            while items := await self._next():
+                self._has_batch = True
                 async with self.turn:
                     await self.take(items)
-        except LinkDownError:
+                    self._has_batch = False
+        finally:
             self.drained.set()
+
+    async def _next(self) -> list[LinkItem]:
+        """Return the next items, none when the link is closed."""
+        try:
+            return await self.parts.link.next_batch()
+        except LinkDownError:
+            return []
+
+    def told_until(self, at: datetime) -> datetime | None:
+        """Return up to when the link's items are taken in (PBX time), `at` being now; None before a login.
+
+        While items wait, for the database say, that lies behind: what came after is still unheard.
+        """
+        if self._told_until is not None and (self._has_batch or self.parts.link.waiting):
+            return min(at, self._told_until)
+        return at if self._told_until is not None else None
 
     async def rebuild(self) -> None:
         """Load the open calls and replay their events through a fresh tracker.
@@ -111,7 +131,12 @@ class Pipeline:
             rows = await journal.read_open(session, self.parts.pbx, started) if started else []
         self.book = CallBook(stories)
         for row in rows:
-            self._feed(parse(row.raw, row.at))
+            try:
+                event = parse(row.raw, row.at)
+            except EventError as error:  # stored by a version that read it otherwise
+                self._broken(error)
+            else:
+                self._feed(event)
         log.info(
             "call state rebuilt", pbx=self.parts.pbx, open_calls=len(stories), events=len(rows)
         )
@@ -130,12 +155,16 @@ class Pipeline:
     async def _turn_of(self, item: LinkItem) -> None:
         match item:
             case LinkUp():
+                self._told_until = item.pbx_now
                 await self._catch_up(self, item)
             case LinkDown():
                 await self._link_down(self, item)
             case EventBroken():
-                self.broken_events += 1
-                log.error("an event could not be read", pbx=self.parts.pbx, error=str(item.error))
+                self._broken(item.error)
+
+    def _broken(self, error: EventError) -> None:
+        self.broken_events += 1
+        log.error("an event could not be read", pbx=self.parts.pbx, personal_error=str(error))
 
     async def _events(self, arrived: Sequence[EventArrived]) -> None:
         facts: list[Fact] = []
@@ -149,7 +178,9 @@ class Pipeline:
                 )
             )
         checked = await asyncio.gather(*(verify(self.parts.link, fact) for fact in facts))
-        await self.store(checked, rows, contact_at=max(item.event.at for item in arrived))
+        last_at = max(item.event.at for item in arrived)
+        await self.store(checked, rows, contact_at=last_at)
+        self._told_until = max(self._told_until or last_at, last_at)
 
     def _feed(self, event: Event) -> list[Fact]:
         try:
@@ -175,9 +206,14 @@ class Pipeline:
         changes = self.book.changes(facts)
         if not changes and not rows and contact_at is None:
             return ()
-        set_aside = await self.write(
-            lambda session: self._write(session, changes, rows, contact_at)
-        )
+        tries = itertools.count(1)
+
+        async def work(session: AsyncSession) -> set[str]:
+            if next(tries) > 1 and (stored := await self._stored(session, changes)):
+                return {change.story.id for change in changes} - stored
+            return await self._write(session, changes, rows, contact_at)
+
+        set_aside = await self.write(work)
         kept = tuple(change for change in changes if change.story.id not in set_aside)
         self.book.accept(kept)
         for call in set_aside:
@@ -190,23 +226,41 @@ class Pipeline:
     async def _load(self, calls: Iterable[str]) -> None:
         if not (calls := set(calls)):
             return
-        async with self.parts.sessions() as session:
-            for call in calls:
-                if (story := await history.load_story(session, call)) is not None:
-                    self.book.put(story)
+
+        async def ask(session: AsyncSession) -> list[CallStory | None]:
+            return [await history.load_story(session, call) for call in calls]
+
+        for story in await self.read(ask):
+            if story is not None:
+                self.book.put(story)
+
+    async def read(self, ask: Work[T]) -> T:
+        """Run `ask` in a session of its own, again and again while the database is in trouble."""
+
+        async def once() -> T:
+            async with self.parts.sessions() as session:
+                return await ask(session)
+
+        return await self._until_done(once)
 
     async def write(self, work: Work[T]) -> T:
-        """Run `work` through the writer, again and again until its commit holds.
+        """Run `work` through the writer, again and again while the database is in trouble.
 
         Disk full, database away: the link's queue is bounded and what overflows is read again from
-        the PBX, so waiting here loses nothing and giving up would. Only a lost lease ends it.
+        the PBX, so waiting here loses nothing. Anything else ends the pipeline, and it is rebuilt.
         """
+
+        async def fenced(session: AsyncSession) -> T:
+            await lease.check(session, self.parts.pbx, self.parts.fence)
+            return await work(session)
+
+        return await self._until_done(lambda: self.parts.writer.run(fenced))
+
+    async def _until_done(self, once: Callable[[], Awaitable[T]]) -> T:
         for delay_s in itertools.chain(_RETRY_S, itertools.repeat(_RETRY_S[-1])):
             try:
-                done = await self.parts.writer.run(work)
-            except lease.LeaseLost:
-                raise
-            except Exception:
+                done = await once()
+            except (SQLAlchemyError, CommitFailed, WriterBusy, OSError):
                 self.stuck_since = self.stuck_since or self.parts.now()
                 log.exception("the database refuses a batch; it is tried again", retry_s=delay_s)
                 await asyncio.sleep(delay_s)
@@ -215,6 +269,14 @@ class Pipeline:
                 return done
         raise AssertionError("unreachable: the retry loop has no end")
 
+    async def _stored(self, session: AsyncSession, changes: Sequence[CallChange]) -> set[str]:
+        """Return which of `changes` are there: a commit that was told to have failed may hold."""
+        return {
+            change.story.id
+            for change in changes
+            if await history.load_story(session, change.story.id) == change.story
+        }
+
     async def _write(
         self,
         session: AsyncSession,
@@ -222,7 +284,6 @@ class Pipeline:
         rows: Sequence[journal.JournalEntry],
         contact_at: datetime | None,
     ) -> set[str]:
-        await lease.check(session, self.parts.pbx, self.parts.fence)
         await journal.append(session, rows)
         set_aside = {
             change.story.id for change in changes if not await self._write_change(session, change)

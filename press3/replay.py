@@ -47,6 +47,11 @@ class TraceLink:
         self._lines = iter(lines)
         self._pace = pace
 
+    @property
+    def waiting(self) -> int:
+        """Return 0: what is not told yet has not happened yet."""
+        return 0
+
     async def next_batch(self, max_items: int = 500) -> list[LinkItem]:
         """Return the next events, one by one when paced; raises AmiError at a line that is none."""
         most = 1 if self._pace else max_items

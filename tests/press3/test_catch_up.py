@@ -1,0 +1,278 @@
+"""Gaps of the link: read to the end whatever comes between, told in the blind window, never forgotten."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+from ami.connection import AmiLink, LinkSettings
+from appeals.intake import IntakeSettings
+from appeals.model import Appeal
+from calls.model import BlindWindow, Call, PbxState
+from calls.numbers import NumberRules
+from calls.tracker import Tracker
+from calls.triggers import TriggerRules
+from press3.catch_up import CatchUp
+from press3.pipeline import Pipeline, PipelineParts
+from press3.telephony import change_handlers
+from store.lease import Lease
+from store.outbox import OutboxRow
+from store.writer import Writer
+from tests.fakes.ami_peer import Action, AmiPeer
+from tests.waiting import until
+
+PBX = "main"
+SEEN_LAST = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+IN_THE_GAP = SEEN_LAST + timedelta(hours=1)
+BACK = SEEN_LAST + timedelta(hours=3)
+
+
+def now() -> datetime:
+    """Our own clock is three hours slow: every time that counts is the PBX's."""
+    return SEEN_LAST
+
+
+class Served:
+    """One PBX, its link and its pipeline; `sweep` is run by hand instead of by the clock."""
+
+    def __init__(self, peer: AmiPeer, sessions: async_sessionmaker[AsyncSession]) -> None:
+        self.peer = peer
+        self.sessions = sessions
+        self.catch_up = CatchUp(NumberRules())
+        self.link: AmiLink
+        self.pipeline: Pipeline
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self, writer: Writer) -> None:
+        self.create(await Lease(writer, PBX).acquire(), writer)
+        self.run()
+        await self.peer.logged_in()
+
+    def create(self, fence: int, writer: Writer) -> None:
+        settings = LinkSettings(
+            pbx=PBX,
+            host="127.0.0.1",
+            port=self.peer.port,
+            retry_min_s=0,
+            retry_max_s=0,
+            action_timeout_s=0.3,
+            username="press3",
+            secret="s3cret",
+        )
+        self.link = AmiLink(settings, now=now)
+        parts = PipelineParts(
+            pbx=PBX,
+            fence=fence,
+            link=self.link,
+            writer=writer,
+            sessions=self.sessions,
+            new_tracker=lambda: Tracker(PBX, TriggerRules(), NumberRules()),
+            handlers=change_handlers(IntakeSettings(departments={})),
+            now=now,
+        )
+        catch_up = self.catch_up
+        self.pipeline = Pipeline(parts, catch_up=catch_up.link_up, link_down=catch_up.link_down)
+
+    def run(self) -> None:
+        self._tasks = [
+            asyncio.create_task(self.link.run()),
+            asyncio.create_task(self.pipeline.run()),
+        ]
+
+    async def stop(self) -> None:
+        await self.link.close()
+        await asyncio.gather(*self._tasks)
+
+    async def rows(self, table: Any) -> list[Any]:
+        async with self.sessions() as session:
+            return list(await session.scalars(select(table)))
+
+    async def window(self) -> BlindWindow:
+        (window,) = await self.rows(BlindWindow)
+        assert isinstance(window, BlindWindow)
+        return window
+
+    async def last_contact(self) -> datetime:
+        (state,) = await self.rows(PbxState)
+        contact: datetime = state.last_contact_at
+        return contact
+
+    async def told(self) -> list[str]:
+        return [row.type for row in await self.rows(OutboxRow) if row.type.startswith("link.")]
+
+
+@pytest.fixture
+async def served(
+    writer: Writer, sessions: async_sessionmaker[AsyncSession]
+) -> AsyncIterator[Served]:
+    """A service that saw the PBX last hours ago; 3 was pressed in the gap. Not started yet."""
+
+    async def seen(session: AsyncSession) -> None:
+        startup = "2026-11-21 18:33:41"
+        session.add(PbxState(pbx=PBX, last_contact_at=SEEN_LAST, startup=startup))
+
+    await writer.run(seen)
+    async with AmiPeer() as peer:
+        peer.clock = f"{BACK.timestamp():.6f}"
+        press(peer, IN_THE_GAP)
+        service = Served(peer, sessions)
+        yield service
+        await service.stop()
+
+
+def press(peer: AmiPeer, at: datetime) -> None:
+    uniqueid = f"{at.timestamp():.0f}.7"
+    row = f"2|{uniqueid}|{uniqueid}|{at.timestamp():.3f}|+79110000001|Ivan|74951234567|press3|q"
+    key = f"press3/{at:%Y%m%d%H%M}/{uniqueid}-1"
+    peer.astdb |= {key: row, f"{key}/ended": f"{at.timestamp() + 20:.3f}"}
+
+
+def incoming(peer: AmiPeer, at: datetime) -> str:
+    """A call of now: what is heard of it moves the last contact on."""
+    uniqueid = f"{at.timestamp():.0f}.9"
+    channel = {
+        "Timestamp": f"{at.timestamp():.6f}",
+        "Channel": "PJSIP/trunk-00000009",
+        "ChannelState": "4",
+        "ChannelStateDesc": "Ring",
+        "CallerIDNum": "+79110000002",
+        "CallerIDName": "Anna",
+        "Context": "from-trunk",
+        "Exten": "74951234567",
+        "Priority": "1",
+        "Uniqueid": uniqueid,
+        "Linkedid": uniqueid,
+    }
+    peer.event("Newchannel", channel)
+    return f"{PBX}-{uniqueid}"
+
+
+class Fails:
+    """Refuses an action `times` times, then does what the peer does."""
+
+    def __init__(self, peer: AmiPeer, name: str, times: int) -> None:
+        self._then = peer._handlers[name.lower()]
+        self.left = times
+        peer.on(name, self)
+
+    def __call__(self, action: Action) -> Any:
+        if self.left:
+            self.left -= 1
+            return [action.error("Out of memory")]
+        return self._then(action)
+
+
+async def test_a_gap_that_can_not_be_read_at_the_login_is_read_by_the_sweep(
+    served: Served, writer: Writer
+) -> None:
+    fails = Fails(served.peer, "CoreShowChannels", 1)
+    await served.start(writer)
+    await until(lambda: fails.left == 0, what="the first reading has failed")
+    call = incoming(served.peer, BACK + timedelta(seconds=30))
+    await until(lambda: served.pipeline.book.get(call), what="events are taken all the same")
+    assert not await served.rows(Appeal)
+    window = await served.window()
+    assert (window.started_at, window.ended_at) == (SEEN_LAST, None)
+    assert await served.last_contact() > BACK
+
+    served.peer.clock = f"{(BACK + timedelta(seconds=60)).timestamp():.6f}"
+    served.peer.channels = [{"Channel": "PJSIP/trunk-00000009", "Uniqueid": call[5:]}]
+    await served.catch_up.sweep(served.pipeline)
+
+    (appeal,) = await served.rows(Appeal)
+    assert appeal.pressed_at == IN_THE_GAP
+    window = await served.window()
+    assert (window.started_at, window.ended_at) == (SEEN_LAST, BACK)
+    assert (window.calls_recovered, window.appeals_recovered) == (1, 1)
+    assert await served.told() == ["link.restored"]
+    assert [story.id for story in served.pipeline.book.open_stories] == [call]
+
+
+async def test_a_link_that_breaks_while_the_gap_is_read_does_not_shorten_the_gap(
+    served: Served, writer: Writer
+) -> None:
+    served.peer.on("CoreShowChannels", lambda action: [])
+    await served.start(writer)
+    await until(lambda: served.peer.received("CoreShowChannels"), what="the reading has begun")
+    call = incoming(served.peer, BACK + timedelta(seconds=30))
+    await until(lambda: served.pipeline.book.get(call), what="events of the session are taken")
+    peer = served.peer
+    peer.on("CoreShowChannels", lambda action: action.listed("CoreShowChannelsComplete", []))
+    peer.clock = f"{(BACK + timedelta(hours=1)).timestamp():.6f}"
+    peer.reset()
+
+    async def is_read() -> bool:
+        return (await served.window()).ended_at is not None
+
+    await until(is_read, what="the gap is read after the second login")
+    (appeal,) = await served.rows(Appeal)
+    assert appeal.pressed_at == IN_THE_GAP
+    window = await served.window()
+    assert (window.started_at, window.appeals_recovered) == (SEEN_LAST, 1)
+    assert await served.told() == ["link.restored"]
+
+
+async def test_a_sweep_before_the_login_is_taken_in_does_not_hide_the_gap(
+    served: Served, writer: Writer
+) -> None:
+    served.create(await Lease(writer, PBX).acquire(), writer)
+    async with served.pipeline.turn:
+        sweep = asyncio.create_task(served.catch_up.sweep(served.pipeline))
+        await asyncio.sleep(0)  # it waits for its turn, before the login does
+        served.run()
+        await until(lambda: served.pipeline._has_batch, what="the login waits to be taken in")
+    await sweep
+
+    async def appeals() -> list[Any]:
+        return await served.rows(Appeal)
+
+    (appeal,) = await until(appeals, what="the press in the gap")
+    assert appeal.pressed_at == IN_THE_GAP
+
+
+async def test_the_sweep_leaves_to_waiting_events_what_they_will_tell(
+    served: Served, writer: Writer
+) -> None:
+    await served.start(writer)
+
+    async def is_read() -> bool:
+        return await served.last_contact() == BACK
+
+    pipeline, an_hour_later = served.pipeline, BACK + timedelta(hours=1)
+    await until(is_read, what="caught up")
+    await until(lambda: not pipeline._has_batch, what="and done with")
+    async with pipeline.turn:  # the database is busy: events wait
+        call = incoming(served.peer, an_hour_later)
+        await until(lambda: pipeline._has_batch, what="a batch waits")
+        assert pipeline.told_until(an_hour_later) == BACK
+    await until(lambda: pipeline.book.get(call), what="the batch is taken")
+    await until(lambda: not pipeline._has_batch, what="and done with")
+    assert pipeline.told_until(an_hour_later) == an_hour_later
+
+
+async def test_calls_of_a_restarted_pbx_end_and_its_new_ones_stay(
+    served: Served, writer: Writer
+) -> None:
+    await served.start(writer)
+    old = incoming(served.peer, BACK + timedelta(seconds=1))
+    await until(lambda: served.pipeline.book.get(old), what="a call before the restart")
+    await served.peer.stop()
+    served.peer.startup = ("2026-11-21", "23:00:00")
+    served.peer.clock = f"{(BACK + timedelta(minutes=2)).timestamp():.6f}"
+    fails = Fails(served.peer, "CoreShowChannels", 1)
+    await served.peer.start()
+    await until(lambda: fails.left == 0, what="the first reading has failed")
+    new = incoming(served.peer, BACK + timedelta(minutes=3))
+    await until(lambda: served.pipeline.book.get(new), what="a call after the restart")
+    served.peer.clock = f"{(BACK + timedelta(minutes=4)).timestamp():.6f}"
+    served.peer.channels = [{"Channel": "PJSIP/trunk-00000009", "Uniqueid": new[5:]}]
+    await served.catch_up.sweep(served.pipeline)
+
+    outcomes = {call.id: call.outcome for call in await served.rows(Call)}
+    assert outcomes[old] == "failed"
+    assert outcomes[new] is None
+    assert served.pipeline.tracker.open_calls() == {new}
