@@ -5,9 +5,9 @@ from pathlib import Path
 
 from ivr.menu import Action, AmiAccount, Menu, ObservedMenu, Prompts
 from ivr.render import render
+from press3.ami_secret import secret_of
 from press3.errors import ConfigError, Press3Error
 from press3.settings import AsteriskSettings, Settings
-from press3.telephony import secret_of
 
 __all__ = ["menu_of", "render_files", "write_files"]
 

@@ -19,13 +19,14 @@ from appeals import audience, lookup
 from appeals.intake import IntakeSettings
 from calls.model import Call, PbxState
 from people import roster
+from press3.ami_secret import secret_of
 from press3.clock import now
 from press3.database import Store, open_store, prepare_data_dir
 from press3.errors import ConfigError, Press3Error
 from press3.pipeline import Stored
 from press3.settings import Settings
 from press3.supervisor import Stage, Supervisor
-from press3.telephony import Telephony, change_handlers, secret_of
+from press3.telephony import Telephony, change_handlers
 from press3.upkeep import Upkeep
 from press3.web_parts import web_app
 from push.bus import MemoryBus

@@ -17,9 +17,9 @@ from calls.numbers import NumberRules
 from calls.story import CallChange
 from calls.tracker import Tracker
 from calls.triggers import ObservedRule, TriggerRules
+from press3.ami_secret import secret_of
 from press3.catch_up import CatchUp
 from press3.database import Store
-from press3.errors import ConfigError
 from press3.pipeline import ChangeHandler, Pipeline, PipelineParts, Stored
 from press3.settings import AsteriskSettings, Settings
 from push import pops
@@ -31,7 +31,6 @@ __all__ = [
     "change_handlers",
     "link_settings",
     "number_rules",
-    "secret_of",
     "trigger_rules",
 ]
 
@@ -154,22 +153,3 @@ def link_settings(pbx: AsteriskSettings) -> LinkSettings:
         secret=secret_of(pbx),
         tls=pbx.tls,
     )
-
-
-def secret_of(pbx: AsteriskSettings) -> str:
-    """Return the AMI secret; raises ConfigError when there is none or it can't be one."""
-    if pbx.secret is None and pbx.secret_file is None:
-        raise _bad_secret(pbx, "neither secret nor secret_file is set")
-    try:
-        secret = pbx.read_secret()
-    except UnicodeDecodeError as error:
-        raise _bad_secret(pbx, f"{pbx.secret_file} is no text in UTF-8") from error
-    except (OSError, ValueError) as error:
-        raise _bad_secret(pbx, str(error)) from error
-    if not secret or not secret.isprintable():
-        raise _bad_secret(pbx, "it is empty, or holds a line break or another sign that none can")
-    return secret
-
-
-def _bad_secret(pbx: AsteriskSettings, problem: str) -> ConfigError:
-    return ConfigError("the configuration", [f"[[asterisk]] {pbx.name}, AMI secret: {problem}"])
