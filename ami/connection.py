@@ -181,11 +181,13 @@ class AmiLink:
             await asyncio.wait({self._worker})
         finally:
             self._worker.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._worker
-            self._set_state(LinkState.CLOSED, "closed")
-            self._inbox.close()
-            self._stopped.set()
+            try:
+                with suppress(asyncio.CancelledError):
+                    await self._worker
+            finally:  # also when a fault of ours killed it: who waits for us must not wait for ever
+                self._set_state(LinkState.CLOSED, "closed")
+                self._inbox.close()
+                self._stopped.set()
 
     async def close(self) -> None:
         """End the link for good; what it said can still be read. May be called twice, and any time."""

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +12,9 @@ from press3.errors import ServiceFailed
 __all__ = ["Stage", "Supervisor"]
 
 log = structlog.get_logger(__name__)
+
+
+_CANCEL_LIMIT_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +52,12 @@ class Supervisor:
             done, _ = await asyncio.wait([stop, *self._tasks], return_when=asyncio.FIRST_COMPLETED)
         finally:
             stop.cancel()
-        for task in done - {stop}:
-            error = (
-                RuntimeError("ended")
-                if task.cancelled()
-                else task.exception() or RuntimeError("ended")
-            )
-            log.error("a task of the service died", task=self._tasks[task], exc_info=error)  # type: ignore[index]
-            raise ServiceFailed(self._tasks[task], error)  # type: ignore[index]
+        for task, name in [*self._tasks.items()]:
+            if task in done:
+                del self._tasks[task]
+                error = _error_of(task) or RuntimeError("ended")
+                log.error("a task of the service died", task=name, exc_info=error)
+                raise ServiceFailed(name, error)
 
     async def stop(self) -> None:
         """Run the stages, then cancel what is left."""
@@ -72,8 +72,18 @@ class Supervisor:
                 )
             except Exception:
                 log.exception("a stage of the stop failed", stage=stage.name)
+        await self._cancel()
+
+    async def _cancel(self) -> None:
         for task in self._tasks:
             task.cancel()
-        for task in self._tasks:
-            with suppress(asyncio.CancelledError, Exception):
-                await task
+        late = (await asyncio.wait(self._tasks, timeout=_CANCEL_LIMIT_S))[1] if self._tasks else ()
+        for task, name in self._tasks.items():
+            if task in late:
+                log.error("a task does not end and is left behind", task=name)
+            elif (error := _error_of(task)) is not None:
+                log.error("a task ended with an error while stopping", task=name, exc_info=error)
+
+
+def _error_of(task: asyncio.Task[None]) -> BaseException | None:
+    return None if task.cancelled() else task.exception()

@@ -358,6 +358,21 @@ async def test_close_while_the_login_is_not_answered(peer: AmiPeer) -> None:
         await until(lambda: peer.received("Login"))
 
 
+async def test_a_fault_of_ours_ends_the_link_and_nobody_waits_for_it() -> None:
+    def broken() -> float:
+        raise ZeroDivisionError
+
+    async with AmiPeer() as gone:
+        pass
+    link = AmiLink(new_link(gone).settings, now=lambda: NOW, random=broken)
+    with pytest.raises(ZeroDivisionError):
+        await link.run()
+    async with asyncio.timeout(5):
+        await link.close()
+        with pytest.raises(LinkDownError):
+            await link.next_batch()
+
+
 async def test_a_cancelled_run_leaves_nothing_running(peer: AmiPeer) -> None:
     link = new_link(peer)
     task = asyncio.create_task(link.run())

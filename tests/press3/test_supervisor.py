@@ -1,9 +1,12 @@
 """A task that dies stops the service loudly; the stop runs every stage, each with its limit."""
 
 import asyncio
+from contextlib import suppress
 
 import pytest
+from structlog.testing import capture_logs
 
+from press3 import supervisor as module
 from press3.errors import ServiceFailed
 from press3.supervisor import Stage, Supervisor
 
@@ -76,3 +79,32 @@ async def test_a_stage_that_hangs_or_fails_does_not_keep_the_others_from_running
     supervisor.on_stop(Stage("last", last))
     await asyncio.wait_for(supervisor.stop(), 5)
     assert done == ["last"]
+
+
+async def test_what_goes_wrong_while_stopping_is_said_and_holds_nothing_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "_CANCEL_LIMIT_S", 0.05)
+    supervisor, released = Supervisor(), asyncio.Event()
+
+    async def stumbles() -> None:
+        try:
+            await forever()
+        finally:
+            raise OSError("disk full")
+
+    async def stays() -> None:
+        while not released.is_set():
+            with suppress(asyncio.CancelledError):
+                await released.wait()
+
+    supervisor.start("stumbles", stumbles())
+    supervisor.start("stays", stays())
+    await asyncio.sleep(0)
+    with capture_logs() as said:
+        await asyncio.wait_for(supervisor.stop(), 5)
+    assert [(line["task"], line["log_level"]) for line in said] == [
+        ("stumbles", "error"),
+        ("stays", "error"),
+    ]
+    released.set()
