@@ -90,12 +90,12 @@ async def show_channels(link: Asking) -> list[LiveChannel]:
         try:
             channel = _live_channel(row)
         except AmbiguousField as error:
-            log.warning("a channel can't be read", pbx=link.pbx, error=str(error))
+            log.warning("a channel can't be read", pbx=link.pbx, personal_error=str(error))
             continue
         if channel.uniqueid:
             channels.append(channel)
         else:
-            log.warning("a channel can't be read", pbx=link.pbx, frame=repr(row.frame))
+            log.warning("a channel can't be read", pbx=link.pbx, personal_frame=repr(row.frame))
     return channels
 
 

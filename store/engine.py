@@ -35,15 +35,20 @@ def create_engine(url: str) -> AsyncEngine:
 
     Transactions of `engine.execution_options(press3_write=True)` take SQLite's write lock when they
     begin: one that read first and then wanted to write would be refused without any waiting.
+    Errors don't show parameters: they end in the log, and who calls whom does not belong there.
 
     Raises:
         ValueError: another kind of database.
     """
     driver = make_url(url).drivername
     if driver == "postgresql+psycopg":
-        engine = create_async_engine(url, pool_pre_ping=True, connect_args=_POSTGRES)
+        engine = create_async_engine(
+            url, hide_parameters=True, pool_pre_ping=True, connect_args=_POSTGRES
+        )
     elif driver == "sqlite+aiosqlite":
-        engine = create_async_engine(url, connect_args={"async_creator_fn": connect})
+        engine = create_async_engine(
+            url, hide_parameters=True, connect_args={"async_creator_fn": connect}
+        )
         event.listen(engine.sync_engine, "connect", _sqlite_pragmas)
         event.listen(engine.sync_engine, "begin", _sqlite_begin)
     else:
