@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import structlog
 from sqlalchemy import delete, func, select
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from appeals import deadlines
@@ -50,7 +50,7 @@ class Upkeep:
         while True:
             try:
                 await work()
-            except (DBAPIError, CommitFailed, WriterBusy):
+            except (SQLAlchemyError, CommitFailed, WriterBusy):
                 log.exception("upkeep failed; it is tried again", period_s=period_s)
             await asyncio.sleep(period_s)
 

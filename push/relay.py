@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import structlog
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from push.bus import Bus
@@ -39,7 +39,7 @@ class Relay:
         while True:
             try:
                 await self._until_level()
-            except DBAPIError:  # a database that comes back must find its screens served
+            except SQLAlchemyError:  # a database that comes back must find its screens served
                 log.exception("outbox cannot be read, trying again", retry_s=self._poll_s)
             await self._bell.wait(self._poll_s)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import structlog
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from websockets.asyncio.server import Server, ServerConnection, unix_serve
 from websockets.exceptions import ConnectionClosed
@@ -142,7 +142,9 @@ class PushServer:
             await asyncio.sleep(self._settings.session_check_every_s)
             try:
                 await self.check_sessions()
-            except DBAPIError:  # asked again; a database that is away must not sign everybody out
+            except (
+                SQLAlchemyError
+            ):  # asked again; a database that is away must not sign everybody out
                 log.exception("sessions of connected screens can't be checked")
 
     async def check_sessions(self) -> None:
@@ -179,7 +181,7 @@ class PushServer:
             await self._close(connection, close_code(error), close_reason(error))
         except ConnectionClosed:
             pass  # the usual end of a screen
-        except (DBAPIError, StoreError):
+        except (SQLAlchemyError, StoreError):
             log.exception("screen can't be served, the database failed")
             reason = "database not available; reconnect"
             await self._close(connection, CloseCode.TRY_AGAIN_LATER, reason)

@@ -10,6 +10,7 @@ from typing import Any
 
 from aiohttp import web
 from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 from appeals import errors as appeals
 from people import errors as people
@@ -198,6 +199,7 @@ _TABLE: tuple[tuple[type[Exception], Callable[[Any], ApiError]], ...] = (
     (people.LockedOut, _locked_out),
     (OperationalError, _unavailable),
     (InterfaceError, _unavailable),
+    (NoConnectionFree, _unavailable),
     (StoreError, _unavailable),
 )
 
