@@ -41,5 +41,16 @@ def set_up(*, json: bool | None = None, level: int = logging.INFO) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
+    logging.getLogger("aiohttp.server").addFilter(_without_traceback)
     for talkative in ("aiohttp.access", "websockets", "alembic"):
         logging.getLogger(talkative).setLevel(logging.WARNING)
+
+
+def _without_traceback(record: logging.LogRecord) -> bool:
+    """What is no HTTP is a stranger's fault (any port scan): one line, not an error with its traceback."""
+    error = record.exc_info[1] if record.exc_info else None
+    if error is not None and type(error).__module__ == "aiohttp.http_exceptions":
+        record.msg, record.args = "a request is no HTTP: %s", (type(error).__name__,)
+        record.exc_info = None
+        record.levelno, record.levelname = logging.INFO, "INFO"
+    return True
