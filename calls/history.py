@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, func, insert, or_, select, tuple_, update
+from sqlalchemy import Row, Select, bindparam, func, insert, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from calls.codec import fact_from_row, fact_to_data
@@ -16,6 +16,7 @@ from calls.facts import Fact
 from calls.model import BlindWindow, Call, Leg, PbxState, StoredFact
 from calls.story import CallChange, CallStory, LegStory, fold
 from people.directory import employee_at
+from store.base import UtcDateTime, table
 
 __all__ = [
     "CallCursor",
@@ -38,7 +39,7 @@ __all__ = [
 
 async def load_facts(session: AsyncSession, call: str) -> list[Fact]:
     """Return the facts of a call in the order in which they were told."""
-    rows = await session.execute(_facts().where(StoredFact.call_id == call))
+    rows = await session.execute(_FACTS_OF_CALL, {"call": call})
     return [fact_from_row(row.call_id, row.type, row.at, row.data) for row in rows]
 
 
@@ -74,6 +75,9 @@ def _facts() -> Select[Any]:
     return select(*columns).order_by(StoredFact.call_id, StoredFact.n)
 
 
+_FACTS_OF_CALL = _facts().where(StoredFact.call_id == bindparam("call"))
+
+
 def _folded(facts: Iterable[Fact]) -> CallStory | None:
     story: CallStory | None = None
     for fact in facts:
@@ -84,13 +88,28 @@ def _folded(facts: Iterable[Fact]) -> CallStory | None:
 # -- storing changes ----------------------------------------------------------------------------
 
 
+_CALLS, _LEGS, _FACTS = table(Call), table(Leg), table(StoredFact)
+_INSERT_CALL = insert(_CALLS)
+_UPDATE_CALL = update(_CALLS).where(_CALLS.c.id == bindparam("call"))
+_NEXT_N = select(func.coalesce(func.max(_FACTS.c.n), 0) + 1).where(
+    _FACTS.c.call_id == bindparam("call")
+)
+_INSERT_FACT = insert(_FACTS).values(n=_NEXT_N.scalar_subquery())
+_INSERT_LEG = insert(_LEGS)
+_UPDATE_LEG = update(_LEGS).where(
+    _LEGS.c.call_id == bindparam("call"),
+    _LEGS.c.uniqueid == bindparam("leg"),
+    _LEGS.c.extension == bindparam("telephone"),
+)
+
+
 async def store_change(session: AsyncSession, change: CallChange) -> None:
     """Store the new facts of a call and bring its row and legs up to them."""
     story = change.story
     if change.before is None:
-        await session.execute(insert(Call), [{"id": story.id, **_call_values(story)}])
+        await session.execute(_INSERT_CALL, {"id": story.id, **_call_values(story)})
     else:
-        await session.execute(update(Call).where(Call.id == story.id).values(_call_values(story)))
+        await session.execute(_UPDATE_CALL, {"call": story.id, **_call_values(story)})
     await _store_facts(session, change)
     before = change.before.legs if change.before is not None else ()
     for i, leg in enumerate(story.legs):
@@ -100,22 +119,19 @@ async def store_change(session: AsyncSession, change: CallChange) -> None:
 
 
 async def _store_facts(session: AsyncSession, change: CallChange) -> None:
-    call, last = change.story.id, 0
-    if change.before is not None:
-        highest = select(func.max(StoredFact.n)).where(StoredFact.call_id == call)
-        last = await session.scalar(highest) or 0
+    call = change.story.id
     rows = [
         {
+            "call": call,
             "call_id": call,
-            "n": last + i,
             "type": type(fact).__name__,
             "at": fact.at,
             "data": fact_to_data(fact),
         }
-        for i, fact in enumerate(change.facts, start=1)
+        for fact in change.facts
     ]
     if rows:
-        await session.execute(insert(StoredFact), rows)
+        await session.execute(_INSERT_FACT, rows)
 
 
 async def _store_leg(
@@ -128,8 +144,8 @@ async def _store_leg(
         "outcome": leg.outcome,
     }
     if known is not None:
-        where = Leg.call_id == call, Leg.uniqueid == leg.uniqueid, Leg.extension == leg.extension
-        await session.execute(update(Leg).where(*where).values(values))
+        same = {"call": call, "leg": leg.uniqueid, "telephone": leg.extension}
+        await session.execute(_UPDATE_LEG, same | values)
         return
     since = leg.rang_at or leg.answered_at
     owner = await employee_at(session, leg.extension, since) if since is not None else None
@@ -139,7 +155,7 @@ async def _store_leg(
         "extension": leg.extension,
         "employee_id": owner.id if owner is not None else None,
     }
-    await session.execute(insert(Leg), [row | values])
+    await session.execute(_INSERT_LEG, row | values)
 
 
 def _call_values(story: CallStory) -> dict[str, Any]:
@@ -281,11 +297,15 @@ def begin_window(session: AsyncSession, pbx: str, started_at: datetime, reason: 
 
 async def note_contact(session: AsyncSession, pbx: str, at: datetime) -> None:
     """Remember that `pbx` was heard at `at` (its time); the mark never goes back."""
-    await session.execute(
-        update(PbxState)
-        .where(PbxState.pbx == pbx, PbxState.last_contact_at < at)
-        .values(last_contact_at=at)
-    )
+    await session.execute(_NOTE_CONTACT, {"of": pbx, "at": at})
+
+
+_STATES = table(PbxState)
+_NOTE_CONTACT = (
+    update(_STATES)
+    .where(_STATES.c.pbx == bindparam("of"), _STATES.c.last_contact_at < bindparam("at"))
+    .values(last_contact_at=bindparam("at", type_=UtcDateTime))
+)
 
 
 async def note_login(session: AsyncSession, pbx: str, at: datetime, startup: str) -> None:

@@ -1,29 +1,34 @@
 """Look people up: whose telephone is this, which departments are in charge."""
 
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import or_, select
+from sqlalchemy import Select, bindparam, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import aliased
 
 from people.model import Department, Employee, Extension
+from store.base import UtcDateTime, table
 
 __all__ = ["ancestors", "department_named", "employee_at", "extension_of", "root_department"]
 
 
 async def employee_at(session: AsyncSession, extension: str, at: datetime) -> Employee | None:
     """Return whose telephone `extension` was at `at`, disabled people too; None when nobody's."""
-    return await session.scalar(
-        select(Employee)
-        .join(Extension, Extension.employee_id == Employee.id)
-        .where(
-            Extension.number == extension,
-            Extension.since <= at,
-            or_(Extension.until.is_(None), Extension.until > at),
-        )
-        .order_by(Extension.since.desc())
-        .limit(1)
+    return await session.scalar(_EMPLOYEE_AT, {"number": extension, "at": at})
+
+
+_AT = bindparam("at", type_=UtcDateTime)
+_EMPLOYEE_AT = (
+    select(Employee)
+    .join(Extension, Extension.employee_id == Employee.id)
+    .where(
+        Extension.number == bindparam("number"),
+        Extension.since <= _AT,
+        or_(Extension.until.is_(None), Extension.until > _AT),
     )
+    .order_by(Extension.since.desc())
+    .limit(1)
+)
 
 
 async def extension_of(session: AsyncSession, employee_id: int) -> str | None:
@@ -43,18 +48,20 @@ async def ancestors(session: AsyncSession, department_id: int | None) -> tuple[i
     """
     if department_id is None:
         return ()
-    chain = (
-        select(Department.id, Department.parent_id)
-        .where(Department.id == department_id)
-        .cte("chain", recursive=True)
-    )
-    above = aliased(Department)
+    chain = await session.execute(_CHAIN, {"department": department_id})
+    return tuple(_climb(department_id, {row.id: row.parent_id for row in chain}))
+
+
+def _chain() -> Select[Any]:
+    here, above = table(Department), table(Department).alias()
+    start = select(here.c.id, here.c.parent_id).where(here.c.id == bindparam("department"))
+    chain = start.cte("chain", recursive=True)
+    upwards = select(above.c.id, above.c.parent_id).join(chain, above.c.id == chain.c.parent_id)
     # UNION, not UNION ALL: a loop in the tree, however it came there, must end.
-    chain = chain.union(
-        select(above.id, above.parent_id).join(chain, above.id == chain.c.parent_id)
-    )
-    parents = {row.id: row.parent_id for row in await session.execute(select(chain))}
-    return tuple(_climb(department_id, parents))
+    return select(chain.union(upwards))
+
+
+_CHAIN = _chain()
 
 
 def _climb(start: int, parents: dict[int, int | None]) -> list[int]:
@@ -72,4 +79,7 @@ async def department_named(session: AsyncSession, name: str) -> Department | Non
 
 async def root_department(session: AsyncSession) -> Department:
     """Return the whole company; raises NoResultFound in a database that was never migrated."""
-    return (await session.scalars(select(Department).where(Department.parent_id.is_(None)))).one()
+    return (await session.scalars(_ROOT)).one()
+
+
+_ROOT = select(Department).where(Department.parent_id.is_(None))

@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, Index, Integer, delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
-from store.base import Base
+from store.base import Base, table
 
 __all__ = ["JournalEntry", "JournalRow", "append", "prune", "read_open"]
 
@@ -37,11 +37,14 @@ class JournalEntry:
     raw: bytes
 
 
+_INSERT = insert(table(JournalRow))
+
+
 async def append(session: AsyncSession, rows: Sequence[JournalEntry]) -> None:
     """Store `rows` in this order."""
     if rows:
         await session.execute(
-            insert(JournalRow),
+            _INSERT,
             [{"pbx": r.pbx, "at": r.at, "call_id": r.call_id, "raw": r.raw} for r in rows],
         )
 

@@ -13,12 +13,12 @@ from datetime import datetime, timedelta
 from typing import Any, NoReturn
 
 import structlog
-from sqlalchemy import BigInteger, select, update
+from sqlalchemy import BigInteger, bindparam, select, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
-from store.base import Base
+from store.base import Base, table
 from store.engine import database_time
 from store.errors import CommitFailed, LeaseLost, WriterBusy
 from store.processes import Process, lives, this_process
@@ -49,15 +49,17 @@ class LeaseTimes:
     ask_every_s: float = 0.5
 
 
+_LEASES = table(LeaseRow)
+_HELD = select(_LEASES.c.fence).where(_LEASES.c.pbx == bindparam("of")).with_for_update(read=True)
+
+
 async def check(session: AsyncSession, pbx: str, fence: int) -> None:
     """Make sure, until this transaction ends, that nobody replaces the holder of `fence`.
 
     Raises:
         LeaseLost: somebody already has.
     """
-    held = await session.scalar(
-        select(LeaseRow.fence).where(LeaseRow.pbx == pbx).with_for_update(read=True)
-    )
+    held = await session.scalar(_HELD, {"of": pbx})
     if held != fence:
         raise LeaseLost(pbx, fence)
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Integer, insert, select, update
+from sqlalchemy import BigInteger, Integer, bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
-from store.base import Base
+from store.base import Base, table
 from store.errors import CommitFailed
 
 __all__ = [
@@ -85,6 +85,16 @@ def pending(session: AsyncSession) -> list[Message]:
     return list(session.info.get(_PENDING, ()))
 
 
+_COUNTER = table(OutboxCounter)
+_COUNT_ON = (
+    update(_COUNTER)
+    .where(_COUNTER.c.id == 1)
+    .values(last_seq=_COUNTER.c.last_seq + bindparam("more", type_=Integer))
+    .returning(_COUNTER.c.last_seq)
+)
+_INSERT = insert(table(OutboxRow))
+
+
 async def assign(session: AsyncSession, messages: Sequence[Message]) -> int | None:
     """Number and insert `messages`; return the last seq, None when there is nothing.
 
@@ -92,17 +102,12 @@ async def assign(session: AsyncSession, messages: Sequence[Message]) -> int | No
     """
     if not messages:
         return None
-    last: int | None = await session.scalar(
-        update(OutboxCounter)
-        .where(OutboxCounter.id == 1)
-        .values(last_seq=OutboxCounter.last_seq + len(messages))
-        .returning(OutboxCounter.last_seq)
-    )
+    last: int | None = await session.scalar(_COUNT_ON, {"more": len(messages)})
     if last is None:
         raise CommitFailed("the outbox counter row is missing: run `press3 migrate`")
     first = last - len(messages) + 1
     await session.execute(
-        insert(OutboxRow),
+        _INSERT,
         [
             {"seq": first + i, "type": m.type, "at": m.at, "audience": m.audience, "data": m.data}
             for i, m in enumerate(messages)
