@@ -18,6 +18,7 @@ from ami.asking import Asking
 from ami.wire import text_of
 
 __all__ = [
+    "KEPT",
     "SpoolAnswer",
     "SpoolDamage",
     "SpoolPress",
@@ -31,6 +32,7 @@ log = structlog.get_logger(__name__)
 
 ROOT = "press3"
 VERSION = "2"
+KEPT = timedelta(days=8)  # the rendered dialplan prunes what is older
 # AstDB was unharmed by lists of 2,000 rows read by a stalled client (MEASURES); a press has up to 8.
 PRESSES_AT_ONCE = 200
 # A span of up to so many minutes is read minute by minute without looking first.

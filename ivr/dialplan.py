@@ -15,6 +15,7 @@ Each press is one AstDB row with marks below it, all times `epoch.ms` in UTC:
 
 import re
 
+from ami.spool import KEPT
 from ivr.menu import Action, Menu
 
 __all__ = ["render_dialplan"]
@@ -22,7 +23,7 @@ __all__ = ["render_dialplan"]
 NOW = "${STRFTIME(,UTC,%s.%3q)}"
 # The time between writing the press and telling the caller, measured: AstDB commits once a second.
 SETTLE_S = 1.2
-KEPT_S = 8 * 24 * 3600
+KEPT_S = int(KEPT.total_seconds())
 PRUNED_AT_ONCE = 60
 LABELLED = re.compile(r"\((?P<label>\w+)\)\s*(?P<step>.*)", re.DOTALL)
 

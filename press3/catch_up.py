@@ -31,7 +31,6 @@ __all__ = ["CatchUp"]
 
 log = structlog.get_logger(__name__)
 
-_KEPT = timedelta(days=8)  # the dialplan prunes what is older
 _OVERLAP = timedelta(minutes=10)
 _AHEAD = timedelta(minutes=1)
 _SWEEP_BACK = timedelta(minutes=1)
@@ -152,7 +151,7 @@ class CatchUp:
         started, reason = (
             (state.last_contact_at, "press3 was not running")
             if state
-            else (at - _KEPT, "first start")
+            else (at - spool.KEPT, "first start")
         )
 
         async def work(session: AsyncSession) -> datetime:
@@ -262,7 +261,7 @@ class CatchUp:
 def _read_from(blind_since: datetime, stories: Iterable[CallStory], at: datetime) -> datetime:
     """Return where the reading begins: the blind window or the oldest open press, a bit before, 8 days at most."""
     pressed = [story.pressed_at for story in stories if story.pressed_at is not None]
-    return max(at - _KEPT, min([blind_since, *pressed]) - _OVERLAP)
+    return max(at - spool.KEPT, min([blind_since, *pressed]) - _OVERLAP)
 
 
 def _brought_press(change: CallChange) -> bool:

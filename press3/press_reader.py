@@ -1,21 +1,31 @@
 """The day's presses, read afresh from the PBX for the reconciliation: never from our own tables."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from ami import spool
+import structlog
+
+from ami import actions, spool
 from ami.asking import Asking
 from ami.errors import AmiError
 from appeals.reconcile import Press, PressReading, PressSource
+from press3.settings import Settings
 
-__all__ = ["AstDbReader"]
+__all__ = ["AstDbReader", "observed_on"]
+
+log = structlog.get_logger(__name__)
 
 
 class AstDbReader:
-    """Reads the AstDB families of a period from every linked PBX; one that can't be read is incomplete."""
+    """Reads the AstDB families of a period from every linked PBX.
 
-    def __init__(self, links: Sequence[Asking]) -> None:
+    Incomplete is a PBX that can't be read, a period that the dialplan has pruned, and a menu that is
+    only observed (`observed`: the names of such PBXs): its presses are in no AstDB.
+    """
+
+    def __init__(self, links: Sequence[Asking], *, observed: Collection[str] = ()) -> None:
         self._links = links
+        self._observed = observed
 
     async def read(self, start: datetime, end: datetime) -> PressReading:
         """Return the presses from `start` to `end` (PBX time) and which sources told them."""
@@ -25,11 +35,22 @@ class AstDbReader:
             name = f"{link.pbx}: AstDB"
             try:
                 pressed += await _read_one(link, start, end)
-            except AmiError:
-                sources.append(PressSource(name=name, complete=False))
-            else:
-                sources.append(PressSource(name=name, complete=True))
+                complete = start >= await actions.ping(link) - spool.KEPT
+            except AmiError as error:
+                log.warning("presses can't be read from the PBX", pbx=link.pbx, error=str(error))
+                complete = False
+            sources.append(PressSource(name=name, complete=complete))
+            if link.pbx in self._observed:
+                sources.append(PressSource(name=f"{link.pbx}: observed menu", complete=False))
         return PressReading(pressed=tuple(pressed), sources=tuple(sources))
+
+
+def observed_on(settings: Settings) -> frozenset[str]:
+    """Return the names of the PBXs that have a menu which is only observed."""
+    names = frozenset(pbx.name for pbx in settings.asterisk)
+    rules = settings.ivr.observe
+    every = any(rule.asterisk is None for rule in rules)
+    return names if every else frozenset(rule.asterisk for rule in rules if rule.asterisk)
 
 
 async def _read_one(link: Asking, start: datetime, end: datetime) -> list[Press]:

@@ -7,7 +7,7 @@ from datetime import date
 from appeals import reconcile
 from press3.database import open_store
 from press3.one_link import one_link
-from press3.press_reader import AstDbReader
+from press3.press_reader import AstDbReader, observed_on
 from press3.settings import Settings
 
 __all__ = ["report"]
@@ -19,8 +19,9 @@ async def report(settings: Settings, day: date | None, say: Callable[[str], None
         store = await stack.enter_async_context(open_store(settings))
         links = [await stack.enter_async_context(one_link(pbx)) for pbx in settings.asterisk]
         chosen = day or store.now().astimezone(settings.zone).date()
+        reader = AstDbReader(links, observed=observed_on(settings))
         async with store.sessions() as session:
-            found = await reconcile.run(session, chosen, settings.zone, AstDbReader(links))
+            found = await reconcile.run(session, chosen, settings.zone, reader)
     say(
         f"{chosen}: pressed {found['pressed']}, registered {found['registered']}, recorded {found['recorded']}"
     )

@@ -12,7 +12,7 @@ import web
 from appeals import reconcile
 from press3.database import Store
 from press3.metrics import service_registry
-from press3.press_reader import AstDbReader
+from press3.press_reader import AstDbReader, observed_on
 from press3.settings import Settings
 from press3.telephony import Telephony
 from recordings.worker import RecordingWorker
@@ -31,7 +31,7 @@ def web_app(
     push_socket: Path,
 ) -> aiohttp_web.Application:
     """Return the web application of a running service."""
-    reader = AstDbReader([each.link for each in telephony])
+    reader = AstDbReader([each.link for each in telephony], observed=observed_on(settings))
 
     def links() -> list[LinkView]:
         return [_link_view(each) for each in telephony]
