@@ -148,10 +148,10 @@ async def test_the_list_moves_by_itself_and_the_appeal_shows_its_proof(house: Ho
     row = _rows(page, number)
     waited = row.locator('[data-head="Ожидание"]')
     async with (
-        house.lab.telephone("101", TelephoneHabit(ring_s=2)),
+        house.lab.telephone("101", TelephoneHabit(ring_s=6)),
         house.lab.telephone("102", SILENT),
     ):
-        caller = await house.press(number, talk_s=12)
+        caller = await house.press(number, talk_s=25)
         await expect(waited).to_have_text("ещё нет", timeout=COMING_MS)
         await expect(waited).to_have_text(re.compile(r"^[\d,]+ с$"), timeout=COMING_MS)
         await row.get_by_role("link").first.click()

@@ -31,8 +31,8 @@ async def test_the_list_follows_what_happens(open_page: Open, server: FakeServer
 
 async def test_deadlines_are_said_in_words(open_page: Open, server: FakeServer) -> None:
     opened = _now() - timedelta(hours=10)
-    late = (_now() - timedelta(minutes=28, seconds=30)).isoformat()
-    soon = (_now() + timedelta(minutes=19, seconds=30)).isoformat()
+    late = (_now() - timedelta(minutes=29)).isoformat()
+    soon = (_now() + timedelta(minutes=20)).isoformat()
     server.add_appeal(1, MARIA, opened=opened, deadline_at=late)
     server.add_appeal(2, MARIA, opened=opened, deadline_at=soon)
     page = await open_page()
