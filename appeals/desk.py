@@ -20,14 +20,12 @@ from appeals.rights import Action, Allowed, Person, Reason, Refusal, Subject, co
 from appeals.stages import REQUIRED, UNRESOLVED, Verb
 from calls.model import Call
 from people.model import Employee
-from recordings.access import log_listening
 from recordings.model import Recording
 from store import outbox
 from store.writer import Work, Writer
 
 __all__ = [
     "Patch",
-    "listen",
     "listen_allowed",
     "patch",
     "perform",
@@ -146,15 +144,6 @@ async def patch(
     if entries:
         await case.write(session, appeal, *entries, now=now)
     return appeal
-
-
-async def listen(
-    session: AsyncSession, recording_id: int, actor: Person, *, now: datetime
-) -> Recording:
-    """Return a recording that `actor` may listen to, and log that he does: once a playing."""
-    recording = await listen_allowed(session, recording_id, actor)
-    await log_listening(session, recording_id, actor.id, now)
-    return recording
 
 
 async def listen_allowed(session: AsyncSession, recording_id: int, actor: Person) -> Recording:
