@@ -37,7 +37,7 @@ from press3.toml_lines import line_of
 __all__ = ["AsteriskSettings", "Settings", "load"]
 
 Port = Annotated[int, Field(ge=0, le=65535)]
-Seconds = Annotated[float, Field(gt=0)]
+Positive = Annotated[float, Field(gt=0)]
 
 
 class Section(BaseModel):
@@ -199,13 +199,13 @@ class RecordingsMapSettings(Section):
 class RecordingsSettings(Section):
     roots: list[Path] = [Path("/var/spool/asterisk/monitor")]
     format: Literal["mp3", "opus"] = "mp3"
-    missing_after_s: Seconds = 50
+    missing_after_s: Positive = 50
     map: list[RecordingsMapSettings] = []
 
 
 class DeadlinesSettings(Section):
-    resolve_h: Seconds = 24
-    due_soon_h: Seconds = 4
+    resolve_h: Positive = 24
+    due_soon_h: Positive = 4
 
 
 class Settings(BaseSettings):
