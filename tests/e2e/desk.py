@@ -188,7 +188,7 @@ class Desk:
                 stderr=log,
             )
         assert self.process.stdout is not None
-        line = (await asyncio.wait_for(self.process.stdout.readline(), 30)).decode()
+        line = (await asyncio.wait_for(self.process.stdout.readline(), 90)).decode()
         assert line.startswith("press3 ready http="), f"{line!r}; {self.log_tail()}"
         self.url = line.split()[2].removeprefix("http=")
         self._people.clear()
@@ -245,7 +245,7 @@ def run(*arguments: str, text: str = "") -> "subprocess.CompletedProcess[str]":
         input=text,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         env=os.environ,
     )
 
