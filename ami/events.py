@@ -8,19 +8,11 @@ Source: Asterisk AMI events, documentation in the Asterisk sources (`main/manage
 `apps/app_queue.c`), headers checked on 16.28 and 22.10.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, get_type_hints
-
-from ami.fields import Headers, Reader, Record, build, epoch, factory, number, read_headers, text
-from ami.wire import event_type, unescape
 
 __all__ = [
-    "JUDGED_BY_CONTENT",
-    "WANTED",
     "AgentCalled",
-    "AgentComplete",
     "AgentConnect",
     "AgentRingNoAnswer",
     "AttendedTransfer",
@@ -57,8 +49,6 @@ __all__ = [
     "Unknown",
     "UnparkedCall",
     "VarSet",
-    "parse",
-    "wanted",
 ]
 
 
@@ -272,16 +262,6 @@ class AgentConnect(ChannelEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AgentComplete(ChannelEvent):
-    """May come late or twice, and without `dest` (a parked caller). `reason`: agent, caller, transfer."""
-
-    queue: str
-    dest: Channel | None
-    interface: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class AgentRingNoAnswer(ChannelEvent):
     queue: str
     dest: Channel
@@ -345,221 +325,3 @@ class Unknown(Event):
     """An event type we keep no class for; `name` as Asterisk sent it."""
 
     name: str
-
-
-# A channel as Asterisk writes it, in its order; None: not kept.
-_CHANNEL = {
-    "Channel": "name",
-    "ChannelState": None,
-    "ChannelStateDesc": "state",
-    "CallerIDNum": "caller_number",
-    "CallerIDName": "caller_name",
-    "ConnectedLineNum": "connected_number",
-    "ConnectedLineName": "connected_name",
-    "Language": None,
-    "AccountCode": None,
-    "Context": "context",
-    "Exten": "exten",
-    "Priority": None,
-    "Uniqueid": "uniqueid",
-    "Linkedid": "linkedid",
-}
-_PREFIX = {
-    "channel": "",
-    "source": "",
-    "dest": "Dest",
-    "one": "LocalOne",
-    "two": "LocalTwo",
-    "original": "OrigTransferer",
-    "second": "SecondTransferer",
-    "transferer": "Transferer",
-    "transferee": "Transferee",
-    "target": "Target",
-    "parkee": "Parkee",
-    "retriever": "Retriever",
-}
-
-
-class _ChannelRecord(Record[Channel]):
-    """A channel's block; the names in it are escaped."""
-
-    def __call__(self, headers: Headers, /) -> Channel | None:
-        channel = super().__call__(headers)
-        if channel is None or b"\\" not in headers.frame:
-            return channel
-        return replace(
-            channel,
-            caller_name=unescape(channel.caller_name),
-            connected_name=unescape(channel.connected_name),
-        )
-
-
-def _snapshot(prefix: str, *, optional: bool = False) -> Record[Channel]:
-    order = {prefix + header: field for header, field in _CHANNEL.items()}
-    return _ChannelRecord(
-        Channel, order, required=("name", "uniqueid", "linkedid"), optional=optional
-    )
-
-
-def _value_of_variable(headers: Headers) -> str:
-    return unescape(headers["Value"])
-
-
-# Which header fills a field, the same in every event but for _SPECIAL.
-_READERS: dict[str, Reader] = {
-    "application": text("Application"),
-    "app_data": text("AppData", required=False),
-    "uniqueid": text("Uniqueid"),
-    "old_name": text("Channel"),
-    "new_name": text("Newname"),
-    "cause": number("Cause"),
-    "dial_string": text("DialString", required=False),
-    "status": text("DialStatus"),
-    "bridge_id": text("BridgeUniqueid"),
-    "bridge_type": text("BridgeType", required=False),
-    "technology": text("BridgeTechnology", required=False),
-    "context": text("Context", required=False),
-    "exten": text("Exten", required=False),
-    "result": text("Result"),
-    "dest_type": text("DestType"),
-    "lot": text("Parkinglot", required=False),
-    "space": text("ParkingSpace", required=False),
-    "queue": text("Queue"),
-    "position": number("Position"),
-    "interface": text("Interface"),
-    "reason": text("Reason", required=False),
-    "variable": text("Variable"),
-    "value": _value_of_variable,
-    "digit": text("Digit"),
-    "direction": text("Direction"),
-    "key": text("Key"),
-    "pressed_at": epoch("At"),
-}
-_SPECIAL: dict[type[Event], dict[str, Reader]] = {
-    BlindTransfer: {"exten": text("Extension", required=False)},
-    AttendedTransfer: {"target": _snapshot("TransferTarget", optional=True)},
-}
-_AT = epoch("Timestamp")
-
-_CLASSES: dict[bytes, type[Event]] = {
-    b"AgentCalled": AgentCalled,
-    b"AgentComplete": AgentComplete,
-    b"AgentConnect": AgentConnect,
-    b"AgentRingNoAnswer": AgentRingNoAnswer,
-    b"AttendedTransfer": AttendedTransfer,
-    b"BlindTransfer": BlindTransfer,
-    b"BridgeEnter": BridgeEnter,
-    b"BridgeLeave": BridgeLeave,
-    b"DTMFEnd": DtmfEnd,
-    b"DialBegin": DialBegin,
-    b"DialEnd": DialEnd,
-    b"FullyBooted": FullyBooted,
-    b"Hangup": Hangup,
-    b"HangupRequest": HangupRequested,
-    b"Hold": Hold,
-    b"LocalBridge": LocalBridge,
-    b"MixMonitorStart": MixMonitorStart,
-    b"MixMonitorStop": MixMonitorStop,
-    b"NewCallerid": NewCallerid,
-    b"NewConnectedLine": NewConnectedLine,
-    b"Newchannel": Newchannel,
-    b"Newexten": Newexten,
-    b"Newstate": Newstate,
-    b"ParkedCall": ParkedCall,
-    b"Pickup": Pickup,
-    b"QueueCallerAbandon": QueueCallerAbandon,
-    b"QueueCallerJoin": QueueCallerJoin,
-    b"QueueCallerLeave": QueueCallerLeave,
-    b"Rename": Rename,
-    b"Shutdown": Shutdown,
-    b"UnParkedCall": UnparkedCall,
-    b"Unhold": Unhold,
-}
-# One AMI type, several meanings: the header that tells them apart and its values, of which the
-# shortest begins all the others.
-_SPLIT: dict[bytes, tuple[bytes, dict[bytes, type[Event]]]] = {
-    b"UserEvent": (b"UserEvent", {b"Press3": Press3Pressed, b"Press3Store": Press3StoreFailed}),
-    b"VarSet": (b"Variable", {b"MIXMONITOR_FILENAME": VarSet, b"QUEUESTATUS": VarSet}),
-}
-
-# Types of which few are wanted → the words that every wanted one holds.
-JUDGED_BY_CONTENT: dict[bytes, bytes] = {
-    kind: header + b": " + min(meanings) for kind, (header, meanings) in _SPLIT.items()
-}
-WANTED: frozenset[bytes] = frozenset(_CLASSES) | frozenset(_SPLIT)
-
-
-def _field_readers(cls: type[Event]) -> tuple[Reader, ...]:
-    """One reader a field after `at` and `arrived_at`; a type may read a field its own way."""
-    hints = get_type_hints(cls)
-    special: Mapping[str, Reader] = _SPECIAL.get(cls, {})
-
-    def reader(name: str) -> Reader:
-        if name in special:
-            return special[name]
-        if hints[name] is Channel:
-            return _snapshot(_PREFIX[name])
-        return _snapshot(_PREFIX[name], optional=True) if name in _PREFIX else _READERS[name]
-
-    return tuple(reader(field.name) for field in fields(cls)[2:])
-
-
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """How a class is read: everything that can be known before the first event comes."""
-
-    make: Callable[[tuple[Any, ...]], Event]
-    readers: tuple[Reader, ...]
-    records: tuple[Record[Channel], ...]
-    in_records: frozenset[str]
-
-
-def _plan(cls: type[Event]) -> _Plan:
-    readers = _field_readers(cls)
-    records = tuple(reader for reader in readers if isinstance(reader, Record))
-    return _Plan(
-        factory(cls, tuple(field.name for field in fields(cls))),
-        readers,
-        records,
-        frozenset().union(*(record.headers for record in records)),
-    )
-
-
-_PLANS = {kind: _plan(cls) for kind, cls in _CLASSES.items()}
-_SPLIT_PLANS = {
-    kind: (b"\r\n" + header + b": ", {value: _plan(cls) for value, cls in meanings.items()})
-    for kind, (header, meanings) in _SPLIT.items()
-}
-
-
-def _plan_of(kind: bytes, message: bytes) -> _Plan | None:
-    if kind not in _SPLIT_PLANS:
-        return _PLANS.get(kind)
-    header, plans = _SPLIT_PLANS[kind]
-    _, found, rest = message.partition(header)
-    return plans.get(rest.partition(b"\r\n")[0]) if found else None
-
-
-def wanted(message: bytes) -> bool:
-    """Whether `parse` would make something better of the message than Unknown."""
-    kind = event_type(message)
-    return kind in WANTED and _plan_of(kind, message) is not None
-
-
-def parse(message: bytes, arrived_at: datetime) -> Event:
-    """The typed event of a whole AMI message; Unknown for a type that press3 keeps no class for.
-
-    Raises MissingField, BadField, AmbiguousField (all EventError) when the event is damaged.
-    """
-    kind = event_type(message)
-    plan = _PLANS.get(kind) or _plan_of(kind, message)
-    if plan is None:
-        at = _time_of(read_headers(message), arrived_at)
-        return Unknown(at=at, arrived_at=arrived_at, name=kind.decode("utf-8", "replace"))
-    headers = read_headers(message, plan.records, plan.in_records)
-    at = _time_of(headers, arrived_at)
-    return build(plan.make, plan.readers, headers, (at, arrived_at))
-
-
-def _time_of(headers: Headers, arrived_at: datetime) -> datetime:
-    return _AT(headers) if "Timestamp" in headers else arrived_at

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ami.errors import EventError, LinkDownError
-from ami.events import Event, parse
+from ami.events import Event
 from ami.fields import factory
+from ami.parser import parse
 
 __all__ = ["EventArrived", "EventBroken", "Inbox", "LinkDown", "LinkItem", "LinkUp"]
 

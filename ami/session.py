@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ami.errors import ActionTimeout, AmiError, FrameTooLong, LinkDownError, TooManyActions
-from ami.events import JUDGED_BY_CONTENT, WANTED, wanted
+from ami.parser import JUDGED_BY_CONTENT, WANTED, wanted
 from ami.replies import Reply, Until, Waiting, action_ids
 from ami.wire import FrameDecoder, encode_action, event_type
 

@@ -16,7 +16,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ami.errors import EventError
-from ami.events import Event, parse
+from ami.events import Event
+from ami.parser import parse
 from calls.facts import Fact
 from calls.numbers import NumberRules
 from calls.story import CallStory, fold

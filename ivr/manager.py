@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-from ami.events import WANTED
+from ami.parser import WANTED
 from ivr.menu import AmiAccount, ObservedMenu
 
 __all__ = ["render_manager"]

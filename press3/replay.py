@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from ami.errors import AmiError, LinkDownError
-from ami.events import parse
 from ami.inbox import EventArrived, LinkItem
+from ami.parser import parse
 from ami.replies import Reply
 from appeals.intake import IntakeSettings
 from calls.facts import Fact

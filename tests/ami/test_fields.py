@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ami import events, fields
+from ami import events, fields, parser
 from ami.errors import AmiError
 from ami.fields import factory
+from ami.parser import parse
 from tests.ami.frames import frame, snapshot
 from tests.ami.test_events import FOREIGN, ONE_CHANNEL
 
@@ -32,10 +33,10 @@ def outcome(read: Callable[[], events.Event]) -> events.Event | type[AmiError]:
 def test_both_ways_of_reading_give_the_same(name: str, value: str, header: str) -> None:
     _, headers, _ = (ONE_CHANNEL | FOREIGN)[name]
     message = frame(name, snapshot(**{header: value}), headers)
-    quick = outcome(lambda: events.parse(message, ARRIVED))
+    quick = outcome(lambda: parse(message, ARRIVED))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(events, "read_headers", lambda frame, *_: fields._line_by_line(frame))
-        exact = outcome(lambda: events.parse(message, ARRIVED))
+        patch.setattr(parser, "read_headers", lambda frame, *_: fields._line_by_line(frame))
+        exact = outcome(lambda: parse(message, ARRIVED))
     assert quick == exact
 
 
@@ -49,7 +50,7 @@ def test_a_usual_event_goes_the_quick_way(name: str, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(fields, "_line_by_line", slow)
     optional_party_absent = name in ("DialEnd", "AttendedTransfer")
     with pytest.raises(AssertionError) if optional_party_absent else contextlib.nullcontext():
-        events.parse(frame(name, own, headers), ARRIVED)
+        parse(frame(name, own, headers), ARRIVED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -93,13 +93,13 @@ def test_work_is_linear_for_a_message_in_single_bytes() -> None:
     def seconds(size: int) -> float:
         decoder = FrameDecoder()
         message = b"K: v\r\n" * (size // 6)
-        begun = time.perf_counter()
+        begun = time.thread_time()  # the processor's work, not the machine's mood
         for at in range(len(message)):
             decoder.feed(message[at : at + 1])
-        return time.perf_counter() - begun
+        return time.thread_time() - begun
 
     small = min(seconds(20_000) for _ in range(3))
-    assert seconds(160_000) < small * 8 * 4
+    assert min(seconds(160_000) for _ in range(3)) < small * 8 * 4
 
 
 def test_the_event_type_is_the_first_line_only_whatever_its_spelling() -> None:

@@ -7,7 +7,8 @@ from functools import cache
 from pathlib import Path
 
 from ami.errors import EventError
-from ami.events import Event, parse
+from ami.events import Event
+from ami.parser import parse
 from calls.facts import Fact
 from calls.tracker import Tracker
 from calls.triggers import ObservedRule, TriggerRules

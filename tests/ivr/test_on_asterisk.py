@@ -7,7 +7,7 @@ from urllib.parse import quote, unquote
 
 import pytest
 
-from ami.events import WANTED
+from ami.parser import WANTED
 from ivr.menu import Action, Menu, Prompts
 from tests.lab.ami_tap import AmiTap
 from tests.lab.fixtures import Labs, StartAsterisk

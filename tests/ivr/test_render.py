@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ami.events import WANTED
+from ami.parser import WANTED
 from ivr.menu import Action, AmiAccount, Menu, ObservedMenu, Prompts
 from ivr.render import render
 
