@@ -18,8 +18,9 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from ami.asking import Link
 from ami.errors import EventError, LinkDownError
-from ami.events import Event, parse
+from ami.events import Event
 from ami.inbox import EventArrived, EventBroken, LinkDown, LinkItem, LinkUp
+from ami.parser import parse
 from calls import history
 from calls.codec import fact_to_data
 from calls.facts import Fact

@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from ami.events import parse
+from ami.parser import parse
 from appeals.intake import IntakeSettings
 from appeals.model import Appeal
 from calls import history
