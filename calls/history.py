@@ -4,11 +4,10 @@ All functions work in the caller's transaction. Times are aware UTC.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, bindparam, func, insert, or_, select, tuple_, update
+from sqlalchemy import Select, bindparam, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from calls.codec import fact_from_row, fact_to_data
@@ -19,11 +18,8 @@ from people.directory import employee_at
 from store.base import UtcDateTime, table
 
 __all__ = [
-    "CallCursor",
-    "CallFilter",
     "begin_window",
     "find_by_press",
-    "list_calls",
     "load_facts",
     "load_open",
     "load_story",
@@ -190,82 +186,6 @@ def _call_values(story: CallStory) -> dict[str, Any]:
             for each in story.transfers
         ],
     }
-
-
-# -- lists --------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallCursor:
-    """Where the next page begins: after this call, in the order newest first."""
-
-    started_at: datetime
-    id: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallFilter:
-    """What a list shows; None means no limit. `number` is E.164 or as the PBX said it, at either end.
-
-    `missed`: incoming and not answered. `since` ≤ started < `until`.
-    """
-
-    number: str | None = None
-    extension: str | None = None
-    employee: int | None = None
-    outcome: str | None = None
-    missed: bool | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-
-
-async def list_calls(
-    session: AsyncSession,
-    wanted: CallFilter,
-    *,
-    limit: int = 50,
-    after: CallCursor | None = None,
-) -> tuple[list[Row[Any]], CallCursor | None]:
-    """Return rows of `calls` newest first, and the cursor of the next page, None after the last."""
-    query = select(*Call.__table__.columns).where(*_conditions(wanted))
-    if after is not None:
-        query = query.where(tuple_(Call.started_at, Call.id) < (after.started_at, after.id))
-    query = query.order_by(Call.started_at.desc(), Call.id.desc()).limit(limit + 1)
-    rows = list(await session.execute(query))
-    if len(rows) <= limit:
-        return rows, None
-    last = rows[limit - 1]
-    return rows[:limit], CallCursor(started_at=last.started_at, id=last.id)
-
-
-def _conditions(wanted: CallFilter) -> list[Any]:
-    found: list[Any] = []
-    if wanted.number is not None:
-        columns = Call.from_e164, Call.to_e164, Call.from_raw, Call.to_raw
-        found.append(or_(*(column == wanted.number for column in columns)))
-    if wanted.extension is not None:
-        found.append(_has_leg(Leg.extension == wanted.extension))
-    if wanted.employee is not None:
-        found.append(_has_leg(Leg.employee_id == wanted.employee))
-    if wanted.outcome == "in_progress":
-        found.append(Call.outcome.is_(None))
-    elif wanted.outcome is not None:
-        found.append(Call.outcome == wanted.outcome)
-    if wanted.missed is not None:
-        found.append(_missed() if wanted.missed else ~_missed())
-    if wanted.since is not None:
-        found.append(Call.started_at >= wanted.since)
-    if wanted.until is not None:
-        found.append(Call.started_at < wanted.until)
-    return found
-
-
-def _has_leg(condition: Any) -> Any:
-    return select(Leg.id).where(Leg.call_id == Call.id, condition).exists()
-
-
-def _missed() -> Any:
-    return (Call.direction == "in") & Call.ended_at.is_not(None) & Call.answered_at.is_(None)
 
 
 # -- the PBX and its blind windows --------------------------------------------------------------

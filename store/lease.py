@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, NoReturn
+from typing import Any
 
 import structlog
 from sqlalchemy import BigInteger, bindparam, select, update
@@ -104,14 +104,16 @@ class Lease:
             self.fence = None  # the very first lease of this PBX, and another process was faster
         return self.fence
 
-    async def keep(self) -> NoReturn:
-        """Renew for ever; trouble with the database is logged and tried again.
+    async def keep(self) -> None:
+        """Renew until `release`; trouble with the database is logged and tried again.
 
         Raises:
             LeaseLost: another process serves the PBX now. Stop what depends on the lease.
         """
         while True:
             await asyncio.sleep(self._times.renew_every_s)
+            if self.fence is None:
+                return
             try:
                 await self._writer.run(self._renew)
             except (CommitFailed, WriterBusy, DBAPIError) as error:

@@ -1,15 +1,13 @@
 """Calls in the database, on SQLite and PostgreSQL: what was told comes back, lists find it."""
 
 from collections.abc import Iterable
-from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from calls import history
 from calls.facts import Fact
-from calls.history import CallFilter
 from calls.model import Call, Leg, PbxState, StoredFact
 from calls.story import CallChange, CallStory, fold
 from people.roster import add_employee
@@ -121,59 +119,6 @@ async def test_open_calls_and_the_call_of_a_press(writer: Writer, sessions: Sess
         assert await history.find_by_press(session, "main", half.uniqueid) == half
         assert await history.find_by_press(session, "other", half.uniqueid) is None
         assert await history.load_story(session, "main-0.0") is None
-
-
-def copies(count: int) -> list[list[Fact]]:
-    """The same short call again and again, a minute apart."""
-    short = facts_of("no-choice-22")
-    base = short[0].at
-    return [
-        [
-            replace(fact, call=f"main-{i}.0", at=START + timedelta(minutes=i) + (fact.at - base))
-            for fact in short
-        ]
-        for i in range(count)
-    ]
-
-
-async def test_pages_follow_each_other_without_gap_or_overlap(
-    writer: Writer, sessions: Sessions
-) -> None:
-    for facts in copies(7):
-        await store(writer, change_of(facts))
-    seen: list[str] = []
-    cursor = None
-    async with sessions() as session:
-        for _ in range(4):
-            rows, cursor = await history.list_calls(session, CallFilter(), limit=2, after=cursor)
-            seen += [row.id for row in rows]
-            if cursor is None:
-                break
-    assert seen == [f"main-{i}.0" for i in range(6, -1, -1)]
-
-
-async def test_lists_find_what_is_asked_for(writer: Writer, sessions: Sessions) -> None:
-    answered = await store_piecemeal(writer, facts_of("answered-22"))
-    missed = await store_piecemeal(writer, facts_of("gave-up-22"))
-    outbound = await store_piecemeal(writer, facts_of("outbound-22"))
-    waiting = await store_piecemeal(writer, facts_of("queue-timeout-22")[:6])
-
-    async def ids(wanted: CallFilter) -> set[str]:
-        async with sessions() as session:
-            return {row.id for row in (await history.list_calls(session, wanted))[0]}
-
-    def day(at: datetime) -> datetime:
-        return at.replace(hour=0, minute=0, second=0, microsecond=0)
-
-    everything = {answered.id, missed.id, outbound.id, waiting.id}
-    assert await ids(CallFilter()) == everything
-    assert await ids(CallFilter(missed=True)) == {missed.id}
-    assert await ids(CallFilter(missed=False)) == everything - {missed.id}
-    assert await ids(CallFilter(number="+79110000002")) == {outbound.id}
-    assert await ids(CallFilter(extension="102", outcome="answered")) == {answered.id}
-    assert await ids(CallFilter(outcome="in_progress")) == {waiting.id}
-    assert await ids(CallFilter(since=day(answered.started_at) + timedelta(days=1))) == set()
-    assert await ids(CallFilter(until=answered.started_at + timedelta(days=1))) == everything
 
 
 async def test_blind_windows_and_the_state_of_a_pbx(writer: Writer, sessions: Sessions) -> None:
