@@ -83,9 +83,8 @@ async def test_the_queues_time_runs_out(office: Office) -> None:
     assert near(call["pressed_at"], truth.at("INFO"))
     assert near(call["ended_at"], truth.at("BYE", "R"))
     times = appeal["times"]
-    assert times["queue_wait_s"] == pytest.approx(
-        7.5, abs=1
-    )  # Queue() looks at its limit between two rounds
+    # Queue(…,7) counts whole seconds and looks at its limit between two rounds.
+    assert 6 <= times["queue_wait_s"] < 9
     assert (times["abandoned_after_s"], times["wait_s"]) == (None, None)
     await office.playable(number)
 
