@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -20,15 +20,18 @@ __all__ = ["load", "move", "tell", "withdraw_responsible", "write"]
 
 async def load(session: AsyncSession, number: int) -> Appeal:
     """Return appeal `number` as it is now, kept from others until the commit; NotFound."""
-    appeal = await session.scalar(
-        select(Appeal)
-        .where(Appeal.number == number)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    )
+    appeal = await session.scalar(_LOCKED, {"number": number})
     if appeal is None:
         raise NotFound("appeal", number)
     return appeal
+
+
+_LOCKED = (
+    select(Appeal)
+    .where(Appeal.number == bindparam("number"))
+    .with_for_update()
+    .execution_options(populate_existing=True)
+)
 
 
 async def write(session: AsyncSession, appeal: Appeal, *entries: Entry, now: datetime) -> None:

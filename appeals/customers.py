@@ -2,12 +2,13 @@
 
 from datetime import datetime
 
-from sqlalchemy import delete, select
+from sqlalchemy import bindparam, delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from appeals.model import Customer, CustomerPhone
 from appeals.upsert import insert_new
 from calls.facts import Party
+from store.base import table
 
 __all__ = ["create", "find", "number_of"]
 
@@ -27,9 +28,12 @@ async def find(session: AsyncSession, party: Party) -> int | None:
     number = number_of(party)
     if number is None:
         return None
-    return await session.scalar(
-        select(CustomerPhone.customer_id).where(CustomerPhone.number == number)
-    )
+    return await session.scalar(_OWNER, {"of": number})
+
+
+_CUSTOMERS, _PHONES = table(Customer), table(CustomerPhone)
+_OWNER = select(_PHONES.c.customer_id).where(_PHONES.c.number == bindparam("of"))
+_INSERT = insert(_CUSTOMERS).returning(_CUSTOMERS.c.id)
 
 
 async def create(session: AsyncSession, party: Party, *, now: datetime) -> int | None:
@@ -42,15 +46,10 @@ async def create(session: AsyncSession, party: Party, *, now: datetime) -> int |
 
 
 async def _create(session: AsyncSession, number: str, name: str | None, now: datetime) -> int:
-    customer = Customer(name=name, created_at=now)
-    session.add(customer)
-    await session.flush()
-    phone = {"number": number, "customer_id": customer.id}
+    made: int = (await session.scalars(_INSERT, {"name": name, "created_at": now})).one()
+    phone = {"number": number, "customer_id": made}
     if await insert_new(session, CustomerPhone, phone, key=("number",)):
-        return customer.id
-    await session.execute(delete(Customer).where(Customer.id == customer.id))
-    return (
-        await session.scalars(
-            select(CustomerPhone.customer_id).where(CustomerPhone.number == number)
-        )
-    ).one()
+        return made
+    await session.execute(delete(Customer).where(Customer.id == made))
+    owner: int = (await session.scalars(_OWNER, {"of": number})).one()
+    return owner

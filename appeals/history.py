@@ -18,12 +18,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, event, insert, inspect, select
+from sqlalchemy import Connection, bindparam, event, insert, inspect, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapper, ORMExecuteState, Session
 
 from appeals.errors import HistoryIsAppendOnly
 from appeals.model import Appeal, HistoryEntry
+from store.base import table
 
 __all__ = ["Break", "Entry", "Head", "append", "begin", "head", "lock", "verify"]
 
@@ -84,19 +85,23 @@ async def _insert(session: AsyncSession, number: int, last: Head, entries: Seque
         row = _row(number, last, entry)
         rows.append(row)
         last = Head(row["n"], row["hash"])
-    await session.execute(insert(HistoryEntry), rows)
+    await session.execute(_INSERT, rows)
     return last
+
+
+_HISTORY = table(HistoryEntry)
+_INSERT = insert(_HISTORY)
+_HEAD = (
+    select(_HISTORY.c.n, _HISTORY.c.hash)
+    .where(_HISTORY.c.appeal_number == bindparam("number"))
+    .order_by(_HISTORY.c.n.desc())
+    .limit(1)
+)
 
 
 async def head(session: AsyncSession, number: int) -> Head | None:
     """Return the end of the chain of appeal `number`, None when it has no history."""
-    found = await session.execute(
-        select(HistoryEntry.n, HistoryEntry.hash)
-        .where(HistoryEntry.appeal_number == number)
-        .order_by(HistoryEntry.n.desc())
-        .limit(1)
-    )
-    row = found.one_or_none()
+    row = (await session.execute(_HEAD, {"number": number})).one_or_none()
     return Head(row.n, row.hash) if row else None
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from appeals import audience, case, customers, history, subjects
@@ -33,6 +33,7 @@ from calls.facts import (
 from calls.model import Call
 from calls.story import CallChange, CallStory
 from people import directory
+from store.base import table
 from store.outbox import Message, emit
 
 __all__ = ["IntakeSettings", "on_change", "open_appeals"]
@@ -51,6 +52,26 @@ _TELLING = (
     CallEnded,
 )
 _SHOWS_PURPOSE = (OperatorRang, OperatorAnswered, CallEnded)
+_MEANS_NOTHING_YET = (
+    ComplaintRequested,
+    OperatorRang,
+)  # to the appeals of a call without an answer
+
+_CALLS, _APPEALS, _LINKS = table(Call), table(Appeal), table(AppealCall)
+_INSERT_LINK = insert(_LINKS)
+_INSERT_VISIT = insert(table(StageVisit))
+_OPEN_APPEALS = (
+    select(_APPEALS.c.number)
+    .where(_APPEALS.c.customer_id == bindparam("customer"), _APPEALS.c.phase.in_(OPEN))
+    .order_by(_APPEALS.c.number.desc())
+    .limit(_RELATED_SHOWN)
+)
+_APPEALS_OF_CALL = (
+    select(_LINKS.c.appeal_number)
+    .where(_LINKS.c.call_id == bindparam("call"))
+    .order_by(_LINKS.c.appeal_number)
+)
+_SET_DEPARTMENT = update(_CALLS).where(_CALLS.c.id == bindparam("call"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,8 +101,8 @@ async def on_change(
             await _note_department(session, story, fact.queue, settings)
     if story.pressed_at is None and any(isinstance(fact, _SHOWS_PURPOSE) for fact in facts):
         await _link_to_open_appeal(session, story, now)
-    if story.answered_at is None and all(isinstance(f, ComplaintRequested) for f in facts):
-        return  # the usual press: nothing has come of it yet
+    if story.answered_at is None and all(isinstance(f, _MEANS_NOTHING_YET) for f in facts):
+        return  # the usual press, the usual ringing
     appeals = await _appeals_of(session, story.id)
     for appeal in appeals:
         await _call_went_on(session, appeal, change, now, settings)
@@ -91,13 +112,7 @@ async def on_change(
 
 async def open_appeals(session: AsyncSession, customer_id: int) -> list[int]:
     """Return the customer's newest appeals that are neither closed nor rejected, newest first."""
-    numbers = await session.scalars(
-        select(Appeal.number)
-        .where(Appeal.customer_id == customer_id, Appeal.phase.in_(OPEN))
-        .order_by(Appeal.number.desc())
-        .limit(_RELATED_SHOWN)
-    )
-    return list(numbers)
+    return list(await session.scalars(_OPEN_APPEALS, {"customer": customer_id}))
 
 
 async def _pressed(
@@ -149,12 +164,16 @@ async def _open(
         "customer_id": customer,
         "department_id": departments[0],
     }
-    appeal = await insert_new(session, Appeal, values, key=("press_key",))
-    if appeal is None:
+    new = await insert_new(session, Appeal, values, key=("press_key",))
+    if new is None:
         return False
-    session.add(AppealCall(appeal_number=appeal.number, call_id=story.id, link=subjects.PRESS))
-    session.add(StageVisit(appeal_number=appeal.number, stage=appeal.stage, entered_at=fact.at))
-    await session.flush()
+    appeal = Appeal(
+        **values, number=new.number
+    )  # what the row says; the session knows nothing of it
+    link = {"appeal_number": appeal.number, "call_id": story.id, "link": subjects.PRESS}
+    visit = {"appeal_number": appeal.number, "stage": appeal.stage, "entered_at": fact.at}
+    await session.execute(_INSERT_LINK, link)
+    await session.execute(_INSERT_VISIT, visit)
     entries = [_opened(appeal, fact, now)]
     if related:
         entries.append(_entry(now, "related", appeals=related))
@@ -176,6 +195,7 @@ def _new_appeal(
         "press_key": key,
         "spool_key": fact.key,
         "call_id": story.id,
+        "version": 1,
         "phase": Phase.RECEIVED,
         "stage": _FIRST_STAGE,
         "caller_raw": story.caller.raw,
@@ -226,9 +246,7 @@ async def _note_department(
     """A call belongs to the department of its queue: who of it may read the call."""
     department = settings.departments.get(queue)
     if department is not None:
-        await session.execute(
-            update(Call).where(Call.id == story.id).values(department_id=department)
-        )
+        await session.execute(_SET_DEPARTMENT, {"call": story.id, "department_id": department})
 
 
 async def _pressed_before(
@@ -285,10 +303,7 @@ async def _link_to_open_appeal(session: AsyncSession, story: CallStory, now: dat
 
 
 async def _is_linked(session: AsyncSession, call: str) -> bool:
-    found = await session.scalar(
-        select(AppealCall.call_id).where(AppealCall.call_id == call).limit(1)
-    )
-    return found is not None
+    return (await session.execute(_APPEALS_OF_CALL, {"call": call})).first() is not None
 
 
 def _customer_end(story: CallStory) -> Party:
@@ -297,11 +312,7 @@ def _customer_end(story: CallStory) -> Party:
 
 async def _appeals_of(session: AsyncSession, call: str) -> list[Appeal]:
     """Return the appeals of a call, locked in the order of their numbers: no two of us deadlock."""
-    numbers = await session.scalars(
-        select(AppealCall.appeal_number)
-        .where(AppealCall.call_id == call)
-        .order_by(AppealCall.appeal_number)
-    )
+    numbers = await session.scalars(_APPEALS_OF_CALL, {"call": call})
     return [await case.load(session, number) for number in numbers.all()]
 
 
@@ -382,8 +393,8 @@ def _ended(now: datetime, story: CallStory, end: CallEnded) -> Entry:
 async def _tell_end(
     session: AsyncSession, story: CallStory, appeals: list[Appeal], now: datetime
 ) -> None:
-    call = await session.get_one(Call, story.id)
-    to = await audience.of_call(session, call)
+    read_as = [await subjects.of_appeal(session, appeal) for appeal in appeals]
+    to = audience.of_subjects(*read_as, await subjects.of_call_alone(session, story.id))
     opened = [a.number for a in appeals if a.call_id == story.id]
     linked = opened or [a.number for a in appeals]
     data = {

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, exists, or_, select
+from sqlalchemy import ColumnElement, and_, bindparam, exists, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
@@ -17,6 +17,7 @@ from appeals.rights import Action, Allowed, Person, may, oversees
 from appeals.view import Json
 from calls.model import Call, Leg
 from recordings.model import HAS_SOUND, Recording
+from store.base import table
 
 __all__ = [
     "AppealQuery",
@@ -128,13 +129,17 @@ async def list_calls(session: AsyncSession, viewer: Person, query: CallQuery) ->
 
 async def appeal_of_call(session: AsyncSession, call_id: str) -> int | None:
     """Return the appeal that the call opened, or else the newest one that it is linked to."""
-    return await session.scalar(
-        select(Appeal.number)
-        .join(AppealCall, AppealCall.appeal_number == Appeal.number)
-        .where(AppealCall.call_id == call_id)
-        .order_by((Appeal.call_id == call_id).desc(), Appeal.number.desc())
-        .limit(1)
-    )
+    return await session.scalar(_APPEAL_OF_CALL, {"call": call_id})
+
+
+_APPEALS, _LINKS = table(Appeal), table(AppealCall)
+_APPEAL_OF_CALL = (
+    select(_APPEALS.c.number)
+    .join(_LINKS, _LINKS.c.appeal_number == _APPEALS.c.number)
+    .where(_LINKS.c.call_id == bindparam("call"))
+    .order_by((_APPEALS.c.call_id == bindparam("call")).desc(), _APPEALS.c.number.desc())
+    .limit(1)
+)
 
 
 async def _readable(session: AsyncSession, viewer: Person, number: int) -> Appeal:

@@ -2,26 +2,36 @@
 
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from appeals.model import Appeal, AppealCall, Kind
 from appeals.rights import Subject
 from calls.model import Call, Leg
 from people import directory
+from store.base import table
 
-__all__ = ["PRESS", "of_appeal", "of_call", "of_orphan"]
+__all__ = ["PRESS", "of_appeal", "of_call", "of_call_alone", "of_orphan"]
 
 PRESS = "press"  # AppealCall.link of the call that opened the appeal
 
 
+_CALLS, _LEGS, _LINKS = table(Call), table(Leg), table(AppealCall)
+_LEGS_OF_APPEAL = (
+    select(_LEGS.c.employee_id, _LEGS.c.answered_at, _LINKS.c.link)
+    .join(_LINKS, _LINKS.c.call_id == _LEGS.c.call_id)
+    .where(_LINKS.c.appeal_number == bindparam("number"), _LEGS.c.employee_id.is_not(None))
+)
+_CALL_AND_LEGS = (
+    select(_CALLS.c.department_id, _LEGS.c.employee_id)
+    .outerjoin(_LEGS, _LEGS.c.call_id == _CALLS.c.id)
+    .where(_CALLS.c.id == bindparam("call"))
+)
+
+
 async def of_appeal(session: AsyncSession, appeal: Appeal) -> Subject:
     """Return `appeal` as the rights see it now."""
-    legs = await session.execute(
-        select(Leg.employee_id, Leg.answered_at, AppealCall.link)
-        .join(AppealCall, AppealCall.call_id == Leg.call_id)
-        .where(AppealCall.appeal_number == appeal.number, Leg.employee_id.is_not(None))
-    )
+    legs = await session.execute(_LEGS_OF_APPEAL, {"number": appeal.number})
     rows = [(leg.employee_id, leg.answered_at, leg.link) for leg in legs]
     return Subject(
         number=appeal.number,
@@ -54,16 +64,15 @@ async def of_call(session: AsyncSession, call: Call) -> list[Subject]:
         .order_by(Appeal.number)
     )
     subjects = [await of_appeal(session, appeal) for appeal in appeals.all()]
-    return [*subjects, await _of_call_alone(session, call)]
+    return [*subjects, await of_call_alone(session, call.id)]
 
 
-async def _of_call_alone(session: AsyncSession, call: Call) -> Subject:
-    rang = await session.scalars(
-        select(Leg.employee_id).where(Leg.call_id == call.id, Leg.employee_id.is_not(None))
-    )
+async def of_call_alone(session: AsyncSession, call: str) -> Subject:
+    """Return the call itself as the rights see it, without its appeals."""
+    rows = (await session.execute(_CALL_AND_LEGS, {"call": call})).all()
     return Subject(
-        departments=await directory.ancestors(session, call.department_id),
-        telephones=frozenset(employee for employee in rang if employee is not None),
+        departments=await directory.ancestors(session, rows[0].department_id),
+        telephones=frozenset(row.employee_id for row in rows if row.employee_id is not None),
     )
 
 

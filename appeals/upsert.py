@@ -1,28 +1,32 @@
 """INSERT … ON CONFLICT DO NOTHING on both databases: exactly once under a race, without an error."""
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from functools import cache
+from typing import Any
 
+from sqlalchemy import Executable, Row
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from store.base import Base
+from store.base import Base, table
 
 __all__ = ["insert_new"]
 
-Row = TypeVar("Row", bound=Base)
-
 
 async def insert_new(
-    session: AsyncSession, model: type[Row], values: Mapping[str, Any], *, key: tuple[str, ...]
-) -> Row | None:
-    """Insert a row and return it; None when one with equal `key` columns exists.
+    session: AsyncSession, model: type[Base], values: Mapping[str, Any], *, key: tuple[str, ...]
+) -> Row[Any] | None:
+    """Insert a row and return its primary key; None when one with equal `key` columns exists.
 
     On PostgreSQL it waits for another transaction that is inserting the same key just now.
     """
     await session.flush()
-    dialect = session.get_bind().dialect.name
+    statement = _statement(session.get_bind().dialect.name, model, key)
+    return (await session.execute(statement, values)).one_or_none()
+
+
+@cache
+def _statement(dialect: str, model: type[Base], key: tuple[str, ...]) -> Executable:
     make = postgresql.insert if dialect == "postgresql" else sqlite.insert
-    return await session.scalar(
-        make(model).values(**values).on_conflict_do_nothing(index_elements=key).returning(model)
-    )
+    into = table(model)
+    return make(into).on_conflict_do_nothing(index_elements=key).returning(*into.primary_key)

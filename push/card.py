@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from appeals import customers, intake, lookup
@@ -11,6 +11,7 @@ from appeals.model import Customer
 from calls.facts import Party
 from calls.story import CallStory
 from push.messages import Caller, Named
+from store.base import table
 
 __all__ = ["Card", "other_party", "read_card"]
 
@@ -51,5 +52,8 @@ async def _customer(session: AsyncSession, party: Party) -> Named | None:
     customer_id = await customers.find(session, party)
     if customer_id is None:
         return None
-    name = await session.scalar(select(Customer.name).where(Customer.id == customer_id))
-    return Named(id=customer_id, name=name)
+    return Named(id=customer_id, name=await session.scalar(_NAME, {"customer": customer_id}))
+
+
+_CUSTOMERS = table(Customer)
+_NAME = select(_CUSTOMERS.c.name).where(_CUSTOMERS.c.id == bindparam("customer"))

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy import ColumnElement, and_, bindparam, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from appeals.model import Appeal
@@ -88,9 +88,12 @@ async def on_change(
 
 
 async def _load(session: AsyncSession, change: CallChange) -> list[Pop]:
-    if change.before is None:
-        return []
-    return list(await session.scalars(select(Pop).where(Pop.call_id == change.story.id)))
+    if change.before is None or not change.before.legs:
+        return []  # nobody's telephone has rung
+    return list(await session.scalars(_POPS_OF_CALL, {"call": change.story.id}))
+
+
+_POPS_OF_CALL = select(Pop).where(Pop.call_id == bindparam("call"))
 
 
 class _Board:
@@ -144,7 +147,6 @@ class _Board:
 
     async def _watch(self) -> None:
         if self._story.pressed_at is not None and self._story.answered_at is None:
-            await self._session.flush()
             await unseen.watch(self._session, self._story.id, self._now)
 
     def _new(self, employee_id: int) -> Pop:

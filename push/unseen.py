@@ -2,13 +2,15 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from appeals.audience import supervisors
 from appeals.model import Appeal
+from appeals.upsert import insert_new
 from push.model import UnseenWatch
 from store import outbox
+from store.base import table
 
 __all__ = ["SEEN_WITHIN", "settle", "unseen_tick", "watch"]
 
@@ -17,17 +19,17 @@ SEEN_WITHIN = timedelta(seconds=30)
 
 async def watch(session: AsyncSession, call_id: str, now: datetime) -> None:
     """Start the clock of a pressed-3 call at its first pop; a clock that runs, or ran, is left alone."""
-    if await session.get(UnseenWatch, call_id) is None:
-        session.add(UnseenWatch(call_id=call_id, due_at=now + SEEN_WITHIN, told_at=None))
-        await session.flush()
+    clock = {"call_id": call_id, "due_at": now + SEEN_WITHIN}
+    await insert_new(session, UnseenWatch, clock, key=("call_id",))
 
 
 async def settle(session: AsyncSession, call_id: str) -> None:
     """Stop the clock: somebody has acknowledged a pop of the call, or answered it."""
-    watched = await session.get(UnseenWatch, call_id)
-    if watched is not None:
-        watched.due_at = None
-        await session.flush()
+    await session.execute(_SETTLE, {"call": call_id})
+
+
+_WATCHES = table(UnseenWatch)
+_SETTLE = update(_WATCHES).where(_WATCHES.c.call_id == bindparam("call")).values(due_at=None)
 
 
 async def unseen_tick(session: AsyncSession, now: datetime) -> int:

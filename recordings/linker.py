@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -47,11 +47,15 @@ async def _started(
 
 async def _by_path(session: AsyncSession, pbx: str, path: str) -> Recording | None:
     """Return the row of this file; the sweep may have found it first without knowing whose it is."""
-    rows = await session.scalars(
-        select(Recording).where(Recording.pbx.in_([pbx, ""]), Recording.remote_path == path)
-    )
+    rows = await session.scalars(_BY_PATH, {"pbx": pbx, "path": path})
     found = sorted(rows, key=lambda each: each.pbx != pbx)
     return found[0] if found else None
+
+
+_BY_PATH = select(Recording).where(
+    or_(Recording.pbx == bindparam("pbx"), Recording.pbx == ""),
+    Recording.remote_path == bindparam("path"),
+)
 
 
 def _is_of_another(recording: Recording, call_id: str) -> bool:
@@ -133,9 +137,13 @@ async def _stopped(
 
 
 async def _ended(session: AsyncSession, call_id: str, at: datetime, now: datetime) -> None:
-    running = select(Recording).where(Recording.call_id == call_id, Recording.stopped_at.is_(None))
-    for recording in await session.scalars(running):
+    for recording in await session.scalars(_RUNNING, {"call": call_id}):
         _stop(recording, at, now)
+
+
+_RUNNING = select(Recording).where(
+    Recording.call_id == bindparam("call"), Recording.stopped_at.is_(None)
+)
 
 
 def _stop(recording: Recording, at: datetime, now: datetime) -> None:
