@@ -10,6 +10,7 @@ import itertools
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Protocol, TypeVar
 
 import structlog
@@ -38,6 +39,7 @@ __all__ = ["ChangeHandler", "Pipeline", "PipelineParts", "Stored"]
 log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
+_WriteChanges = Callable[[AsyncSession, Sequence[CallChange]], Awaitable[set[str]]]
 _RETRY_S = (1.0, 2.0, 3.0, 5.0)
 
 
@@ -58,7 +60,7 @@ class Stored:
 
 @dataclass(frozen=True, kw_only=True)
 class PipelineParts:
-    """Everything a pipeline works with. `handlers` run in order in each call's SAVEPOINT."""
+    """Everything a pipeline works with. `handlers` run in order for each changed call."""
 
     pbx: str
     fence: int
@@ -69,6 +71,10 @@ class PipelineParts:
     handlers: tuple[ChangeHandler, ...]
     now: Callable[[], datetime]
     on_stored: Callable[[Stored], None] = lambda stored: None
+
+
+class _OneFailed(Exception):
+    """A call of the batch can't be stored: the batch is written again, its calls apart."""
 
 
 class Pipeline:
@@ -209,12 +215,19 @@ class Pipeline:
             return ()
         tries = itertools.count(1)
 
-        async def work(session: AsyncSession) -> set[str]:
+        async def work(session: AsyncSession, write_changes: _WriteChanges) -> set[str]:
             if next(tries) > 1 and (stored := await self._stored(session, changes)):
                 return {change.story.id for change in changes} - stored
-            return await self._write(session, changes, rows, contact_at)
+            await journal.append(session, rows)
+            set_aside = await write_changes(session, changes)
+            if contact_at is not None:
+                await history.note_contact(session, self.parts.pbx, contact_at)
+            return set_aside
 
-        set_aside = await self.write(work)
+        try:
+            set_aside = await self.write(partial(work, write_changes=self._write_together))
+        except _OneFailed:  # nothing of that is stored
+            set_aside = await self.write(partial(work, write_changes=self._write_apart))
         kept = tuple(change for change in changes if change.story.id not in set_aside)
         self.book.accept(kept)
         for call in set_aside:
@@ -278,28 +291,36 @@ class Pipeline:
             if await history.load_story(session, change.story.id) == change.story
         }
 
-    async def _write(
-        self,
-        session: AsyncSession,
-        changes: Sequence[CallChange],
-        rows: Sequence[journal.JournalEntry],
-        contact_at: datetime | None,
+    async def _write_together(
+        self, session: AsyncSession, changes: Sequence[CallChange]
     ) -> set[str]:
-        await journal.append(session, rows)
-        set_aside = {
-            change.story.id for change in changes if not await self._write_change(session, change)
-        }
-        if contact_at is not None:
-            await history.note_contact(session, self.parts.pbx, contact_at)
-        return set_aside
+        """Write all of `changes`, which is the rule; raise _OneFailed when a call can't be stored."""
+        for change in changes:
+            try:
+                await self._write_change(session, change, self.parts.now())
+            except OperationalError:
+                raise
+            except Exception as error:
+                raise _OneFailed from error
+        return set()
 
-    async def _write_change(self, session: AsyncSession, change: CallChange) -> bool:
+    async def _write_apart(self, session: AsyncSession, changes: Sequence[CallChange]) -> set[str]:
+        """Write each of `changes` in a SAVEPOINT of its own; return the calls that were set aside."""
+        return {
+            change.story.id for change in changes if not await self._write_alone(session, change)
+        }
+
+    async def _write_change(self, session: AsyncSession, change: CallChange, now: datetime) -> None:
+        for handler in self.parts.handlers:
+            await handler(session, change, now=now)
+        await session.flush()
+
+    async def _write_alone(self, session: AsyncSession, change: CallChange) -> bool:
         """Return False when this call's facts had to be set aside; the other calls go on."""
         now, mark = self.parts.now(), outbox.mark(session)
         try:
             async with session.begin_nested():
-                for handler in self.parts.handlers:
-                    await handler(session, change, now=now)
+                await self._write_change(session, change, now)
         except OperationalError:
             raise  # the database itself is in trouble: the whole batch is tried again
         except Exception as error:

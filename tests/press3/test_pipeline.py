@@ -1,6 +1,7 @@
 """From the link's items to the database: what fails is tried again, and nothing is stored twice."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from appeals.model import Appeal
 from calls import history
 from calls.model import BlindWindow, Call, SetAside, StoredFact
 from calls.numbers import NumberRules
+from calls.story import CallChange
 from calls.tracker import Tracker
 from calls.triggers import TriggerRules
 from press3 import pipeline as module
@@ -26,6 +28,7 @@ from press3.traces import read_trace
 from store.errors import CommitFailed, LeaseLost
 from store.journal import JournalRow
 from store.lease import Lease
+from store.outbox import Message, OutboxRow, emit
 from store.writer import Writer
 
 ANSWERED = Path("tests/traces/answered-22.jsonl")
@@ -158,6 +161,32 @@ async def test_a_fault_of_ours_ends_the_pipeline_instead_of_being_tried_for_ever
 
     with pytest.raises(ZeroDivisionError):
         await pipeline.write(work)
+
+
+async def test_a_call_that_cannot_be_stored_is_set_aside_and_the_others_go_on(
+    writer: Writer, sessions: async_sessionmaker[AsyncSession]
+) -> None:
+    async def stumble(session: AsyncSession, change: CallChange, *, now: datetime) -> None:
+        emit(session, Message(type=change.story.id, at=now, audience={}, data={}))
+        if change.story.id == "bad":
+            session.add(Call(id="good"))  # there already: refused by the database, at the flush
+
+    pipeline = await make(writer, sessions, TraceLink(()))
+    handlers = (*pipeline.parts.handlers, stumble)
+    pipeline.parts = replace(pipeline.parts, handlers=handlers)
+    events = [parse(line.raw.rstrip(), line.at) for line in read_trace(ANSWERED)]
+    tracker = pipeline.parts.new_tracker()
+    arrived = next(fact for event in events for fact in tracker.feed(event))
+    calls = ("good", "bad", "better")
+    kept = await pipeline.store([replace(arrived, call=call) for call in calls])
+
+    assert [change.story.id for change in kept] == ["good", "better"]
+    assert {story.id for story in pipeline.book.open_stories} == {"good", "better"}
+    async with sessions() as session:
+        assert set(await session.scalars(select(Call.id))) == {"good", "better"}
+        assert [fact.call_id for fact in await session.scalars(select(SetAside))] == ["bad"]
+        told = await session.scalars(select(OutboxRow.type).order_by(OutboxRow.seq))
+        assert list(told) == ["good", "better"]
 
 
 async def test_an_event_stored_by_another_version_does_not_keep_the_service_from_starting(
