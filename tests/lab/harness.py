@@ -183,7 +183,9 @@ class Lab:
         port = self.phones[name]
         call = self._sipp(f"phone-{name}", telephone_xml(habit, self.speech), port)
         try:
-            await until(lambda: _udp_port_taken(port), what=f"telephone {name} is plugged in")
+            await until(
+                lambda: _udp_port_taken(port), deadline_s=30, what=f"telephone {name} is plugged in"
+            )
             yield call
         finally:
             call.kill()
