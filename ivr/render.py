@@ -16,7 +16,8 @@ HEADER = (
 README = """\
 press3 on this Asterisk
 =======================
-These files hold a password: owner asterisk, mode 0600.
+These files hold a password: install -m 0600 -o asterisk *.conf /etc/asterisk/
+The AMI must be on: [general] enabled = yes in manager.conf.
 
 1. FreePBX, Issabel
    Copy the three .conf files to /etc/asterisk/ and add one line each:

@@ -22,6 +22,8 @@ from store.errors import StoreError
 __all__ = ["main"]
 
 P = ParamSpec("P")
+# `people.model.Role`, which is not imported here: a command starts without the database's libraries.
+ROLES = ("operator", "handler", "executor", "supervisor", "auditor", "admin")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -121,7 +123,7 @@ def user() -> None:
 @click.argument("login")
 @_config
 @click.option("--name", help="Shown name; the login when left out.")
-@click.option("--role", required=True)
+@click.option("--role", type=click.Choice(ROLES), required=True)
 @click.option("--extension", help="The telephone that is this employee's.")
 @click.option("--department", help="Left out: the whole company. Made when it does not exist.")
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
@@ -129,13 +131,38 @@ def user_add(file: Path, login: str, password_stdin: bool, **given: str | None) 
     """Add an employee; the password is asked for."""
     from press3.service import add_user
 
-    password = (
-        sys.stdin.readline().rstrip("\r\n")
-        if password_stdin
-        else click.prompt("Password", hide_input=True, confirmation_prompt=True)
-    )
+    password = _ask_password(stdin=password_stdin)
     _run(add_user(settings.load(file), login=login, password=password, **given))
     click.echo(f"employee {login} added")
+
+
+@user.command("password")
+@click.argument("login")
+@_config
+@click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
+def user_password(file: Path, login: str, password_stdin: bool) -> None:
+    """Give an employee a new password; it is asked for. His open sessions end."""
+    from press3.service import set_password
+
+    _run(set_password(settings.load(file), login, _ask_password(stdin=password_stdin)))
+    click.echo(f"employee {login} has a new password")
+
+
+@user.command("disable")
+@click.argument("login")
+@_config
+def user_disable(file: Path, login: str) -> None:
+    """End an employee's access at once and free his telephone; what he did keeps his name."""
+    from press3.service import disable_user
+
+    _run(disable_user(settings.load(file), login))
+    click.echo(f"employee {login} is disabled")
+
+
+def _ask_password(*, stdin: bool) -> str:
+    if stdin:
+        return sys.stdin.readline().rstrip("\r\n")
+    return str(click.prompt("Password", hide_input=True, confirmation_prompt=True))
 
 
 @main.command()
@@ -144,7 +171,7 @@ def doctor(file: Path) -> None:
     """Look at everything press3 needs and say what is wrong and what to do."""
     from press3.doctor import examine
 
-    logs.set_up()
+    logs.set_up(level=logs.ERROR)
     if not asyncio.run(examine(settings.load(file), click.echo)):
         sys.exit(1)
 
@@ -156,7 +183,7 @@ def reconcile(file: Path, day: date | None) -> None:
     """Compare a day's presses on the PBX with appeals and recordings."""
     from press3.reconcile import report
 
-    logs.set_up()
+    logs.set_up(level=logs.ERROR)
     if not asyncio.run(report(settings.load(file), day, click.echo)):
         sys.exit(1)
 

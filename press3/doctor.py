@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from ami import actions
 from ami.connection import AmiLink
 from ami.errors import AmiError
+from ivr.menu import RENDERED_QUEUE
 from press3 import menu_files, schema
 from press3.errors import Press3Error
 from press3.one_link import one_link
@@ -65,7 +66,7 @@ async def _findings(settings: Settings) -> AsyncIterator[Finding]:
     if not settings.asterisk:
         yield Finding("fail", "no [[asterisk]] in the configuration", "add one; see config.toml")
     for pbx in settings.asterisk:
-        async for finding in _pbx(pbx):
+        async for finding in _pbx(settings, pbx):
             yield finding
     for rule in settings.ivr.observe:
         yield Finding(
@@ -115,7 +116,7 @@ def _menu(settings: Settings) -> Finding:
         return Finding(
             "warn", "the rendered queue has no members", "set [ivr] members or an existing queue"
         )
-    return Finding("ok", f"menu {menu.name}, queue {menu.queue_name}")
+    return Finding("ok", f"menu {menu.name}, queue {menu.queue_name}, as configured")
 
 
 def _recordings(root: Path) -> Finding:
@@ -134,15 +135,39 @@ def _recordings(root: Path) -> Finding:
     return Finding("ok", f"recording folder {root} can be read")
 
 
-async def _pbx(pbx: AsteriskSettings) -> AsyncIterator[Finding]:
+async def _pbx(settings: Settings, pbx: AsteriskSettings) -> AsyncIterator[Finding]:
     try:
         async with one_link(pbx) as link:
             yield Finding("ok", f"{pbx.name}: AMI login as {pbx.username!r}")
             yield _version(pbx, link.version)
             async for finding in _rights(pbx, link):
                 yield finding
+            async for finding in _loaded(settings, pbx, link):
+                yield finding
     except Press3Error as error:
         yield Finding("fail", str(error))
+
+
+async def _loaded(
+    settings: Settings, pbx: AsteriskSettings, link: AmiLink
+) -> AsyncIterator[Finding]:
+    """Whether the PBX has taken in what `press3 render` wrote: an include or a reload is soon forgotten."""
+    try:
+        if await actions.has_extension(link, "press3-complaint", "s"):
+            yield Finding("ok", f"{pbx.name}: dialplan press3-complaint is loaded")
+        else:
+            advice = "include extensions_press3.conf (see the rendered README.txt), then: dialplan reload"
+            yield Finding(
+                "fail", f"{pbx.name}: no dialplan press3-complaint, key 3 leads nowhere", advice
+            )
+        queue = settings.ivr.queue or RENDERED_QUEUE
+        if any(row.event == "QueueParams" for row in await actions.queue_status(link, queue)):
+            yield Finding("ok", f"{pbx.name}: queue {queue} is there")
+        else:
+            advice = "include queues_press3.conf, or correct [ivr] queue, then: queue reload all"
+            yield Finding("fail", f"{pbx.name}: no queue {queue}, callers would be hung up", advice)
+    except AmiError as error:
+        yield Finding("fail", f"{pbx.name}: the PBX does not tell what is loaded: {error}")
 
 
 def _version(pbx: AsteriskSettings, version: str) -> Finding:

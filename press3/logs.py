@@ -2,11 +2,11 @@
 
 import logging
 import sys
-from logging import WARNING
+from logging import ERROR, WARNING
 
 import structlog
 
-__all__ = ["WARNING", "set_up"]
+__all__ = ["ERROR", "WARNING", "set_up"]
 
 
 def set_up(*, json: bool | None = None, level: int = logging.INFO) -> None:

@@ -37,7 +37,7 @@ from recordings.settings import PathMap, RecordingSettings, Timing
 from recordings.worker import RecordingWorker
 from store.serve_lock import ServeLock
 
-__all__ = ["Service", "add_user", "serve"]
+__all__ = ["Service", "add_user", "disable_user", "serve", "set_password"]
 
 log = structlog.get_logger(__name__)
 
@@ -70,6 +70,18 @@ async def add_user(
 
     async with open_store(settings) as store:
         await store.writer.run(work)
+
+
+async def set_password(settings: Settings, login: str, password: str) -> None:
+    """Change an employee's password (`press3 user password`)."""
+    async with open_store(settings) as store:
+        await store.writer.run(lambda session: roster.set_password(session, login, password, now()))
+
+
+async def disable_user(settings: Settings, login: str) -> None:
+    """Disable an employee (`press3 user disable`)."""
+    async with open_store(settings) as store:
+        await store.writer.run(lambda session: roster.disable(session, login, now()))
 
 
 async def serve(settings: Settings) -> None:

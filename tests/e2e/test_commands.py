@@ -44,6 +44,8 @@ async def test_doctor_on_a_pbx_with_the_rendered_files(
     assert f"Asterisk {asterisk_version}." in said
     assert "may read all that is needed" in said
     assert "can be read" in said
+    assert "dialplan press3-complaint is loaded" in said
+    assert "queue press3 is there" in said
 
 
 async def test_doctor_says_what_is_wrong_and_what_to_do(
@@ -59,6 +61,17 @@ async def test_doctor_says_what_is_wrong_and_what_to_do(
     assert "refuses the login of 'press3'" in said
     assert "is not there — mount it" in said
     assert "Traceback" not in said
+
+
+async def test_doctor_says_that_the_queue_is_not_there(
+    asterisk: StartAsterisk, desk: StartDesk
+) -> None:
+    more = '[ivr]\nqueue = "nowhere"\n'
+    service = await desk(await asterisk("22"), start=False, more=more)
+    code, said = await press3("doctor", "-c", str(service.config))
+    assert code == 1
+    assert "no queue nowhere" in said
+    assert "queue reload all" in said
 
 
 async def test_capture_reconcile_and_replay(
