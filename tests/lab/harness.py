@@ -86,6 +86,10 @@ class Truth:
                 return at
         raise AssertionError(f"no {what} ({direction}) among {[m[2] for m in self.messages]}")
 
+    def said(self, what: str) -> bool:
+        """Whether this side sent a message whose first line begins with `what`."""
+        return any(way == "S" and line.startswith(what) for _, way, line in self.messages)
+
     @classmethod
     def read(cls, file: Path) -> "Truth":
         """Read SIPp's short message log: date, time, epoch, S/R, call id, CSeq, first line."""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, Page
+from playwright.async_api import Browser, BrowserContext, Page, expect
 
 from tests.browsers import ARTIFACTS, collect_errors, launched, new_context
 from tests.ui.fake_server import PASSWORD, FakeServer
@@ -30,7 +30,8 @@ async def server(tmp_path: Path) -> AsyncIterator[FakeServer]:
 @pytest_asyncio.fixture(loop_scope="session")
 async def context(browser: Browser) -> AsyncIterator[BrowserContext]:
     context = await new_context(browser)
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(20_000)
+    expect.set_options(timeout=20_000)  # a busy machine draws late
     yield context
     await context.close()
 
