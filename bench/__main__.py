@@ -12,7 +12,7 @@ __all__: list[str] = []
 HERE = Path(__file__).parent
 BENCHES = {
     "ami_read": "AMI reading: the wall beside bare panoramisk",
-    "tracker": "Parse, tracker and story: CPU per wanted event",
+    "tracker": "Parse, tracker, story and journal: CPU per wanted event",
     "commits": "Durable commits: group commit beside single commits and fsync",
     "push": "Push: one pop, and a broadcast, beside bare websockets",
     "audio": "Recordings: peaks and browser format beside ffmpeg alone",
