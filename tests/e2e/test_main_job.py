@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -13,6 +14,7 @@ from tests.waiting import until
 
 pytestmark = pytest.mark.asterisk
 
+MOSCOW = ZoneInfo("Europe/Moscow")  # the service's default: whose days count
 NEAR_S = 0.150  # the promise: stored times within 150 ms of what the caller's side saw
 
 
@@ -106,7 +108,7 @@ async def test_no_difference_is_left_at_the_end_of_the_day(
         await caller.done()
         await board.told("recording.ready", deadline_s=30)
     appeal = (await chief.get("/appeals"))["items"][0]
-    day = appeal["opened_at"][:10]
+    day = datetime.fromisoformat(appeal["opened_at"]).astimezone(MOSCOW).date()
 
     async def agreed() -> bool:
         found = await chief.get(f"/reconciliation?day={day}")
