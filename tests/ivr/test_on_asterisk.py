@@ -96,7 +96,7 @@ async def test_a_press_with_all_its_marks(asterisk: StartAsterisk, asterisk_vers
     assert recording.relative_to(lab.monitor).parts[:-1] == tuple(f"{pressed:%Y/%m/%d}".split("/"))
     assert recording.stem.endswith(f"-{fields[1]}")
     seconds = (recording.stat().st_size - 44) / 16_000
-    assert abs(seconds - (epoch(spool["ended"]) - pressed).total_seconds()) < 0.6
+    assert abs(seconds - (epoch(spool["ended"]) - pressed).total_seconds()) < 0.3
     queue_log = (lab.directory / "log/queue_log").read_text()
     assert f"|{fields[1]}|press3|NONE|PRESS3|{hint.get('Key')}" in queue_log
 
