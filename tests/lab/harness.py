@@ -78,6 +78,7 @@ class Truth:
     """What the caller's own side saw: (time, `S` sent or `R` received, first line of the message)."""
 
     messages: tuple[tuple[datetime, str, str], ...]
+    picked_up: tuple[datetime, ...] = ()  # our 200 to an INVITE; a late CANCEL gets a 200 too
 
     def at(self, what: str, direction: str = "S") -> datetime:
         """Time of the first message whose first line begins with, or whose status is, `what`."""
@@ -95,13 +96,17 @@ class Truth:
         """Read SIPp's short message log: date, time, epoch, S/R, call id, CSeq, first line."""
         if not file.exists():
             return cls(())
-        rows = [line.split("\t") for line in file.read_text(errors="replace").splitlines()]
+        lines = file.read_text(errors="replace").splitlines()
+        rows = [row for row in (line.split("\t") for line in lines) if len(row) >= 7]
+        at = [datetime.fromtimestamp(float(row[2]), UTC) for row in rows]
+        answer = ("S", "INVITE", "SIP/2.0 200")
         return cls(
+            tuple((when, row[3], row[6].strip()) for when, row in zip(at, rows, strict=True)),
             tuple(
-                (datetime.fromtimestamp(float(row[2]), UTC), row[3], row[6].strip())
-                for row in rows
-                if len(row) >= 7
-            )
+                when
+                for when, row in zip(at, rows, strict=True)
+                if (row[3], row[5].rpartition(" ")[2], row[6][:11]) == answer
+            ),
         )
 
 
