@@ -11,10 +11,11 @@ import asyncio
 import os
 import random as chance
 import re
+import ssl
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -22,10 +23,12 @@ import structlog
 from panoramisk.ami_protocol import AMIProtocol
 from panoramisk.manager import Manager
 
-from ami.errors import ActionFailed, ActionTimeout, AmiError, LinkDownError, LoginRefused
+from ami.errors import ActionFailed, ActionTimeout, AmiError, LinkDownError, LoginRefused, Untrusted
 from ami.inbox import EventArrived, EventBroken, Inbox, LinkDown, LinkItem, LinkUp
+from ami.pbx_clock import PbxClock, epoch_time
 from ami.replies import Reply, Until
 from ami.session import LinkCounters, Session
+from ami.tls import TlsSettings, explain_tls_fault, tls_context
 
 __all__ = [
     "AmiLink",
@@ -65,7 +68,7 @@ class LinkSettings:
     retry_min_s: float = 0.5
     retry_max_s: float = 2
     refused_max_s: float = 30
-    tls: bool = False
+    tls: TlsSettings | None = None
 
 
 class LinkState(StrEnum):
@@ -104,11 +107,13 @@ class _Protocol(AMIProtocol):  # type: ignore[misc]  # panoramisk has no types
 class _Manager(Manager):  # type: ignore[misc]  # panoramisk has no types
     """panoramisk's manager for one connection: no reconnecting, no login, no pinging of its own."""
 
-    def __init__(self, settings: LinkSettings, session: Session) -> None:
+    def __init__(
+        self, settings: LinkSettings, session: Session, context: ssl.SSLContext | None
+    ) -> None:
         super().__init__(
             host=settings.host,
             port=settings.port,
-            ssl=settings.tls,
+            ssl=context or False,
             loop=asyncio.get_running_loop(),
             protocol_factory=lambda: _Protocol(session),
         )
@@ -151,7 +156,7 @@ class AmiLink:
         self._log = log.bind(pbx=settings.pbx)
         self._inbox = Inbox(limit=settings.queue_limit, limit_bytes=settings.queue_limit_bytes)
         self._session: Session | None = None
-        self._pbx_clock: tuple[datetime, float] | None = None  # PBX time, our monotonic time
+        self._pbx_clock = PbxClock()
         self._refusals = 0
         self._was_up = False
         self._worker: asyncio.Task[None] | None = None
@@ -236,10 +241,7 @@ class AmiLink:
 
     def pbx_now(self) -> datetime | None:
         """The PBX's clock now, by its last Ping reply and the time since; None before a login."""
-        if self._pbx_clock is None:
-            return None
-        told, at = self._pbx_clock
-        return told + timedelta(seconds=asyncio.get_running_loop().time() - at)
+        return self._pbx_clock.now(asyncio.get_running_loop().time())
 
     async def _ask(
         self,
@@ -285,7 +287,8 @@ class AmiLink:
     async def _one_session(self) -> None:
         """Serve one session from connect to its end, which is always an exception."""
         session = Session(self._take_events, self.counters)
-        manager = _Manager(self.settings, session)
+        context = await self._tls_context()
+        manager = _Manager(self.settings, session, context)
         self._inbox.begin()
         try:
             async with asyncio.timeout(self.settings.connect_timeout_s):
@@ -299,6 +302,15 @@ class AmiLink:
             down = LinkDown(at=self._now(), reason=session.lost.result())
             self.counters.dropped += self._inbox.down(down)
             manager.close()
+
+    async def _tls_context(self) -> ssl.SSLContext | None:
+        """Made anew for each session: whoever corrects the file need not restart press3."""
+        if self.settings.tls is None:
+            return None
+        try:
+            return await asyncio.to_thread(tls_context, self.settings.tls)
+        except OSError as fault:
+            raise Untrusted(f"tls_ca {self.settings.tls.ca} can't be used: {fault}") from fault
 
     async def _log_in(self, session: Session) -> LinkUp:
         settings = self.settings
@@ -337,15 +349,16 @@ class AmiLink:
         except ActionTimeout:
             session.end(f"silent: no reply to Ping in {deadline_s:g} s")
             raise LinkDownError(session.lost.result()) from None
-        told = _epoch(reply.get("Timestamp")) or self._now()
-        self._pbx_clock = (told, asyncio.get_running_loop().time())
+        told = epoch_time(reply.get("Timestamp")) or self._now()
+        self._pbx_clock.set(told, asyncio.get_running_loop().time())
         return told
 
     def _take_events(self, events: list[bytes]) -> None:
         """Called by the reader with what one segment held. Never waits."""
         arrived_at = self._now()
+        pbx_at = self._pbx_clock.of_event(asyncio.get_running_loop().time())
         for done, event in enumerate(events):
-            if not self._inbox.put(event, arrived_at):
+            if not self._inbox.put(event, arrived_at, pbx_at):
                 self._overflow(len(events) - done)
                 return
 
@@ -372,6 +385,8 @@ class AmiLink:
 
 
 def _reason(fault: Exception) -> str:
+    if isinstance(fault, ssl.SSLError):
+        return explain_tls_fault(fault)
     if isinstance(fault, LinkDownError):
         return fault.reason
     if isinstance(fault, OSError) and (fault.errno or 0) > 0:
@@ -382,10 +397,3 @@ def _reason(fault: Exception) -> str:
 def _version(text: str) -> str:
     found = re.search(r"\d+(?:\.\d+)+", text)
     return found[0] if found else text
-
-
-def _epoch(text: str) -> datetime | None:
-    try:
-        return datetime.fromtimestamp(float(text), UTC)
-    except (ValueError, OverflowError, OSError):
-        return None

@@ -21,6 +21,7 @@ __all__ = [
     "ReplyTooLong",
     "TooManyActions",
     "UnsafeValue",
+    "Untrusted",
 ]
 
 SHOWN_FRAME_BYTES = 2000
@@ -121,6 +122,12 @@ class ActionFailed(AmiError):
         self.action = action
         self.message = message
         super().__init__(f"AMI action {action} failed: {message}")
+
+
+class Untrusted(AmiError):
+    """There can be no TLS with the PBX as configured here."""
+
+    fault = "us"
 
 
 class LoginRefused(AmiError):

@@ -1,8 +1,8 @@
 """Typed AMI events: the only form in which events leave this package.
 
 Every event is frozen and carries two times: `at`, the PBX's own time taken from the `Timestamp`
-header (`timestampevents = yes` in manager.conf), and `arrived_at`, ours. Rules use `at`; it falls
-back to `arrived_at` when the PBX sends no timestamp.
+header (`timestampevents = yes` in manager.conf), and `arrived_at`, ours. Rules use `at`; where the
+PBX sends no timestamp it is the PBX's clock at the arrival, as its last Ping reply told it.
 
 Source: Asterisk AMI events, documentation in the Asterisk sources (`main/manager_*.c`,
 `apps/app_queue.c`), headers checked on 16.28 and 22.10.

@@ -54,6 +54,9 @@ class LinkDown:
 
 _arrived = factory(EventArrived, ("event", "raw"))
 LinkItem = LinkUp | EventArrived | EventBroken | LinkDown
+_Waiting = tuple[
+    bytes, datetime, datetime | None
+]  # the event, when it arrived, the PBX's clock then
 
 
 class Inbox:
@@ -66,8 +69,8 @@ class Inbox:
     def __init__(self, *, limit: int, limit_bytes: int) -> None:
         self._limit = limit
         self._limit_bytes = limit_bytes
-        self._items: deque[tuple[bytes, datetime] | LinkUp | LinkDown] = deque()
-        self._held: list[tuple[bytes, datetime]] | None = None
+        self._items: deque[_Waiting | LinkUp | LinkDown] = deque()
+        self._held: list[_Waiting] | None = None
         self._events = 0
         self._size_bytes = 0
         self._changed = asyncio.Event()
@@ -99,11 +102,11 @@ class Inbox:
         dropped, self._held = len(self._held), None
         return dropped
 
-    def put(self, raw: bytes, arrived_at: datetime) -> bool:
-        """Add an event; False when there is no room for it."""
+    def put(self, raw: bytes, arrived_at: datetime, pbx_at: datetime | None = None) -> bool:
+        """Add an event; False when there is no room for it. `pbx_at` is the PBX's clock at its arrival."""
         if self._events >= self._limit or self._size_bytes + len(raw) > self._limit_bytes:
             return False
-        (self._items if self._held is None else self._held).append((raw, arrived_at))
+        (self._items if self._held is None else self._held).append((raw, arrived_at, pbx_at))
         self._events += 1
         self._size_bytes += len(raw)
         self._changed.set()
@@ -134,13 +137,13 @@ class Inbox:
         self._changed.clear()
         await self._changed.wait()
 
-    def _leave(self, events: list[tuple[bytes, datetime]]) -> None:
+    def _leave(self, events: list[_Waiting]) -> None:
         self._events -= len(events)
-        self._size_bytes -= sum(len(raw) for raw, _ in events)
+        self._size_bytes -= sum(len(raw) for raw, _, _ in events)
 
 
-def _typed(raw: bytes, arrived_at: datetime) -> EventArrived | EventBroken:
+def _typed(raw: bytes, arrived_at: datetime, pbx_at: datetime | None) -> EventArrived | EventBroken:
     try:
-        return _arrived((parse(raw, arrived_at), raw))
+        return _arrived((parse(raw, arrived_at, pbx_at), raw))
     except EventError as error:
         return EventBroken(at=arrived_at, raw=raw, error=error)

@@ -250,20 +250,22 @@ def wanted(message: bytes) -> bool:
     return kind in WANTED and _plan_of(kind, message) is not None
 
 
-def parse(message: bytes, arrived_at: datetime) -> Event:
+def parse(message: bytes, arrived_at: datetime, at: datetime | None = None) -> Event:
     """The typed event of a whole AMI message; Unknown for a type that press3 keeps no class for.
+
+    `at` is the PBX's time of an event that carries none itself; None: it happened when it arrived.
 
     Raises MissingField, BadField, AmbiguousField (all EventError) when the event is damaged.
     """
     kind = event_type(message)
     plan = _PLANS.get(kind) or _plan_of(kind, message)
     if plan is None:
-        at = _time_of(read_headers(message), arrived_at)
+        at = _time_of(read_headers(message), at or arrived_at)
         return Unknown(at=at, arrived_at=arrived_at, name=kind.decode("utf-8", "replace"))
     headers = read_headers(message, plan.records, plan.in_records)
-    at = _time_of(headers, arrived_at)
+    at = _time_of(headers, at or arrived_at)
     return build(plan.make, plan.readers, headers, (at, arrived_at))
 
 
-def _time_of(headers: Headers, arrived_at: datetime) -> datetime:
-    return _AT(headers) if "Timestamp" in headers else arrived_at
+def _time_of(headers: Headers, otherwise: datetime) -> datetime:
+    return _AT(headers) if "Timestamp" in headers else otherwise

@@ -32,7 +32,7 @@ from sqlalchemy.exc import ArgumentError
 
 from calls.numbers import DEFAULT_INTERFACES, DEFAULT_INTERNAL
 from press3.errors import ConfigError
-from press3.toml_lines import line_of
+from press3.toml_lines import line_of, located
 
 __all__ = ["AsteriskSettings", "Settings", "load"]
 
@@ -69,12 +69,16 @@ class AsteriskSettings(Section):
     secret: SecretStr | None = None
     secret_file: Path | None = None
     tls: bool = False
+    tls_ca: Path | None = None
+    tls_name: str = ""
     permit: list[str] = ["127.0.0.1"]
 
     @model_validator(mode="after")
-    def _one_secret(self) -> "AsteriskSettings":
+    def _fits_together(self) -> "AsteriskSettings":
         if self.secret is not None and self.secret_file is not None:
             raise ValueError("give either secret or secret_file, not both")
+        if not self.tls and (self.tls_ca is not None or self.tls_name):
+            raise ValueError("tls_ca and tls_name need tls = true")
         return self
 
     def read_secret(self) -> str:
@@ -301,14 +305,12 @@ def _check_mode(file: Path, settings: Settings, values: dict[str, Any]) -> None:
 
 def _explain(text: str, fault: Any) -> str:
     path: tuple[str | int, ...] = fault["loc"]
-    line = line_of(text, path)
-    where = f"line {line}: " if line else ""
-    name = ".".join(str(part) for part in path)
     if fault["type"] == "extra_forbidden":
         near = difflib.get_close_matches(str(path[-1]), _valid_names(path[:-1]), n=1, cutoff=0.5)
+        line, name = line_of(text, path), ".".join(str(part) for part in path)
+        where = f"line {line}: " if line else ""
         return f"{where}unknown key {name!r}" + (f"; did you mean {near[0]!r}?" if near else "")
-    message = fault["msg"].removeprefix("Value error, ")
-    return f"{where}{name}: {message}" if name else f"{where}{message}"
+    return located(text, path, fault["msg"].removeprefix("Value error, "))
 
 
 def _valid_names(path: tuple[str | int, ...]) -> list[str]:

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from ami.connection import AmiLink, LinkSettings, LinkState
 from ami.errors import AmiError
+from ami.tls import TlsSettings
 from appeals import intake
 from calls import history
 from calls.keep import KeepRules
@@ -151,5 +152,5 @@ def link_settings(pbx: AsteriskSettings) -> LinkSettings:
         port=pbx.port,
         username=pbx.username,
         secret=secret_of(pbx),
-        tls=pbx.tls,
+        tls=TlsSettings(ca=pbx.tls_ca, name=pbx.tls_name) if pbx.tls else None,
     )

@@ -122,6 +122,24 @@ async def test_after_login_the_link_says_who_and_when_the_pbx_is(peer: AmiPeer) 
         assert 0 <= (told - up.pbx_now).total_seconds() < 5
 
 
+async def test_an_event_without_a_time_has_the_clock_of_the_pbx_not_ours(peer: AmiPeer) -> None:
+    """`timestampevents` is off: our clock may be an hour away from the PBX's."""
+    async with running(new_link(peer, ping_every_s=60)) as link:
+        reading = Reading(link)
+        up = await reading.to(LinkUp)
+        assert abs(up.pbx_now - NOW).total_seconds() > 0.3
+        without = b"\r\n".join(
+            line for line in hangup(16).split(b"\r\n") if not line.startswith(b"Timestamp")
+        )
+        peer.send(without)
+        first = await reading.to_event(events.Hangup)
+        assert 0 <= (first.at - up.pbx_now).total_seconds() < 5
+        assert (first.arrived_at, first.at != NOW) == (NOW, True)
+        peer.send(hangup(17))
+        told = await reading.to_event(events.Hangup)
+        assert told.at == datetime.fromtimestamp(1795286023.657211, UTC)
+
+
 async def test_events_come_in_order_after_the_link_up_of_their_session(peer: AmiPeer) -> None:
     def login(action: Action) -> list[bytes]:
         action.client.logged_in = True
