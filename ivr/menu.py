@@ -5,7 +5,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Literal
 
-__all__ = ["RENDERED_QUEUE", "Action", "AmiAccount", "Menu", "ObservedMenu", "Prompts"]
+__all__ = [
+    "RENDERED_QUEUE",
+    "Action",
+    "AmiAccount",
+    "CantRender",
+    "Menu",
+    "ObservedMenu",
+    "Prompts",
+]
 
 # The queue that press3 renders when the configuration names no existing one.
 RENDERED_QUEUE = "press3"
@@ -21,15 +29,27 @@ SECRET = re.compile(r"[!-:<-~]+")
 ADDRESS = re.compile(r"[0-9A-Fa-f:.]+(?:/[0-9A-Fa-f:.]+)?")
 
 
-def _check(what: str, value: str, allowed: re.Pattern[str]) -> None:
-    """Raise ValueError unless `value` can stand in a conf file without becoming something else there."""
+class CantRender(ValueError):
+    """A value can't be written to Asterisk's files. `key` is whose, as config.toml names it in its
+    section: `("keys", "1")`, `("members",)`.
+    """
+
+    def __init__(self, key: tuple[str, ...], problem: str) -> None:
+        self.key = key
+        self.problem = problem
+        super().__init__(f"{'.'.join(key)}: {problem}")
+
+
+def _check(key: str | tuple[str, ...], value: str, allowed: re.Pattern[str]) -> None:
+    """Raise CantRender unless `value` can stand in a conf file without becoming something else there."""
     if not allowed.fullmatch(value):
-        raise ValueError(f"{what}: {value!r} can't be written to Asterisk's configuration")
+        where = (key,) if isinstance(key, str) else key
+        raise CantRender(where, f"{value!r} can't be written to Asterisk's configuration")
 
 
-def _check_seconds(what: str, value: int, least: int, most: int) -> None:
+def _check_seconds(key: str, value: int, least: int, most: int) -> None:
     if not least <= value <= most:
-        raise ValueError(f"{what}: {value} is not between {least} and {most} seconds")
+        raise CantRender((key,), f"{value} is not between {least} and {most} seconds")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,8 +65,18 @@ class Action:
     target: str = ""
 
     @classmethod
-    def parse(cls, text: str) -> "Action":
-        """Read `complaint`, `menu`, `hangup`, `queue:NAME` or `goto:CONTEXT,EXTEN,PRIORITY`."""
+    def parse(cls, text: str, *key: str) -> "Action":
+        """Read `complaint`, `menu`, `hangup`, `queue:NAME` or `goto:CONTEXT,EXTEN,PRIORITY`.
+
+        Raises CantRender, which names `key` as the one that holds `text`.
+        """
+        try:
+            return cls._parse(text)
+        except ValueError as fault:
+            raise CantRender(key or ("action",), str(fault)) from None
+
+    @classmethod
+    def _parse(cls, text: str) -> "Action":
         kind, _, target = text.partition(":")
         if kind == "complaint" and not target:
             return cls(kind="complaint")
@@ -68,7 +98,7 @@ class Action:
         if self.kind == "goto":
             parts = self.target.split(",")
             if len(parts) != 3:
-                raise ValueError(f"goto: {self.target!r} is not CONTEXT,EXTEN,PRIORITY")
+                raise CantRender(("goto",), f"{self.target!r} is not CONTEXT,EXTEN,PRIORITY")
             _check("goto context", parts[0], NAME)
             _check("goto extension", parts[1], EXTENSION)
             _check("goto priority", parts[2], NAME)
@@ -92,12 +122,12 @@ class Prompts:
     def __post_init__(self) -> None:
         for field_ in fields(self):
             for sound in getattr(self, field_.name):
-                _check(f"prompt {field_.name}", sound, SOUND)
+                _check(("prompts", field_.name), sound, SOUND)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Menu:
-    """One menu and the queue behind key 3. Raises ValueError when a value can't be rendered safely.
+    """One menu and the queue behind key 3. Raises CantRender when a value can't be rendered safely.
 
     `queue` names an existing queue; empty means that press3 renders one with `members`.
     `rounds` is how often the greeting is played before `no_choice`. `keys` are further keys; 3 is
@@ -123,25 +153,25 @@ class Menu:
     recording_format: Literal["wav", "WAV", "wav16", "gsm", "ulaw", "alaw", "sln"] = "wav"
 
     def __post_init__(self) -> None:
-        _check("menu name", self.name, NAME)
-        _check("queue options", self.queue_options, QUEUE_OPTIONS)
+        _check("name", self.name, NAME)
+        _check("queue_options", self.queue_options, QUEUE_OPTIONS)
         if self.queue:
             _check("queue", self.queue, QUEUE)
         for member in self.members:
-            _check("member", member, INTERFACE)
+            _check("members", member, INTERFACE)
         _check_seconds("menu_timeout_s", self.menu_timeout_s, 1, 60)
         _check_seconds("queue_timeout_s", self.queue_timeout_s, 1, 7200)
         _check_seconds("ring_s", self.ring_s, 1, 300)
         if not 1 <= self.rounds <= 10:
-            raise ValueError(f"rounds: {self.rounds} is not between 1 and 10")
+            raise CantRender(("rounds",), f"{self.rounds} is not between 1 and 10")
         self._check_keys()
 
     def _check_keys(self) -> None:
         for key, action in self.keys.items():
             if not re.fullmatch(r"[0-9*#]", key):
-                raise ValueError(f"keys: {key!r} is not one key of a telephone")
+                raise CantRender(("keys", key), f"{key!r} is not one key of a telephone")
             if key == COMPLAINT_KEY and action.kind != "complaint":
-                raise ValueError("keys: 3 always opens a complaint")
+                raise CantRender(("keys", key), "3 always opens a complaint")
 
     @property
     def queue_name(self) -> str:
@@ -157,13 +187,15 @@ class AmiAccount:
     permit: tuple[str, ...] = ("127.0.0.1",)
 
     def __post_init__(self) -> None:
-        _check("AMI username", self.username, NAME)
+        _check("username", self.username, NAME)
         if not SECRET.fullmatch(self.secret):
-            raise ValueError("AMI secret: only printable ASCII without blanks and without ';'")
+            raise CantRender(
+                ("secret",), "an AMI secret is only printable ASCII without blanks and without ';'"
+            )
         if not self.permit:
-            raise ValueError("AMI permit: at least one address")
+            raise CantRender(("permit",), "at least one address")
         for address in self.permit:
-            _check("AMI permit", address, ADDRESS)
+            _check("permit", address, ADDRESS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,4 +205,4 @@ class ObservedMenu:
     context: str
 
     def __post_init__(self) -> None:
-        _check("observed context", self.context, NAME)
+        _check("context", self.context, NAME)

@@ -86,7 +86,7 @@ def check_config(file: Path) -> None:
     """Say whether the configuration can be used, and where it can't."""
     found = settings.load(file)
     if found.asterisk:
-        menu_files.render_files(found)
+        menu_files.render_files(found, file)
     click.echo(f"{file}: fine; {len(found.asterisk)} Asterisk, data in {found.service.data_dir}")
 
 
@@ -95,7 +95,7 @@ def check_config(file: Path) -> None:
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True)
 def render(file: Path, out: Path) -> None:
     """Write the files for Asterisk: dialplan, AMI user, queue."""
-    files = menu_files.render_files(settings.load(file))
+    files = menu_files.render_files(settings.load(file), file)
     menu_files.write_files(files, out)
     for name in files:
         click.echo(out / name)

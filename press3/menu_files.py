@@ -1,19 +1,22 @@
 """From the configuration to the files of `press3 render`."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from ivr.menu import Action, AmiAccount, Menu, ObservedMenu, Prompts
+from ivr.menu import Action, AmiAccount, CantRender, Menu, ObservedMenu, Prompts
 from ivr.render import render
 from press3.ami_secret import secret_of
 from press3.errors import ConfigError, Press3Error
 from press3.settings import AsteriskSettings, Settings
+from press3.toml_lines import located
 
 __all__ = ["menu_of", "render_files", "write_files"]
 
 
 def menu_of(settings: Settings) -> Menu:
-    """Return the menu; raises ValueError when a value can't stand in Asterisk's files."""
+    """Return the menu; raises CantRender when a value can't stand in Asterisk's files."""
     ivr = settings.ivr
     prompts = {name: tuple(sounds) for name, sounds in ivr.prompts if sounds is not None}
     return Menu(
@@ -26,42 +29,59 @@ def menu_of(settings: Settings) -> Menu:
         ring_s=ivr.ring_s,
         rounds=ivr.rounds,
         queue_options=ivr.queue_options,
-        keys={key: Action.parse(action) for key, action in ivr.keys.items()},
-        no_choice=Action.parse(ivr.no_choice),
-        queue_empty=Action.parse(ivr.queue_empty),
-        queue_timeout=Action.parse(ivr.queue_timeout),
+        keys={key: Action.parse(action, "keys", key) for key, action in ivr.keys.items()},
+        no_choice=Action.parse(ivr.no_choice, "no_choice"),
+        queue_empty=Action.parse(ivr.queue_empty, "queue_empty"),
+        queue_timeout=Action.parse(ivr.queue_timeout, "queue_timeout"),
         prompts=Prompts(**prompts),
         recording_format=ivr.recording_format,
     )
 
 
-def render_files(settings: Settings) -> dict[str, str]:
+def render_files(settings: Settings, file: Path | None = None) -> dict[str, str]:
     """Return relative file name → text; a folder per PBX when there are several.
 
     Raises:
         Press3Error: no [[asterisk]].
-        ConfigError: a value that can't be rendered.
+        ConfigError: a value that can't be rendered, with its line when `file` is where it came from.
     """
     if not settings.asterisk:
         raise Press3Error("nothing to render: the configuration has no [[asterisk]]")
     several = len(settings.asterisk) > 1
     files: dict[str, str] = {}
-    for pbx in settings.asterisk:
-        try:
-            rendered = _render_one(settings, pbx)
-        except ValueError as error:
-            problem = f"[[asterisk]] {pbx.name} can't be rendered: {error}"
-            raise ConfigError("the configuration", [problem]) from error
+    for n, pbx in enumerate(settings.asterisk):
+        rendered = _render_one(settings, n, pbx, file)
         prefix = f"{pbx.name}/" if several else ""
         files |= {prefix + name: text for name, text in rendered.items()}
     return files
 
 
-def _render_one(settings: Settings, pbx: AsteriskSettings) -> dict[str, str]:
-    account = AmiAccount(username=pbx.username, secret=secret_of(pbx), permit=tuple(pbx.permit))
-    contexts = {r.context for r in settings.ivr.observe if r.asterisk in (None, pbx.name)}
-    observed = [ObservedMenu(context=context) for context in sorted(contexts)]
-    return dict(render(menu_of(settings), account, observed=observed))
+def _render_one(
+    settings: Settings, n: int, pbx: AsteriskSettings, file: Path | None
+) -> dict[str, str]:
+    secret, permit = secret_of(pbx), tuple(pbx.permit)
+    with _located(file, "asterisk", n):
+        account = AmiAccount(username=pbx.username, secret=secret, permit=permit)
+    observed: dict[str, ObservedMenu] = {}
+    for at, rule in enumerate(settings.ivr.observe):
+        if rule.asterisk in (None, pbx.name):
+            with _located(file, "ivr", "observe", at):
+                observed[rule.context] = ObservedMenu(context=rule.context)
+    with _located(file, "ivr"):
+        menu = menu_of(settings)
+    return dict(render(menu, account, observed=[observed[name] for name in sorted(observed)]))
+
+
+@contextmanager
+def _located(file: Path | None, *section: str | int) -> Iterator[None]:
+    """Make a fault of a value in `section` one of the configuration, said with its line."""
+    try:
+        yield
+    except CantRender as fault:
+        text = file.read_text(encoding="utf-8") if file is not None else ""
+        problem = located(text, (*section, *fault.key), fault.problem)
+        where = str(file) if file is not None else "the configuration"
+        raise ConfigError(where, [problem]) from fault
 
 
 def write_files(files: dict[str, str], out: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 from press3.errors import ConfigError, Press3Error
 from press3.menu_files import render_files
 from press3.service import serve
-from press3.settings import Settings
+from press3.settings import Settings, load
 
 
 def settings(folder: Path, pbx: dict[str, object], **more: object) -> Settings:
@@ -55,3 +55,27 @@ async def test_a_database_in_a_folder_that_is_not_there(tmp_path: Path) -> None:
     database = {"url": f"sqlite+aiosqlite:///{tmp_path}/absent/press3.db"}
     with pytest.raises(Press3Error, match="can't be opened: No such file"):
         await serve(settings(tmp_path, {"secret": "x"}, database=database))
+
+
+WRONG_MENUS = [
+    ('[ivr]\nno_choice = "fly"\n', "line 4: ivr.no_choice: 'fly' is no action"),
+    ('[ivr]\nrounds = 3\nqueue_timeout = "goto:a"\n', "line 5: ivr.queue_timeout: goto: 'a' is not CONTEXT"),
+    ('[ivr.keys]\n"1" = "menu"\n"*" = "queue:a b"\n', "line 5: ivr.keys.*: queue: 'a b' can't be written"),
+    ('[ivr.keys]\n"33" = "menu"\n', "line 4: ivr.keys.33: '33' is not one key"),
+    ('[ivr]\nmembers = [\n  "PJSIP/101",\n  "101",\n]\n', "line 4: ivr.members: '101' can't be written"),
+    ('[ivr]\nring_s = 0\n', "line 4: ivr.ring_s: 0 is not between"),
+    ('[ivr.prompts]\ngreeting = ["../x"]\n', "line 4: ivr.prompts.greeting: '../x'"),
+    ('[[ivr.observe]]\ncontext = "a"\nexten = "3"\n[[ivr.observe]]\ncontext = "b c"\nexten = "3"\n', "line 7: ivr.observe.1.context: 'b c'"),
+    ('permit = ["anywhere"]\n', "line 3: asterisk.0.permit: 'anywhere'"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "said"), WRONG_MENUS)
+def test_a_menu_fault_is_said_with_its_line(tmp_path: Path, text: str, said: str) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text(f"[[asterisk]]\nsecret = 'x'\n{text}")
+    file.chmod(0o600)
+    with pytest.raises(ConfigError) as error:
+        render_files(load(file), file)
+    assert said in str(error.value)
+    assert str(file) in str(error.value)
