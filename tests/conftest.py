@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from press3 import schema
 from store.engine import create_engine
 from store.writer import Writer
+from tests.faults.options import pytest_addoption  # noqa: F401 - a hook
 from tests.lab.fixtures import asterisk, asterisk_version, labs  # noqa: F401 - fixtures
 from tests.postgres import NoPostgres, Postgres, private_postgres
 

@@ -273,10 +273,11 @@ async def open_desk(
     more: str = "",
     start: bool = True,
     operators: Sequence[str] = (),
+    make: Callable[[Path, aiohttp.ClientSession], Desk] = Desk,
 ) -> AsyncIterator[Desk]:
     """Configure press3 for `lab` with its people and (unless `start` is false) run it.
 
-    `operators` are the extensions of further operators, `op<extension>`.
+    `operators` are the extensions of further operators, `op<extension>`; `make` the desk of its file.
     """
     config = folder / f"config-{next(_FOLDERS)}.toml"
     data_dir = config.with_suffix(".data")
@@ -286,7 +287,7 @@ async def open_desk(
     async with open_store(settings) as store:
         await store.writer.run(lambda session: _add_people(session, operators))
     async with aiohttp.ClientSession() as http:
-        desk = Desk(config, http)
+        desk = make(config, http)
         try:
             if start:
                 await desk.start()

@@ -1,0 +1,96 @@
+"""What can be seen after an experiment: press3 through its REST, the PBX through its own files."""
+
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, TypeAlias
+from zoneinfo import ZoneInfo
+
+from tests.e2e.desk import Person
+from tests.faults.service import Service
+from tests.lab.harness import Lab
+
+__all__ = ["Outside", "SpoolRow", "look", "spool_of", "when"]
+
+Json: TypeAlias = dict[str, Any]
+_ZONE = ZoneInfo("Europe/Moscow")  # the service's by default: its days are those of reconciliation
+
+
+@dataclass(frozen=True, slots=True)
+class SpoolRow:
+    """A press as AstDB keeps it; `marks` are the names of what stands below it."""
+
+    number: str
+    uniqueid: str
+    marks: frozenset[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outside:
+    """One look at everything. `files` are the recordings on the PBX's disk, by uniqueid."""
+
+    appeals: tuple[Json, ...]
+    calls: tuple[Json, ...]
+    windows: tuple[Json, ...]
+    orphans: int
+    spool: tuple[SpoolRow, ...]
+    files: dict[str, list[Path]]
+
+
+async def look(service: Service, lab: Lab) -> Outside:
+    """Read all lists to their last page, and the PBX's database and folder."""
+    chief = await service.person("chief")
+    today = datetime.now(_ZONE).date()
+    days = [await chief.get(f"/reconciliation?day={today - timedelta(days=n)}") for n in (1, 0)]
+    differences = [each for day in days for each in day["differences"]]
+    return Outside(
+        appeals=tuple(await _all(chief, "/appeals?limit=200")),
+        calls=tuple(await _all(chief, "/calls?limit=200")),
+        windows=tuple(await _all(chief, "/blind-windows?limit=200")),
+        orphans=sum(each["kind"] == "orphan_recording" for each in differences),
+        spool=spool_of(lab),
+        files=_recordings(lab.monitor),
+    )
+
+
+async def _all(person: Person, path: str) -> list[Json]:
+    items: list[Json] = []
+    cursor: str | None = ""
+    while cursor is not None:
+        page = await person.get(path + (f"&cursor={cursor}" if cursor else ""))
+        items += page["items"]
+        cursor = page["next"]
+    return items
+
+
+def spool_of(lab: Lab) -> tuple[SpoolRow, ...]:
+    """Read the presses in AstDB's own file: what Asterisk has committed, and nothing else."""
+    file = lab.directory / "lib/astdb.sqlite3"
+    with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True, timeout=10)) as astdb:
+        rows = dict(astdb.execute("SELECT key, value FROM astdb WHERE key LIKE '/press3/%'"))
+    marks: dict[str, set[str]] = {}
+    for key in rows:
+        parts = key.split("/")
+        marks.setdefault("/".join(parts[:4]), set()).update(parts[4:5])
+    return tuple(
+        _spool_row(value, frozenset(marks[key])) for key, value in rows.items() if key in marks
+    )
+
+
+def _spool_row(value: str, marks: frozenset[str]) -> SpoolRow:
+    _, uniqueid, _, _, number, *_ = value.split("|")
+    return SpoolRow(number, uniqueid, marks)
+
+
+def _recordings(monitor: Path) -> dict[str, list[Path]]:
+    """Find the press recordings, by the uniqueid that ends their name."""
+    found: dict[str, list[Path]] = {}
+    for file in monitor.rglob("press3-*.wav"):
+        found.setdefault(file.stem.rpartition("-")[2], []).append(file)
+    return found
+
+
+def when(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None

@@ -1,0 +1,145 @@
+"""press3 as a process that is killed again and again: each start has a log of its own."""
+
+import asyncio
+import os
+import sys
+import time
+import uuid
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import aiohttp
+
+from tests.e2e.desk import Desk
+from tests.waiting import until
+
+__all__ = ["Service", "Start"]
+
+_ROOT = Path(__file__).parents[2]
+_MARK = "FAULTS_SERVICE"  # in the environment of every process of ours: what a kill left behind is found
+_READY_S = 60
+_SHOWN_STARTS = 3
+
+
+@dataclass
+class Start:
+    """One start: seconds from the spawn until it accepted connections, and until it served its PBX."""
+
+    log: Path
+    spawned: float = field(default_factory=time.perf_counter)
+    ready_s: float | None = None
+    serving_s: float | None = None
+
+
+class Service(Desk):
+    """`press3 serve`. `without` names what is switched off in the process under test (`without.py`)."""
+
+    def __init__(
+        self, config: Path, http: aiohttp.ClientSession, *, without: str | None = None
+    ) -> None:
+        super().__init__(config, http)
+        self.starts: list[Start] = []
+        self._without = without
+        self._mark = uuid.uuid4().hex
+
+    async def start(self) -> None:
+        await self.spawn()
+        await self.ready()
+
+    async def spawn(self) -> None:
+        """Start the process and wait for nothing."""
+        start = Start(self.config.with_name(f"{self.config.stem}-{len(self.starts) + 1:04d}.log"))
+        self.starts.append(start)
+        self.log = start.log
+        with start.log.open("ab") as log:
+            self.process = await asyncio.create_subprocess_exec(
+                *self._command(),
+                "serve",
+                "-c",
+                str(self.config),
+                stdout=asyncio.subprocess.PIPE,
+                stderr=log,
+                cwd=_ROOT,
+                env=os.environ | {_MARK: self._mark},
+            )
+
+    async def ready(self) -> None:
+        """Wait for the ready line of this start; return at once when it was read before."""
+        start = self.starts[-1]
+        if start.ready_s is not None:
+            return
+        assert self.process is not None
+        assert self.process.stdout is not None
+        line = (await asyncio.wait_for(self.process.stdout.readline(), _READY_S)).decode()
+        assert line.startswith("press3 ready http="), f"{line!r}; {self.last_words()}"
+        start.ready_s = time.perf_counter() - start.spawned
+        self.url = line.split()[2].removeprefix("http=")
+        self._people.clear()
+
+    async def serving(self, *, deadline_s: float = 30) -> float:
+        """Wait until /readyz is content; return the seconds since the start."""
+
+        async def content() -> bool:
+            return (await self.readyz())[0] == 200
+
+        await until(content, deadline_s=deadline_s, what=f"serving; {self.last_words()}")
+        start = self.starts[-1]
+        start.serving_s = start.serving_s or time.perf_counter() - start.spawned
+        return start.serving_s
+
+    async def readyz(self) -> tuple[int, str]:
+        """Return status and body of /readyz; 0 when nobody answers."""
+        try:
+            async with self._http.get(self.url + "/readyz") as answer:
+                return answer.status, await answer.text()
+        except aiohttp.ClientError as error:
+            return 0, str(error)
+
+    async def kill9(self) -> None:
+        """Kill without warning; one that ended by itself before is a fault, and its log says which."""
+        assert self.process is not None
+        assert self.process.returncode is None, (
+            f"press3 ended by itself with {self.process.returncode}; {self.last_words()}"
+        )
+        await super().kill9()
+
+    def last_words(self) -> str:
+        """Return the end of the log of the last starts, for failures."""
+        shown = []
+        for start in self.starts[-_SHOWN_STARTS:]:
+            lines = start.log.read_text(errors="replace").splitlines()[-15:]
+            shown.append("\n".join([f"--- {start.log.name}", *lines]))
+        return "\n".join(shown)
+
+    def log_tail(self) -> str:
+        return self.last_words()
+
+    def tracebacks(self) -> list[str]:
+        """Return the logs of starts that hold a traceback, each from its traceback on."""
+        texts = ((start.log, start.log.read_text(errors="replace")) for start in self.starts)
+        return [
+            f"{log.name}: {text[text.index('Traceback') :][:3000]}"
+            for log, text in texts
+            if "Traceback" in text
+        ]
+
+    def processes(self) -> list[int]:
+        """Return every living process of this service, also those a killed start left behind."""
+        wanted = f"{_MARK}={self._mark}".encode()
+        found = []
+        for folder in Path("/proc").iterdir():
+            if folder.name.isdigit() and wanted in _environment(folder).split(b"\0"):
+                found.append(int(folder.name))
+        return found
+
+    def _command(self) -> tuple[str, ...]:
+        if self._without is None:
+            return (sys.executable, "-m", "press3")
+        return (sys.executable, "-m", "tests.faults.without", self._without)
+
+
+def _environment(folder: Path) -> bytes:
+    try:
+        return (folder / "environ").read_bytes()
+    except OSError:  # ended just now, or not ours
+        return b""

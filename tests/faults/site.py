@@ -1,0 +1,133 @@
+"""An experiment's site: a real PBX, press3 beside it, callers, and the verdict at the end."""
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ivr.menu import Prompts
+from tests.e2e.desk import PbxSide, open_desk
+from tests.fakes.tcp_proxy import TcpProxy
+from tests.faults.callers import SipCallers, Truth
+from tests.faults.outside import look
+from tests.faults.service import Service
+from tests.faults.verdict import Expected, Verdict, compare
+from tests.lab.harness import QUICK, Lab, LabMenu
+from tests.lab.scenarios import TelephoneHabit
+
+__all__ = ["FAULTS", "Site", "open_site"]
+
+FAULTS = LabMenu(
+    menu=replace(
+        QUICK,
+        members=("PJSIP/101", "PJSIP/102"),
+        prompts=Prompts(
+            greeting=("hello",), invalid=("beep",), registering=(), accepted=("beep",), nobody=()
+        ),
+    )
+)
+_SETTLES_S = 100  # for everything that an experiment leaves behind, recordings too
+# Who hangs up at once leaves no file: it is listed as missing after so long, not after a minute.
+_SOON_MISSING = "missing_after_s = 5\n"
+
+
+@dataclass
+class Site:
+    """`service` may be killed, `lab.pbx` too, `line` (when there is one) broken; `blind_at` notes when."""
+
+    lab: Lab
+    service: Service
+    line: TcpProxy | None
+    seed: int
+    blind_at: list[datetime] = field(default_factory=list)
+    callers: list[SipCallers] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.random = random.Random(self.seed)
+
+    @asynccontextmanager
+    async def calling(
+        self, *, per_second: float = 2, telephones: Sequence[str] = ("101", "102")
+    ) -> AsyncIterator[SipCallers]:
+        """Let callers call inside the block; at its end wait until the last has hung up."""
+        callers = SipCallers(self.lab, self.seed + len(self.callers), per_second)
+        self.callers.append(callers)
+        async with AsyncExitStack() as plugged:
+            for name in telephones:
+                habit = TelephoneHabit(ring_s=0.3)
+                await plugged.enter_async_context(self.lab.telephone(name, habit))
+            callers.start()
+            try:
+                yield callers
+            finally:
+                await callers.stop()
+
+    def blind(self) -> None:
+        """Note that press3 can't hear the PBX at this moment."""
+        self.blind_at.append(datetime.now(UTC))
+
+    @property
+    def truth(self) -> Truth:
+        return sum((callers.truth for callers in self.callers), Truth())
+
+    async def verdict(
+        self,
+        *,
+        truth: Truth | None = None,
+        spool_is_whole: bool = True,
+        deadline_s: float = _SETTLES_S,
+    ) -> Verdict:
+        """Look again and again until nothing differs or the deadline has passed; return the last verdict.
+
+        press3 must be running and nobody may talk any more.
+        """
+        await self.lab.quiet()
+        expected = Expected(
+            truth=truth or self.truth, blind_at=self.blind_at, spool_is_whole=spool_is_whole
+        )
+        began = time.perf_counter()
+        while True:
+            found = compare(expected, await look(self.service, self.lab))
+            settled_s = time.perf_counter() - began
+            if not found.differences or settled_s > deadline_s:
+                return replace(found, settled_s=settled_s)
+            await asyncio.sleep(0.5)
+
+    def clean(self, verdict: Verdict) -> None:
+        """Fail with everything that helps to find the cause, unless nothing differs."""
+        assert not verdict.differences, f"seed {self.seed}: {verdict}\n{self.service.last_words()}"
+        assert not self.service.tracebacks(), self.service.tracebacks()[0]
+
+
+@asynccontextmanager
+async def open_site(
+    lab: Lab,
+    folder: Path,
+    *,
+    seed: int,
+    without: str | None = None,
+    through_proxy: bool = False,
+    database_url: str = "",
+    more: str = "",
+) -> AsyncIterator[Site]:
+    """Run press3 beside `lab`; `through_proxy` puts a line between them that can be broken.
+
+    `more` is added to its configuration file, whose last section is [recordings].
+    """
+    side = PbxSide.of(lab)
+    async with TcpProxy(lab.ports.ami) as line:
+        if through_proxy:
+            side = replace(side, port=line.port)
+        async with open_desk(
+            side,
+            folder,
+            database_url=database_url,
+            more=_SOON_MISSING + more,
+            make=lambda config, http: Service(config, http, without=without),
+        ) as service:
+            assert isinstance(service, Service)
+            yield Site(lab, service, line if through_proxy else None, seed)

@@ -1,0 +1,46 @@
+"""press3 killed with -9 at random moments, the first ones of its start among them."""
+
+import asyncio
+import statistics
+
+import pytest
+
+from tests.faults.conftest import OpenSite
+from tests.faults.options import FaultOptions
+from tests.faults.site import Site
+
+pytestmark = pytest.mark.asterisk
+
+SERVING_S = 5  # the promise: serving again after a restart
+_STARTING = 0.4  # so many of the kills hit the start itself
+
+
+async def test_killed_at_random_moments_nothing_is_lost_nothing_doubled(
+    open_a_site: OpenSite, fault_options: FaultOptions, asterisk_version: str
+) -> None:
+    site = await open_a_site(asterisk_version)
+    async with site.calling():
+        await kill_again_and_again(site, fault_options.kills)
+    verdict = await site.verdict()
+    site.clean(verdict)
+    assert verdict.sure >= fault_options.kills
+    served = [start.serving_s for start in site.service.starts if start.serving_s is not None]
+    assert statistics.median(served) <= SERVING_S, served
+
+
+async def kill_again_and_again(site: Site, kills: int) -> None:
+    """Kill the service `kills` times; at the end it serves."""
+    service, chance = site.service, site.random
+    for _ in range(kills):
+        if chance.random() < _STARTING:
+            await asyncio.sleep(chance.uniform(0, 2))  # wherever its start has come to
+        else:
+            await service.ready()
+            await service.serving()
+            await asyncio.sleep(chance.uniform(0, 2))
+        await service.kill9()
+        site.blind()
+        await service.spawn()
+    await service.ready()
+    await service.serving()
+    await service.linked(deadline_s=30)

@@ -1,0 +1,185 @@
+"""The verdict after every experiment: callers' presses = appeals = presses in the spool, and all the rest.
+
+`compare` is pure: what callers did and what was seen go in, plain sentences about every difference
+come out. Nothing in it trusts press3: the callers' logs and the PBX's own files are the measure.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, TypeAlias
+
+from tests.faults.callers import Pressed, Truth
+from tests.faults.outside import Outside, when
+
+__all__ = ["Expected", "Verdict", "compare"]
+
+Json: TypeAlias = dict[str, Any]
+
+# Between the key on the caller's side and the press in the PBX lies the menu, on a busy machine too.
+_NEAR = timedelta(seconds=3)
+_HAS_ITS_STATE = frozenset({"linked", "converted", "missing"})
+_SHOWN = 12
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expected:
+    """What the experiment itself knows.
+
+    `blind_at`: moments at which press3 could not hear the PBX; a blind window must cover each.
+    `spool_is_whole`: false when the PBX was killed, whose database commits once a second: then a
+    press may be known by its event alone, and one that nobody confirmed to the caller may be gone.
+    """
+
+    truth: Truth
+    blind_at: Sequence[datetime] = ()
+    spool_is_whole: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """Counts, and every difference as a sentence; none is what the promise says."""
+
+    callers: int
+    pressed: int
+    sure: int
+    appeals: int
+    spool: int
+    recordings: int
+    windows: int
+    differences: tuple[str, ...]
+    settled_s: float = 0
+    lost: int = 0
+    doubled: int = 0
+    invented: int = 0
+    ghosts: int = 0
+
+    def __str__(self) -> str:
+        counts = (
+            f"{self.callers} callers, {self.pressed} pressed 3 ({self.sure} must be registered), "
+            f"{self.appeals} appeals, {self.spool} presses in the spool, {self.recordings} recordings, "
+            f"{self.windows} blind windows; lost {self.lost}, doubled {self.doubled}, "
+            f"invented {self.invented}, ghost calls {self.ghosts}; settled in {self.settled_s:.1f} s"
+        )
+        shown = [*self.differences[:_SHOWN]]
+        if len(self.differences) > _SHOWN:
+            shown.append(f"… and {len(self.differences) - _SHOWN} more")
+        return "\n  ".join([counts, *shown])
+
+
+def compare(expected: Expected, seen: Outside) -> Verdict:
+    """Return the verdict on one look."""
+    truth = expected.truth
+    numbers = Counter(appeal["caller"]["e164"] for appeal in seen.appeals)
+    spool = Counter(row.number for row in seen.spool)
+    lost = truth.sure - numbers.keys()
+    doubled = [number for number, count in numbers.items() if count > 1]
+    invented = numbers.keys() - truth.possible
+    ghosts = [call["id"] for call in seen.calls if call["outcome"] == "in_progress"]
+    differences = [
+        *_each("lost: the caller pressed, there is no appeal", lost),
+        *_each("doubled: more than one appeal", doubled),
+        *_each("invented: an appeal, but the caller never pressed", invented),
+        *_each("ghost: the call is over, press3 says in progress", ghosts),
+        *_spool(expected, numbers, spool),
+        *_recordings(seen),
+        *_windows(expected.blind_at, seen.windows),
+        *_times(truth.pressed, seen.calls),
+    ]
+    return Verdict(
+        callers=truth.callers,
+        pressed=len(truth.pressed),
+        sure=len(truth.sure),
+        appeals=len(seen.appeals),
+        spool=len(seen.spool),
+        recordings=sum(len(call["recordings"]) for call in seen.calls),
+        windows=len(seen.windows),
+        differences=tuple(differences),
+        lost=len(lost),
+        doubled=len(doubled),
+        invented=len(invented),
+        ghosts=len(ghosts),
+    )
+
+
+def _each(what: str, whom: Iterable[str]) -> list[str]:
+    return [f"{what}: {each}" for each in sorted(whom)]
+
+
+def _spool(expected: Expected, appeals: Counter[str], spool: Counter[str]) -> list[str]:
+    twice = [number for number, count in spool.items() if count > 1]
+    found = _each("in the spool twice", twice)
+    found += _each("in the spool, but no appeal", spool.keys() - appeals.keys())
+    if expected.spool_is_whole:
+        found += _each("an appeal, but not in the spool", appeals.keys() - spool.keys())
+    return found
+
+
+def _recordings(seen: Outside) -> Iterator[str]:
+    """Every recording is linked or listed as missing; every file on the PBX belongs to its call."""
+    by_uniqueid = {call["id"].partition("-")[2]: call for call in seen.calls}
+    for uniqueid, files in seen.files.items():
+        call = by_uniqueid.get(uniqueid)
+        linked = [each for each in call["recordings"] if each["state"] != "missing"] if call else []
+        if len(linked) < len(files):
+            yield f"recording {files[0].name}: linked {len(linked)} of {len(files)}"
+    for row in seen.spool:
+        call = by_uniqueid.get(row.uniqueid)
+        if call and "recording" in row.marks and not call["recordings"]:
+            yield f"recording of {call['id']}: begun by the PBX, not listed"
+    for call in seen.calls:
+        for recording in call["recordings"]:
+            if recording["state"] not in _HAS_ITS_STATE:
+                yield f"recording {recording['id']} of {call['id']}: still {recording['state']}"
+    if seen.orphans:
+        yield f"{seen.orphans} recordings belong to no call"
+
+
+def _windows(blind_at: Sequence[datetime], windows: Sequence[Json]) -> Iterator[str]:
+    spans = [(when(each["from"]), when(each["to"])) for each in windows]
+    for since, until in spans:
+        if since is None or until is None:
+            yield f"a blind window is still open: from {since}"
+        elif until < since:
+            yield f"a blind window ends before it begins: {since} – {until}"
+    for at in blind_at:
+        if not any(since and until and since <= at <= until for since, until in spans):
+            yield f"no blind window covers {at.isoformat()}"
+
+
+def _times(pressed: Sequence[Pressed], calls: Sequence[Json]) -> Iterator[str]:
+    by_number = {press.number: press for press in pressed}
+    for call in calls:
+        yield from _order(call)
+        press = by_number.get(call["from"]["e164"])
+        if press is not None:
+            yield from _near(call, press)
+
+
+def _order(call: Json) -> Iterator[str]:
+    names = ("started_at", "pressed_at", "queue_entered_at", "answered_at", "ended_at")
+    yield from _ascending(call["id"], [(name, when(call[name])) for name in names])
+    for leg in call["legs"]:
+        steps = [(name, when(leg[name])) for name in ("rang_at", "answered_at", "ended_at")]
+        yield from _ascending(f"{call['id']}, telephone {leg['extension']}", steps)
+
+
+def _ascending(whose: str, steps: Iterable[tuple[str, datetime | None]]) -> Iterator[str]:
+    before, earliest = "", None
+    for name, at in steps:
+        if at is None:
+            continue
+        if earliest is not None and at < earliest:
+            yield f"times of {whose}: {name} {at} before {before} {earliest}"
+        before, earliest = name, at
+
+
+def _near(call: Json, press: Pressed) -> Iterator[str]:
+    """The press is when the caller pressed; its end, when he hung up himself, when he hung up."""
+    for what, stored, truth in (
+        ("pressed", when(call["pressed_at"]), press.at),
+        ("hung up", when(call["ended_at"]), press.hung_up_at),
+    ):
+        if stored and truth and call["pressed_at"] and abs(stored - truth) > _NEAR:
+            yield f"times of {call['id']}: {what} at {truth}, stored is {stored}"
