@@ -4,7 +4,7 @@ All functions work in the caller's transaction. Times are aware UTC.
 """
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Select, bindparam, func, insert, or_, select, update
@@ -216,14 +216,26 @@ def begin_window(session: AsyncSession, pbx: str, started_at: datetime, reason: 
 
 
 async def note_contact(session: AsyncSession, pbx: str, at: datetime) -> None:
-    """Remember that `pbx` was heard at `at` (its time); the mark never goes back."""
-    await session.execute(_NOTE_CONTACT, {"of": pbx, "at": at})
+    """Remember that `pbx` was heard at `at` (its time).
+
+    The mark goes back only when the clock of the PBX was: events may come in a slightly other order.
+    """
+    await session.execute(
+        _NOTE_CONTACT, {"of": pbx, "at": at, "set_back_from": at + _EVENTS_MAY_MIX}
+    )
 
 
+_EVENTS_MAY_MIX = timedelta(minutes=2)
 _STATES = table(PbxState)
 _NOTE_CONTACT = (
     update(_STATES)
-    .where(_STATES.c.pbx == bindparam("of"), _STATES.c.last_contact_at < bindparam("at"))
+    .where(
+        _STATES.c.pbx == bindparam("of"),
+        or_(
+            _STATES.c.last_contact_at < bindparam("at"),
+            _STATES.c.last_contact_at > bindparam("set_back_from"),
+        ),
+    )
     .values(last_contact_at=bindparam("at", type_=UtcDateTime))
 )
 

@@ -33,6 +33,7 @@ log = structlog.get_logger(__name__)
 
 _OVERLAP = timedelta(minutes=10)
 _AHEAD = timedelta(minutes=1)
+_CLOCK_MAY_HAVE_RUN = timedelta(days=1)  # how long a PBX was blind before its clock went back
 _SWEEP_BACK = timedelta(minutes=1)
 _SETTLED = timedelta(seconds=5)
 _YOUNG = timedelta(seconds=1)  # a uniqueid tells the second of its birth
@@ -128,8 +129,8 @@ class CatchUp:
         blind_since = await self._blind_since(pipeline, state, at)
         # Who is on the line, asked before the reading takes its time: who leaves meanwhile says so.
         there = await actions.show_channels(pipeline.parts.link)
-        since = _read_from(blind_since, pipeline.book.open_stories, at)
-        self._count(await self._read_spool(pipeline, since, at + _AHEAD, settled_before=at))
+        since, until = _span(blind_since, pipeline.book.open_stories, at)
+        self._count(await self._read_spool(pipeline, since, until, settled_before=at))
         if state is not None and state.startup != login.startup:
             self._count(await self._after_restart(pipeline, blind_since))
         older = [row for row in there if born_at(row.uniqueid, at) < at - _YOUNG]
@@ -238,7 +239,7 @@ class CatchUp:
             window: BlindWindow | None = await history.open_window(session, pbx)
             if window is None:
                 return
-            window.ended_at = login.pbx_now
+            window.ended_at = max(login.pbx_now, window.started_at)
             window.calls_recovered += recovered
             window.appeals_recovered += brought
             emit(
@@ -258,10 +259,18 @@ class CatchUp:
         )
 
 
-def _read_from(blind_since: datetime, stories: Iterable[CallStory], at: datetime) -> datetime:
-    """Return where the reading begins: the blind window or the oldest open press, a bit before, 8 days at most."""
+def _span(
+    blind_since: datetime, stories: Iterable[CallStory], at: datetime
+) -> tuple[datetime, datetime]:
+    """Return from when to when presses are read: from the blind window or the oldest open press, a bit
+    before, 8 days at most, until now.
+
+    A PBX whose clock went back while we were blind has presses by both clocks: all it keeps is read.
+    """
+    if blind_since > at + _AHEAD:
+        return at - spool.KEPT, blind_since + _CLOCK_MAY_HAVE_RUN
     pressed = [story.pressed_at for story in stories if story.pressed_at is not None]
-    return max(at - spool.KEPT, min([blind_since, *pressed]) - _OVERLAP)
+    return max(at - spool.KEPT, min([blind_since, *pressed]) - _OVERLAP), at + _AHEAD
 
 
 def _brought_press(change: CallChange) -> bool:

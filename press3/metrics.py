@@ -43,7 +43,7 @@ class _ServiceCollector(Collector):
             pipeline, counters = each.pipeline, each.link.counters
             up.add_metric([each.pbx], each.link.state is LinkState.UP)
             calls.add_metric([each.pbx], len(pipeline.book.open_stories) if pipeline else 0)
-            stuck.add_metric([each.pbx], bool(pipeline and pipeline.stuck_since))
+            stuck.add_metric([each.pbx], each.stuck_since() is not None)
             events.add_metric([each.pbx, "seen"], counters.seen)
             events.add_metric([each.pbx, "wanted"], counters.wanted)
             events.add_metric([each.pbx, "dropped"], counters.dropped)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 import structlog
@@ -25,6 +25,7 @@ from press3.pipeline import ChangeHandler, Pipeline, PipelineParts, Stored
 from press3.settings import AsteriskSettings, Settings
 from push import pops
 from recordings import linker
+from store.errors import LeaseLost
 from store.lease import Lease
 
 __all__ = [
@@ -101,11 +102,25 @@ class Telephony:
         numbers = number_rules(self._settings)
         catch_up = CatchUp(numbers)
         self.pipeline = self._new_pipeline(fence, numbers, catch_up)
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self.link.run(), name=f"link-{self.pbx}")
-            tasks.create_task(self.pipeline.run(), name=f"pipeline-{self.pbx}")
-            tasks.create_task(self.lease.keep(), name=f"lease-{self.pbx}")
-            tasks.create_task(self._sweep(catch_up, self.pipeline), name=f"sweep-{self.pbx}")
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self.link.run(), name=f"link-{self.pbx}")
+                tasks.create_task(self.pipeline.run(), name=f"pipeline-{self.pbx}")
+                tasks.create_task(self.lease.keep(), name=f"lease-{self.pbx}")
+                tasks.create_task(self._sweep(catch_up, self.pipeline), name=f"sweep-{self.pbx}")
+        except BaseExceptionGroup as group:
+            if (lost := group.subgroup(LeaseLost)) is not None:
+                raise _first(lost) from group
+            raise
+
+    def stuck_since(self) -> datetime | None:
+        """Return since when the database has refused what we must store; None while it stores."""
+        if self.pipeline is not None and self.pipeline.stuck_since is not None:
+            return self.pipeline.stuck_since
+        if not self.lease.trouble:
+            return None
+        lasted_s = asyncio.get_running_loop().time() - self.lease.trouble_since_s
+        return self._store.now() - timedelta(seconds=lasted_s)
 
     def _new_pipeline(self, fence: int, numbers: NumberRules, catch_up: CatchUp) -> Pipeline:
         rules = trigger_rules(self._settings, self.pbx)
@@ -142,6 +157,12 @@ class Telephony:
                 log.warning(
                     "the minute's presses can't be read now", pbx=self.pbx, error=str(error)
                 )
+
+
+def _first(group: BaseExceptionGroup[LeaseLost]) -> BaseException:
+    """Return one error of `group`: its tasks were all refused for the same reason."""
+    inner = group.exceptions[0]
+    return _first(inner) if isinstance(inner, BaseExceptionGroup) else inner
 
 
 def link_settings(pbx: AsteriskSettings) -> LinkSettings:

@@ -58,13 +58,16 @@ def web_app(
 
 
 def _link_view(telephony: Telephony) -> LinkView:
-    link, pipeline = telephony.link, telephony.pipeline
-    if pipeline is not None and pipeline.stuck_since is not None:
+    link = telephony.link
+    if (stuck_since := telephony.stuck_since()) is not None:
         reason = "the database refuses to store events; they are kept and tried again"
-        return LinkView(pbx=telephony.pbx, state="down", since=pipeline.stuck_since, reason=reason)
+        return LinkView(pbx=telephony.pbx, state="stuck", since=stuck_since, reason=reason)
+    if telephony.pipeline is None:
+        reason = "another process serves this PBX"
+        return LinkView(pbx=telephony.pbx, state="standby", since=link.state_since, reason=reason)
     return LinkView(
         pbx=telephony.pbx,
         state=link.state.value,
         since=link.state_since,
-        reason=link.state_reason if pipeline else "another process serves this PBX",
+        reason=link.state_reason,
     )

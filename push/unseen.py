@@ -33,7 +33,16 @@ _SETTLE = update(_WATCHES).where(_WATCHES.c.call_id == bindparam("call")).values
 
 
 async def unseen_tick(session: AsyncSession, now: datetime) -> int:
-    """Tell supervisors of every call whose 30 seconds are over; return how many calls that were."""
+    """Tell supervisors of every call whose 30 seconds are over; return how many calls that were.
+
+    A clock that would take longer than that was wound when ours was ahead: it begins again.
+    """
+    await session.execute(
+        update(UnseenWatch)
+        .where(UnseenWatch.due_at > now + SEEN_WITHIN)
+        .values(due_at=now + SEEN_WITHIN)
+        .execution_options(synchronize_session=False)
+    )
     due = await session.scalars(
         update(UnseenWatch)
         .where(UnseenWatch.due_at <= now)

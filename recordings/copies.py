@@ -1,10 +1,12 @@
 """Our side of the disk: where the copies of a recording lie, and what a killed worker left behind."""
 
+import hashlib
 import os
 import shutil
 from pathlib import Path
 
 from recordings.model import Recording
+from store.processes import this_process
 
 __all__ = ["clear_work", "drop_others", "stem", "work_folder"]
 
@@ -17,15 +19,22 @@ def stem(recording: Recording) -> str:
 
 
 def work_folder(root: Path) -> Path:
-    """Return the folder of this process's half-made files."""
-    return root / "work" / str(os.getpid())
+    """Return the folder of this process's half-made files. The root may be shared by several hosts."""
+    me = this_process()
+    return root / "work" / f"{me.pid}-{_mark(me.host)}"
 
 
 def clear_work(root: Path) -> None:
-    """Remove half-made files of processes that are gone, and of an earlier one with our number. Blocks."""
+    """Remove half-made files of processes of this host that are gone, and of ours by that number. Blocks."""
+    here = _mark(this_process().host)
     for folder in (root / "work").glob("*"):
-        if folder == work_folder(root) or not _alive(folder.name):
+        pid, _, host = folder.name.partition("-")
+        if folder == work_folder(root) or (host in ("", here) and not _alive(pid)):
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _mark(host: str) -> str:
+    return hashlib.sha256(host.encode()).hexdigest()[:8]
 
 
 def _alive(pid: str) -> bool:

@@ -29,9 +29,13 @@ class Present:
 
 @dataclass(frozen=True, slots=True)
 class Absent:
-    """The roots can be read and the file is in none of them; `tried` is the first place looked at."""
+    """The roots can be read and the file is in none of them; `tried` is the first place looked at.
+
+    `empty_root` is the real path of a root that holds nothing at all, as a folder that is not mounted.
+    """
 
     tried: Path
+    empty_root: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +61,12 @@ def look(pbx: str, remote_path: str, settings: RecordingSettings) -> Look:
 
 def _best(seen: list[Look]) -> Look:
     """What exists counts first, then what can't be known; absent is only what is absent everywhere."""
-    for kind in (Present, OutOfReach, Absent):
+    for kind in (Present, OutOfReach):
         for each in seen:
             if isinstance(each, kind):
                 return each
-    raise AssertionError("a path has at least one place")
+    absent = [each for each in seen if isinstance(each, Absent)]
+    return next((each for each in absent if each.empty_root is not None), absent[0])
 
 
 def possible(pbx: str, remote_path: str, settings: RecordingSettings) -> list[Path]:
@@ -106,27 +111,22 @@ def _look_at(place: Path, settings: RecordingSettings) -> Look:
     root = _root_of(os.path.realpath(place), settings)
     if root is None:
         return OutOfReach("refused", f"{place} is outside the configured roots")
-    if (why := _unreadable(root)) is not None:
-        return OutOfReach("root", f"{root} can't be read: {why}")
+    try:
+        with os.scandir(root) as entries:
+            is_empty = next(entries, None) is None
+    except OSError as error:
+        return OutOfReach("root", f"{root} can't be read: {error.strerror or error}")
     for name in _variants(place):
         found = _stat(name, settings)
         if found is not None:
             return found
-    return Absent(place)
+    return Absent(place, Path(os.path.realpath(root)) if is_empty else None)
 
 
 def _root_of(real: str, settings: RecordingSettings) -> Path | None:
     for root in settings.places:
         if Path(real).is_relative_to(os.path.realpath(root)):
             return root
-    return None
-
-
-def _unreadable(root: Path) -> str | None:
-    try:
-        os.scandir(root).close()
-    except OSError as error:
-        return error.strerror or str(error)
     return None
 
 

@@ -11,7 +11,7 @@ expected → found → final → linked → converted, and beside the way:
   belongs to its call, there is just nothing to play. It is tried a few times, then left.
 
 `error` is `<code>: <text>`. Codes: `absent`, `never_answered`, `vanished`, `overwritten`, `no_root`,
-`root`, `refused`, `denied`, `empty`, `not_audio`, `unknown_format`, `too_slow`, `disk_full`,
+`root`, `refused`, `denied`, `empty`, `not_audio`, `unknown_format`, `too_slow`, `disk_full`, `disk`,
 `no_ffmpeg`, `worker_died`, `no_call`.
 """
 
@@ -24,7 +24,15 @@ from recordings.files import Absent, Look, OutOfReach, Present
 from recordings.model import Recording, RecordingState
 from recordings.settings import Timing
 
-__all__ = ["TRANSITIONS", "IllegalStep", "Step", "after_failure", "after_look", "check"]
+__all__ = [
+    "LONGEST_PAUSE",
+    "TRANSITIONS",
+    "IllegalStep",
+    "Step",
+    "after_failure",
+    "after_look",
+    "check",
+]
 
 S = RecordingState
 
@@ -47,6 +55,8 @@ _LATE_S = (15.0, 60.0, 300.0, 900.0)
 _OUT_OF_REACH_S = (5.0, 10.0, 30.0, 60.0, 300.0)
 _BROKEN_S = (5.0, 30.0, 120.0)  # then left as it is
 _OUR_FAULT_S = (1.0, 5.0, 30.0, 300.0, 900.0)
+# What waits longer than any of these (orphans apart) was told so by a clock since set back: it is due.
+LONGEST_PAUSE = timedelta(seconds=1_000)
 _MOST_DEATHS = 8  # a file that kills every worker must not do so for ever
 
 
@@ -101,7 +111,9 @@ def _absent(
         return Step(
             to=S.MISSING, again_s=_LATE_S[0], error=f"vanished: {look.tried} was there, and is gone"
         )
-    stop_seen_at = recording.stop_seen_at or _silent_since(recording.started_at, now, timing)
+    stop_seen_at = _not_later(recording.stop_seen_at, now) or _silent_since(
+        recording.started_at, now, timing
+    )
     if stop_seen_at is None:
         return _wait(recording, _WHILE_RECORDING_S)
     changes = {"stop_seen_at": stop_seen_at}
@@ -136,18 +148,24 @@ def _present(recording: Recording, look: Present, now: datetime, timing: Timing)
         return Step(to=recording.state, again_s=0)
     seen = {"path": str(look.path), "seen_size_bytes": look.size_bytes, "seen_at": now}
     changed_at = datetime.fromtimestamp(look.changed_at, tz=now.tzinfo)
-    stop_seen_at = recording.stop_seen_at or _silent_since(changed_at, now, timing)
+    stop_seen_at = _not_later(recording.stop_seen_at, now) or _silent_since(changed_at, now, timing)
     if stop_seen_at is None:
         return Step(to=S.FOUND, again_s=_WHILE_RECORDING_S, changes=seen)
     seen["stop_seen_at"] = stop_seen_at
     before = recording.seen_at if recording.state == S.FOUND else None
-    if before is None or look.size_bytes != recording.seen_size_bytes or before < stop_seen_at:
+    grew = look.size_bytes != recording.seen_size_bytes
+    if before is None or grew or not stop_seen_at <= before <= now:
         return Step(to=S.FOUND, again_s=timing.stable_for_s, changes=seen)
     wanted_s = timing.stable_for_s if look.closed else timing.unclosed_for_s
     left_s = wanted_s - (now - before).total_seconds()
     if left_s > 0:
         return Step(to=S.FOUND, again_s=left_s)
     return Step(to=S.FINAL, again_s=0, changes=seen)
+
+
+def _not_later(at: datetime | None, now: datetime) -> datetime | None:
+    """Return `at`, or `now` when that lies ahead: our clock was set back, and waiting begins again."""
+    return None if at is None else min(at, now)
 
 
 def _silent_since(last_sign: datetime | None, now: datetime, timing: Timing) -> datetime | None:

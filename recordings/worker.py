@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import structlog
-from sqlalchemy import select
+from sqlalchemy import and_, or_, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
@@ -28,6 +28,7 @@ from recordings.model import Recording, RecordingState
 from recordings.pool import SoundPool
 from recordings.settings import RecordingSettings
 from store import outbox
+from store.errors import StoreError
 from store.writer import Writer
 
 __all__ = ["AppealOf", "AudienceOf", "Counters", "RecordingWorker"]
@@ -131,8 +132,13 @@ class RecordingWorker:
 
         Conversions begin with the newest call, the one somebody may be waiting for.
         """
+        now = self._now()
+        # The clock was set back since: see lifecycle.
+        stale = and_(
+            Recording.next_try_at > now + lifecycle.LONGEST_PAUSE, Recording.state != S.ORPHAN
+        )
         due = select(Recording.id).where(
-            Recording.next_try_at <= self._now(),
+            or_(Recording.next_try_at <= now, stale),
             Recording.id.not_in(self._looking | self._converting),
         )
         looks = due.where(Recording.state != S.LINKED).order_by(Recording.next_try_at)
@@ -181,10 +187,16 @@ class RecordingWorker:
         return await self._store(recording, step)
 
     def _is_due(self, recording: Recording) -> bool:
-        return recording.next_try_at is not None and recording.next_try_at <= self._now()
+        if recording.next_try_at is None:
+            return False
+        ahead = recording.next_try_at - self._now()
+        stale = ahead > lifecycle.LONGEST_PAUSE and recording.state != S.ORPHAN
+        return ahead <= timedelta(0) or stale
 
     async def _look(self, recording: Recording, call: Call | None) -> Step:
         look = await self._thread(files.look, recording.pbx, recording.remote_path, self._settings)
+        if isinstance(look, files.Absent) and await self._is_unmounted(look.empty_root, recording):
+            look = files.OutOfReach("root", f"{look.empty_root} is empty: is it mounted?")
         answered = call is None or call.answered_at is not None or call.ended_at is None
         step = lifecycle.after_look(recording, look, self._now(), self._timing, answered=answered)
         if isinstance(look, files.OutOfReach) and recording.state != S.UNREACHABLE:
@@ -194,6 +206,15 @@ class RecordingWorker:
             self.counters.missing += 1
             log.warning("a recording is missing", recording=recording.id, why=step.error)
         return step
+
+    async def _is_unmounted(self, empty_root: Path | None, recording: Recording) -> bool:
+        """Whether other recordings were once read from a root that is empty now."""
+        if empty_root is None:
+            return False
+        inside = Recording.path.startswith(f"{empty_root}/", autoescape=True)
+        async with self._sessions() as session:
+            others = select(Recording.id).where(inside, Recording.id != recording.id)
+            return bool(await session.scalar(others.limit(1)))
 
     async def _hash(self, recording: Recording) -> Step:
         path = Path(recording.path or "")
@@ -289,7 +310,7 @@ class RecordingWorker:
         while True:
             try:
                 await self.look_for_orphans()
-            except (SQLAlchemyError, OSError) as error:
+            except (SQLAlchemyError, StoreError, OSError) as error:
                 log.warning("the sweep for orphans failed", error=str(error))
             await asyncio.sleep(self._timing.sweep_every_s)
 
@@ -298,9 +319,7 @@ class RecordingWorker:
         now = self._now()
         until = now - timedelta(seconds=self._timing.sweep_settled_s)
         async with self._sessions() as session:
-            since = self._swept_until or await sweep.first_interest(
-                session, now, self._timing.sweep_back_s
-            )
+            since = await self._sweep_since(session, now)
         found = await self._thread(_scan, self._settings, since, until)
         async with self._sessions() as session:
             fresh = await sweep.unknown(session, found, self._settings)
@@ -313,6 +332,12 @@ class RecordingWorker:
             log.info("the sweep found recordings that no event told of", count=added)
             self.wake()
         return added
+
+    async def _sweep_since(self, session: AsyncSession, now: datetime) -> datetime:
+        """Return where the last sweep ended; after the clock was set back that would lie ahead."""
+        if self._swept_until is not None and self._swept_until <= now:
+            return self._swept_until
+        return await sweep.first_interest(session, now, self._timing.sweep_back_s)
 
     def _adder(
         self, swept: sweep.SweptFile, now: datetime

@@ -7,12 +7,23 @@ from typing import Any
 
 from sqlalchemy import Connection, event, func, make_url, select, type_coerce
 from sqlalchemy.exc import OperationalError
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.ext.asyncio import (
+    AsyncConnection,
+    AsyncEngine,
+    AsyncSession,
+    create_async_engine,
+)
 
 from store.base import UtcDateTime
 from store.sqlite_driver import connect
 
-__all__ = ["create_engine", "database_time", "sqlite_file", "transaction_is_sound"]
+__all__ = [
+    "create_engine",
+    "database_time",
+    "let_go_when_frozen",
+    "sqlite_file",
+    "transaction_is_sound",
+]
 
 _PRAGMAS = (
     "busy_timeout=10000",  # ms; first, because switching to WAL takes a lock itself
@@ -25,9 +36,11 @@ _POSTGRES = {
     "keepalives_idle": 5,
     "keepalives_interval": 2,
     "keepalives_count": 3,
-    # A host that vanished in mid-transaction must not hold its row locks (the lease!) for hours.
+    # A host that vanished in mid-transaction must not hold its row locks for hours.
     "options": "-c idle_in_transaction_session_timeout=30s",
 }
+# Less than a lease lasts: who froze in mid-transaction holds the lease's row, and the outbox's.
+_WRITER_IDLE_LIMIT = "SET idle_in_transaction_session_timeout = '8s'"
 
 
 def create_engine(url: str) -> AsyncEngine:
@@ -73,6 +86,16 @@ async def database_time(session: AsyncSession) -> datetime:
     else:
         clock = type_coerce(func.clock_timestamp(), UtcDateTime())
     return (await session.scalars(select(clock))).one()
+
+
+async def let_go_when_frozen(connection: AsyncConnection) -> None:
+    """Make PostgreSQL end a transaction of `connection` in which its process says nothing for 8 s.
+
+    SQLite needs no such thing: nobody else waits to serve the same file.
+    """
+    if connection.dialect.name == "postgresql":
+        await connection.exec_driver_sql(_WRITER_IDLE_LIMIT)
+        await connection.commit()
 
 
 def transaction_is_sound(connection: Connection) -> bool:

@@ -44,7 +44,10 @@ class LeaseLost(StoreError):
     """Another process serves this PBX now; what this one still wants to write is out of date."""
 
     def __init__(self, pbx: str, fence: int) -> None:
-        super().__init__(f"the lease on PBX {pbx!r} (fence {fence}) belongs to another process now")
+        super().__init__(
+            f"another process has taken over PBX {pbx!r} (our fence was {fence}), because this one "
+            "gave no sign of life; it stores nothing more, and stands by when started again"
+        )
         self.pbx = pbx
         self.fence = fence
 

@@ -1,7 +1,7 @@
 """One process at a time serves a PBX: a row renewed by its holder, and a number that fences off the last one.
 
-The clock is the database's. A holder that stopped renewing is replaced when its lease expires; one that
-ran on this host and is dead, at once. The fence grows with every new holder and is checked in the
+The clock is the database's. A holder that stopped renewing is replaced when its lease expires, also
+when that clock was set back meanwhile; one that ran on this host and is dead, at once. The fence grows with every new holder and is checked in the
 transaction of each batch, so that a holder who slept through his own replacement commits nothing.
 """
 
@@ -49,6 +49,7 @@ class LeaseTimes:
     ask_every_s: float = 0.5
 
 
+_TROUBLE = (CommitFailed, WriterBusy, DBAPIError)
 _LEASES = table(LeaseRow)
 _HELD = select(_LEASES.c.fence).where(_LEASES.c.pbx == bindparam("of")).with_for_update(read=True)
 
@@ -67,6 +68,7 @@ async def check(session: AsyncSession, pbx: str, fence: int) -> None:
 class Lease:
     """The right to serve `pbx`: `acquire`, then `keep` as a task beside the work, then `release`.
 
+    `trouble` tells what the database answered while it stores nothing: nobody else writes so often.
     `is_alive` tells whether a process still runs, None when it can't be seen from here.
     """
 
@@ -85,15 +87,30 @@ class Lease:
         self._is_alive = is_alive
         self._times = times
         self.fence: int | None = None
+        self.trouble = ""  # what the database said when it last refused; empty while it stores
+        self.trouble_since_s = 0.0  # of the loop's clock, while there is trouble
+        self._seen: tuple[int, datetime] | None = None
+        self._seen_at_s = 0.0
 
     async def acquire(self) -> int:
         """Wait until this process serves the PBX; return its fence."""
-        told = False
-        while (fence := await self.try_acquire()) is None:
-            if not told:
-                log.warning("another process serves this PBX; waiting for it to go", pbx=self._pbx)
-                told = True
+        told = ""
+        while (fence := await self._ask()) is None:
+            why = self.trouble or "another process serves this PBX"
+            if why != told:
+                log.warning("standing by", pbx=self._pbx, reason=why)
+                told = why
             await asyncio.sleep(self._times.ask_every_s)
+        return fence
+
+    async def _ask(self) -> int | None:
+        """Try to take the lease; trouble with the database is no reason to give up waiting for it."""
+        try:
+            fence = await self.try_acquire()
+        except _TROUBLE as error:
+            self._in_trouble(error)
+            return None
+        self.trouble = ""
         return fence
 
     async def try_acquire(self) -> int | None:
@@ -116,8 +133,11 @@ class Lease:
                 return
             try:
                 await self._writer.run(self._renew)
-            except (CommitFailed, WriterBusy, DBAPIError) as error:
+            except _TROUBLE as error:
+                self._in_trouble(error)
                 log.warning("the lease could not be renewed", pbx=self._pbx, error=str(error))
+            else:
+                self.trouble = ""
 
     async def release(self) -> None:
         """Let the next process begin at once. Without a lease this does nothing."""
@@ -156,7 +176,21 @@ class Lease:
 
     def _is_free(self, row: LeaseRow, now: datetime) -> bool:
         holder = Process(row.host, row.pid, row.started)
-        return row.expires_at <= now or self._is_alive(holder) is False
+        if holder == self._me or self._is_alive(holder) is False:
+            return True  # ours: a commit that was told to have failed did hold
+        return row.expires_at <= now or self._was_not_renewed(row)
+
+    def _was_not_renewed(self, row: LeaseRow) -> bool:
+        """Whether we ourselves saw no renewal for the length of a lease: then its expiry is a wrong clock's."""
+        seen, at_s = (row.fence, row.expires_at), asyncio.get_running_loop().time()
+        if seen != self._seen:
+            self._seen, self._seen_at_s = seen, at_s
+        return at_s - self._seen_at_s > self._times.expire_after_s
+
+    def _in_trouble(self, error: Exception) -> None:
+        if not self.trouble:
+            self.trouble_since_s = asyncio.get_running_loop().time()
+        self.trouble = str(error)
 
     async def _renew(self, session: AsyncSession) -> None:
         now = await database_time(session)

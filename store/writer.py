@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import (
 )
 
 from store import outbox
-from store.engine import transaction_is_sound
+from store.engine import let_go_when_frozen, transaction_is_sound
 from store.errors import CommitFailed, WriterBusy, WriterClosed
 
 __all__ = ["Work", "Writer"]
@@ -181,7 +181,9 @@ class Writer:
 
     async def _connect(self) -> AsyncConnection:
         if self._connection is None:
-            self._connection = await self._engine.connect()
+            connection = await self._engine.connect()
+            self._connection = connection
+            await let_go_when_frozen(connection)
         return self._connection
 
     async def _hang_up(self) -> None:

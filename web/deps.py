@@ -19,7 +19,11 @@ Reconcile = Callable[[AsyncSession, date], Awaitable[Mapping[str, Any]]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkView:
-    """The connection to one PBX: `connecting`, `up`, `refused` (login), `down` or `closed`."""
+    """The connection to one PBX: `connecting`, `up`, `refused` (login), `down` or `closed`.
+
+    `standby`: another process serves the PBX, this one takes over when it goes. `stuck`: the database
+    refuses what the PBX tells.
+    """
 
     pbx: str
     state: str

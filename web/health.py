@@ -19,7 +19,10 @@ _REASONS = {
     "down": "no connection to the PBX",
     "connecting": "connecting to the PBX",
     "closed": "the connection to the PBX was closed",
+    "standby": "another process serves this PBX; this one takes over when it goes",
+    "stuck": "the database refuses to store (disk full, locked or away: the log says which); events are kept and tried again",
 }
+_READY = frozenset({"up", "standby"})
 
 
 async def healthz(request: web.Request) -> web.Response:
@@ -28,7 +31,7 @@ async def healthz(request: web.Request) -> web.Response:
 
 
 async def readyz(request: web.Request) -> web.Response:
-    """200 when the database answers and every PBX is connected, else 503 with the reasons."""
+    """200 when the database answers and every PBX is connected or served by another process, else 503 with the reasons."""
     deps = request.app[DEPS]
     database = await _database(deps)
     links = [_link(link) for link in deps.links()]
@@ -49,12 +52,11 @@ async def _database(deps: WebDeps) -> dict[str, Any]:
 
 
 def _link(link: LinkView) -> dict[str, Any]:
-    ready = link.state == "up"
     return {
         "pbx": link.pbx,
-        "ready": ready,
+        "ready": link.state in _READY,
         "state": link.state,
-        "reason": "" if ready else _REASONS.get(link.state, link.state),
+        "reason": "" if link.state == "up" else _REASONS.get(link.state, link.state),
     }
 
 

@@ -117,10 +117,13 @@ class Transfer(Told):
 
 
 class CallRecording(Told):
+    """`reason`: a code that says why it is `missing`, `unreachable`, or `linked` and can't be played."""
+
     id: int
     state: RecordingState
     duration_s: float | None
     started_at: datetime | None
+    reason: str | None
 
 
 class Call(Told):
@@ -222,7 +225,7 @@ class Reconciliation(Told):
 
 class Link(Told):
     pbx: str
-    state: Literal["connecting", "up", "refused", "down", "closed"]
+    state: Literal["connecting", "up", "refused", "down", "closed", "standby", "stuck"]
     since: datetime
     reason: str
 

@@ -68,6 +68,8 @@ export interface Recording {
   state: string
   duration_s: number | null
   started_at: string | null
+  /** A code: why it can't be played. */
+  reason?: string | null
 }
 
 export interface Call {
@@ -146,7 +148,7 @@ export interface Dictionaries {
 
 export interface Link {
   pbx: string
-  state: 'connecting' | 'up' | 'refused' | 'down' | 'closed'
+  state: 'connecting' | 'up' | 'refused' | 'down' | 'closed' | 'standby' | 'stuck'
   since: string | null
   reason: string | null
 }

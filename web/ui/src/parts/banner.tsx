@@ -5,7 +5,7 @@ import type { Link } from '../types'
 import { cause, Moment } from './bits'
 
 export function LinkBanner() {
-  const bad = links.value.filter((one) => one.state !== 'up')
+  const bad = links.value.filter((one) => one.state !== 'up' && one.state !== 'standby')
   return (
     <div role="status" class="banners">
       {bad.map((one) => (
@@ -13,6 +13,11 @@ export function LinkBanner() {
       ))}
     </div>
   )
+}
+
+function meaning(state: Link['state']): TextKey {
+  if (state === 'refused') return 'link.meaning.refused'
+  return state === 'stuck' ? 'link.meaning.stuck' : 'link.meaning'
 }
 
 function Banner({ one }: { one: Link }) {
@@ -28,7 +33,7 @@ function Banner({ one }: { one: Link }) {
         </>
       ) : null}
       {one.reason ? `${t('link.reason', { reason: cause(one.reason) })} ` : null}
-      {t(refused ? 'link.meaning.refused' : 'link.meaning')}
+      {t(meaning(one.state))}
     </p>
   )
 }

@@ -116,6 +116,9 @@ function Recordings({ recordings, mayListen }: { recordings: readonly Recording[
 
 /** Where listening would be refused the wave is not asked for either: that would be recorded as an attempt. */
 function OneRecording({ recording, mayListen }: { recording: Recording; mayListen: boolean }) {
-  if (recording.state !== 'converted') return <p class="muted">{label('recording', recording.state)}</p>
+  if (recording.state !== 'converted') {
+    const why = recording.reason ? label('recording.why', recording.reason) : label('recording', recording.state)
+    return <p class="muted">{why}</p>
+  }
   return mayListen ? <Player recording={recording} /> : <p class="muted">{t('recording.not_yours')}</p>
 }
