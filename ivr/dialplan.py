@@ -23,6 +23,12 @@ __all__ = ["render_dialplan"]
 NOW = "${STRFTIME(,UTC,%s.%3q)}"
 # The time between writing the press and telling the caller, measured: AstDB commits once a second.
 SETTLE_S = 1.2
+# Twice on the PBX, and only then to press3. Doing it again changes nothing: it is one key.
+KEEP_AND_TELL = (
+    "QueueLog(press3,${UNIQUEID},NONE,PRESS3,${P3KEY})",
+    "Set(DB(${P3KEY})=${P3ROW})",
+    "UserEvent(Press3,Key: ${P3KEY},At: ${P3AT})",
+)
 KEPT_S = int(KEPT.total_seconds())
 PRUNED_AT_ONCE = 60
 LABELLED = re.compile(r"\((?P<label>\w+)\)\s*(?P<step>.*)", re.DOTALL)
@@ -147,10 +153,8 @@ def _record_press(menu: Menu) -> tuple[str, ...]:
         "Set(P3NAME=${CALLERID(name)})",
         f"Set(P3ROW={row})",
         "Set(CHANNEL(hangup_handler_push)=press3-ended,s,1)",
-        "QueueLog(press3,${UNIQUEID},NONE,PRESS3,${P3KEY})",
-        "Set(DB(${P3KEY})=${P3ROW})",
+        *KEEP_AND_TELL,
         f"Set(P3WRITTEN={NOW})",
-        "UserEvent(Press3,Key: ${P3KEY},At: ${P3AT})",
     )
 
 
@@ -216,16 +220,17 @@ def _answered() -> str:
 def _ended() -> str:
     """The hangup handler: marks the end, then forgets at most an hour's worth of old families.
 
-    It writes the press itself when the caller hung up before the dialplan came to it.
+    What the caller cut off by hanging up at once is done here: measured on 192 callers who hung up
+    within 40 ms of the key, 15 presses were in AstDB and nobody had been told of them.
     """
     return "\n".join(
         [
             "[press3-ended]",
             _extension(
                 "s",
-                "GotoIf(${DB_EXISTS(${P3KEY})}?written)",
-                "Set(DB(${P3KEY})=${P3ROW})",
-                f"(written)Set(DB(${{P3KEY}}/ended)={NOW})",
+                'GotoIf($["${P3WRITTEN}" != "" & ${DB_EXISTS(${P3KEY})}]?told)',
+                *KEEP_AND_TELL,
+                f"(told)Set(DB(${{P3KEY}}/ended)={NOW})",
                 f"Set(P3OLD=$[${{EPOCH}} - {KEPT_S}])",
                 "Set(P3DONE=${IF($[${DB_EXISTS(press3-state/pruned)}]"
                 "?${DB(press3-state/pruned)}:${P3OLD})})",

@@ -144,9 +144,12 @@ async def test_hanging_up_right_after_the_key_leaves_press_and_end(
     await empty_spool(lab)
     number = "+7911000[call_number]"
     steps = [Wait(0.2), Key("3"), Wait(0.09), Bye()]
-    caller = await lab.call(steps=steps, number=number, calls=20, per_second=20)
-    await caller.done()
-    await lab.quiet()
+    async with lab.tap() as ami:
+        caller = await lab.call(steps=steps, number=number, calls=20, per_second=20)
+        await caller.done()
+        await lab.quiet()
+        await _echo(ami)
+        told = {event.get("Key") for event in ami.all("UserEvent", UserEvent="Press3")}
     spool = await lab.spool()
     rows = {key for key in spool if key.count("/") == 2}
     # A BYE may overtake the key, which Asterisk takes a tone's length after it came: that is no press.
@@ -154,6 +157,7 @@ async def test_hanging_up_right_after_the_key_leaves_press_and_end(
     log = (lab.directory / "log/queue_log").read_text()
     logged = {line.rpartition("|")[2] for line in log.splitlines() if "|PRESS3|" in line}
     assert rows <= logged, "each press stands twice on the PBX"
+    assert rows == told, "and press3 hears of each at once"
     assert {key.removesuffix("/ended") for key in spool if key.endswith("/ended")} == rows
 
 

@@ -178,9 +178,22 @@ class Lab:
         to: str = DID,
         calls: int = 1,
         per_second: int = 1,
+        headers: Sequence[str] = (),
+        rtp_port: int | None = None,
     ) -> SippCall:
-        """Start a caller. Several calls: `[call_number]` in `number` or `name` tells them apart."""
-        xml = caller_xml(number=number, name=name, to=to, steps=steps, speech=self.speech)
+        """Start a caller. Several calls: `[call_number]` in `number` or `name` tells them apart.
+
+        `headers`, `rtp_port`: see `caller_xml`. Bytes that are no UTF-8 are surrogates in the strings.
+        """
+        xml = caller_xml(
+            number=number,
+            name=name,
+            to=to,
+            steps=steps,
+            speech=self.speech,
+            headers=headers,
+            rtp_port=rtp_port,
+        )
         port = free_port_range(8)
         many = ("-m", str(calls), "-l", str(calls), "-r", str(per_second))
         target = f"127.0.0.1:{self.ports.sip}"
@@ -201,9 +214,9 @@ class Lab:
 
     def _sipp(self, name: str, xml: str, port: int, *more: str) -> SippCall:
         self._files += 1
-        stem = self.directory / f"{self._files:03d}-{''.join(c for c in name if c.isalnum())}"
+        stem = self.directory / f"{self._files:03d}-{''.join(c for c in name if c.isalnum())[:40]}"
         scenario, log = stem.with_suffix(".xml"), stem.with_suffix(".log")
-        scenario.write_text(xml, encoding="utf-8")
+        scenario.write_text(xml, encoding="utf-8", errors="surrogateescape")
         command = [*dying_with_parent(), "sipp", "-sf", str(scenario), "-i", "127.0.0.1"]
         command += ["-p", str(port), "-mp", str(port + 2), "-nostdin", "-trace_shortmsg"]
         command += ["-shortmessage_file", str(log), "-trace_err"]

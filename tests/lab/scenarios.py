@@ -66,11 +66,27 @@ c=IN IP4 [media_ip]
 t=0 0
 m=audio [media_port] RTP/AVP 8
 a=rtpmap:8 PCMA/8000"""
+EVENTS = """
+a=rtpmap:101 telephone-event/8000
+a=fmtp:101 0-16"""
 
 
-def caller_xml(*, number: str, name: str, to: str, steps: Sequence[Step], speech: Path) -> str:
-    """A caller. `name` is put into From's display part as it is; empty leaves it out."""
-    caller = _Caller(number, name, to)
+def caller_xml(
+    *,
+    number: str,
+    name: str,
+    to: str,
+    steps: Sequence[Step],
+    speech: Path,
+    headers: Sequence[str] = (),
+    rtp_port: int | None = None,
+) -> str:
+    """A caller. `name` is put into From's display part as it is; empty leaves it out.
+
+    `headers` are further lines of the INVITE. With `rtp_port` somebody else makes the sound there,
+    and keys may come as RFC 4733 events (see `tests.lab.rtp`).
+    """
+    caller = _Caller(number, name, to, tuple(headers), rtp_port)
     parts = [caller.invite(), caller.request("ACK", 1)]
     cseq = 1
     for step in steps:
@@ -94,10 +110,15 @@ class _Caller:
     number: str
     name: str
     to: str
+    headers: tuple[str, ...] = ()
+    rtp_port: int | None = None
 
     def invite(self) -> str:
+        sdp = SDP
+        if self.rtp_port is not None:
+            sdp = SDP.replace("[media_port] RTP/AVP 8", f"{self.rtp_port} RTP/AVP 8 101") + EVENTS
         return (
-            self.request("INVITE", 1, body=SDP, kind="application/sdp")
+            self.request("INVITE", 1, body=sdp, kind="application/sdp")
             + '<recv response="100" optional="true"/><recv response="180" optional="true"/>'
             '<recv response="183" optional="true"/><recv response="200" rrs="true"/>'
         )
@@ -113,6 +134,8 @@ class _Caller:
         tag = "" if method == "INVITE" else "[peer_tag_param]"
         display = f'"{self.name}" ' if self.name else ""
         content = f"Content-Type: {kind}\n" if kind else ""
+        if method == "INVITE":
+            content = "".join(f"{line}\n" for line in self.headers) + content
         retrans = "" if method == "ACK" else ' retrans="500"'
         return f"""<send{retrans}><![CDATA[
 {method} sip:{self.to}@[remote_ip]:[remote_port] SIP/2.0

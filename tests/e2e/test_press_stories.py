@@ -1,0 +1,132 @@
+"""The press itself: cut short, nobody there, refused, hostile names, other keys.
+
+Each story is real calls on Asterisk 22 and 16, seen through REST and the screens' socket; the
+queue has only the members that a story signs in.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+import pytest_asyncio
+
+from ivr.menu import Action
+from tests.e2e.desk import open_desk
+from tests.e2e.duty import on_duty
+from tests.e2e.office import PRESS, SHORT, SILENT, STORIES, Office, near, seconds
+from tests.lab.ami_tap import AmiTap
+from tests.lab.fixtures import Labs
+from tests.lab.harness import SippCall, Truth
+from tests.lab.scenarios import Bye, Wait
+from tests.waiting import until
+
+pytestmark = [pytest.mark.asterisk, pytest.mark.asyncio(loop_scope="module")]
+
+# Key 3 in here is the price list, not a complaint.
+OTHER_MENU = """\
+[other-menu]
+exten => s,1,Background(hello)
+ same => n,WaitExten(2)
+ same => n,Hangup()
+exten => 3,1,Playback(beep)
+ same => n,Hangup()
+"""
+CONFIG = replace(
+    STORIES,
+    menu=replace(
+        STORIES.menu,
+        members=(),
+        prompts=replace(SHORT, nobody=("hello",)),
+        rounds=2,
+        queue_timeout=Action(kind="hangup"),
+        keys={
+            "1": Action(kind="goto", target="other-menu,s,1"),
+            "5": Action(kind="menu"),
+            "*": Action(kind="hangup"),
+            "#": Action(kind="goto", target="other-menu,s,1"),
+        },
+    ),
+    files={"extensions_more.conf": OTHER_MENU},
+)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=["22", "16"])
+async def module_office(
+    request: pytest.FixtureRequest, labs: Labs, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Office]:
+    lab = await labs.start(request.param, CONFIG, fresh=False)
+    async with open_desk(lab, tmp_path_factory.mktemp("press")) as desk:
+        yield Office(lab, desk)
+
+
+SETTLED = ("converted", "linked")  # `linked` is where a file without any sound stays
+
+
+async def all_done(callers: dict[str, SippCall]) -> None:
+    await asyncio.gather(*(caller.done() for caller in callers.values()))
+
+
+# A key sent as INFO is taken when its tone of 80 ms is over: who hangs up sooner has not pressed.
+TONE_S = 0.08
+AT_ONCE_S = (0.09, 0.10, 0.12, 0.15, 0.2, 0.4, 0.8, 1.1)
+
+
+def keys_taken(pbx: AmiTap, digit: str) -> set[str]:
+    """Return the numbers of the callers whose key Asterisk took before they had hung up."""
+    gone = {event.get("Uniqueid"): event.at for event in pbx.all("HangupRequest")}
+    return {
+        event.get("CallerIDNum")
+        for event in pbx.all("DTMFEnd", Digit=digit, Direction="Received")
+        if event.get("Uniqueid") not in gone or event.at < gone[event.get("Uniqueid")]
+    }
+
+
+async def test_hung_up_at_once_after_the_key(office: Office) -> None:
+    async with (
+        office.screens("op101", "chief") as (first, board),
+        office.lab.telephone("101", SILENT),
+        office.lab.control() as pbx,
+        on_duty(pbx, "101"),
+    ):
+        callers = {
+            f"+791100030{n:02d}": await office.lab.call(
+                number=f"+791100030{n:02d}", steps=[*PRESS, Wait(after_s), Bye()]
+            )
+            for n, after_s in enumerate(AT_ONCE_S)
+        }
+        await all_done(callers)
+        calls = {number: await office.over(number) for number in callers}
+        taken = keys_taken(pbx, "3")
+        await until(lambda: len(board.of("appeal.opened")) >= len(taken), what="all are opened")
+    assert len(taken) >= len(AT_ONCE_S) - 3
+    for number, caller in callers.items():
+        truth, call = caller.truth, calls[number]
+        assert (call["outcome"], call["answered_at"], call["legs"]) == ("abandoned", None, [])
+        assert near(call["ended_at"], truth.at("BYE"))
+        if number in taken:
+            await has_pressed_and_gone(office, number, truth)
+        else:
+            assert await office.appeals(number) == []
+            assert call["pressed_at"] is None
+    assert len(board.of("appeal.opened")) == len(taken)
+    assert first.of("pop.shown") == [], "nobody's telephone rang"
+
+
+async def has_pressed_and_gone(office: Office, number: str, truth: Truth) -> None:
+    settled = lambda call: all(r["state"] in SETTLED for r in call["recordings"])  # noqa: E731
+    call = await office.call_when(number, settled)
+    appeal = await office.appeal(number)
+    assert (appeal["verified"], appeal["phase"]) == ("verified", "received")
+    assert (call["appeal"], call["recovered"]) == (appeal["number"], False)
+    released = truth.at("INFO") + timedelta(seconds=TONE_S)
+    assert near(call["pressed_at"], released)
+    times = appeal["times"]
+    stored_s = seconds(call["pressed_at"], call["ended_at"])
+    assert times["abandoned_after_s"] == pytest.approx(stored_s, abs=0.001)
+    gave_up_s = (truth.at("BYE") - released).total_seconds()
+    assert times["abandoned_after_s"] == pytest.approx(gave_up_s, abs=0.15)
+    assert (times["queue_wait_s"], times["wait_s"], times["ring_s"]) == (None, None, None)
+    lengths = [r["duration_s"] for r in call["recordings"] if r["state"] == "converted"]
+    assert all(length <= stored_s + 0.1 for length in lengths)
