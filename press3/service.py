@@ -125,13 +125,17 @@ class Service:
         self._on_stored = on_stored
         self._open = AsyncExitStack()
         self.url = ""
+        self._http_port: int | None = None
+        self._push_port: int | None = None
         self.store: Store
         self.telephony: tuple[Telephony, ...] = ()
 
     @property
     def ready_line(self) -> str:
         """The line that CONTRACT promises on stdout."""
-        return f"press3 ready http={self.url} push={self.url.replace('http', 'ws', 1)}/ws"
+        own, chosen = self._push_port, self._settings.push
+        push = self.url if own is None else f"http://{_in_url(chosen.host)}:{own}"
+        return f"press3 ready http={self.url} push={push.replace('http', 'ws', 1)}/ws"
 
     async def __aenter__(self) -> "Service":
         try:
@@ -166,7 +170,7 @@ class Service:
             now=now,
         )
         self.telephony = await self._telephony(store, recordings)
-        await push.__aenter__()
+        await self._listen_for_screens(push)
         supervisor.start("writer", store.writer.ended())
         supervisor.start("relay", Relay(store.sessions, hub, bus).run())
         supervisor.start("push", push.run())
@@ -182,11 +186,25 @@ class Service:
             supervisor.on_stop(Stage(f"telephony {each.pbx}", each.stop))
 
     def _push_settings(self) -> PushSettings:
+        chosen, page = self._settings.push, self._settings.http.public_url
+        origins = (*chosen.origins, *([page] if page else []))
+        if chosen.port is not None:
+            return PushSettings(
+                address=(chosen.host, chosen.port),
+                origins=origins,
+                page_port=lambda: self._http_port,
+            )
         folder = tempfile.TemporaryDirectory(prefix="press3-")  # short: a socket's path is limited
         self._open.callback(folder.cleanup)
-        return PushSettings(
-            socket=Path(folder.name) / "push.sock", origins=tuple(self._settings.push.origins)
-        )
+        return PushSettings(socket=Path(folder.name) / "push.sock", origins=origins)
+
+    async def _listen_for_screens(self, push: PushServer) -> None:
+        chosen = self._settings.push
+        try:
+            await push.__aenter__()
+        except OSError as error:
+            raise _cannot_listen(f"[push] {chosen.host}:{chosen.port}", error) from error
+        self._push_port = push.port
 
     async def _telephony(self, store: Store, recordings: RecordingWorker) -> tuple[Telephony, ...]:
         departments = await _queue_departments(store, self._settings)
@@ -204,7 +222,7 @@ class Service:
         )
 
     async def _listen(
-        self, store: Store, recordings: RecordingWorker, push_socket: Path
+        self, store: Store, recordings: RecordingWorker, push_socket: Path | None
     ) -> tuple[aiohttp_web.AppRunner, aiohttp_web.TCPSite]:
         http = self._settings.http
         app = web_app(
@@ -213,6 +231,7 @@ class Service:
             telephony=self.telephony,
             recordings=recordings,
             push_socket=push_socket,
+            push_port=self._push_port,
         )
         runner = aiohttp_web.AppRunner(app, access_log=None, shutdown_timeout=2)
         await runner.setup()
@@ -220,14 +239,19 @@ class Service:
         try:
             await site.start()
         except OSError as error:
-            hint = "; is another press3 running?" if error.errno == errno.EADDRINUSE else ""
-            raise Press3Error(
-                f"can't listen on {http.host}:{http.port}: {error.strerror}{hint}"
-            ) from error
-        port = runner.addresses[0][1]
-        host = f"[{http.host}]" if ":" in http.host else http.host
-        self.url = f"http://{host}:{port}"
+            raise _cannot_listen(f"{http.host}:{http.port}", error) from error
+        self._http_port = runner.addresses[0][1]
+        self.url = f"http://{_in_url(http.host)}:{self._http_port}"
         return runner, site
+
+
+def _cannot_listen(where: str, error: OSError) -> Press3Error:
+    hint = "; is another press3 running?" if error.errno == errno.EADDRINUSE else ""
+    return Press3Error(f"can't listen on {where}: {error.strerror}{hint}")
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 async def _check_names(store: Store, settings: Settings) -> None:

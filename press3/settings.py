@@ -124,6 +124,11 @@ class HttpSettings(Section):
 
 
 class PushSettings(Section):
+    """`port` set: push listens there (0: any free port); None: it is reached through `/ws` of the web server."""
+
+    host: str = "127.0.0.1"
+    port: Port | None = None
+    public_url: str = Field(default="", pattern=r"^(wss?://[^/\s]+)?$")
     connections_per_user: int = Field(default=10, ge=1)
     backlog_kib: int = Field(default=1024, ge=16)
     keep_days: int = Field(default=14, ge=1)

@@ -28,7 +28,8 @@ def web_app(
     *,
     telephony: Sequence[Telephony],
     recordings: RecordingWorker,
-    push_socket: Path,
+    push_socket: Path | None,
+    push_port: int | None,
 ) -> aiohttp_web.Application:
     """Return the web application of a running service."""
     reader = AstDbReader([each.link for each in telephony], observed=observed_on(settings))
@@ -49,6 +50,8 @@ def web_app(
             links=links,
             reconcile=reconcile_day,
             push_socket=push_socket,
+            push_port=push_port,
+            push_public_url=settings.push.public_url or None,
             static_dir=Path(web.__file__).parent / "static",
             secure_cookie=settings.http.secure_cookie,
             public_url=settings.http.public_url or None,

@@ -1,7 +1,7 @@
 """The push socket: the only file that knows websockets.
 
-It listens on a private unix socket; the web server hands connections through (`/ws`), so that one
-port serves both. A screen says hello with a one-time ticket, is welcomed, catches up, and joins.
+It listens on a private unix socket, and the web server hands connections through (`/ws`), so that one
+port serves both; or on a port of its own. A screen says hello with a one-time ticket, is welcomed, catches up, and joins.
 """
 
 import asyncio
@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
-from websockets.asyncio.server import Server, ServerConnection, unix_serve
+from websockets.asyncio.server import Server, ServerConnection, serve, unix_serve
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import CloseCode
 from websockets.http11 import Request, Response
@@ -51,10 +52,16 @@ _SOCKET_PATH_LIMIT = 100  # sun_path holds 108 bytes with its zero
 
 @dataclass(frozen=True, kw_only=True)
 class PushSettings:
-    """`origins` are allowed besides the host that the browser itself asked for."""
+    """Listens at `address` (host, port; 0: any free one), or where that is None at the private `socket`.
 
-    socket: Path
+    A browser must come from a page of the very host and port that it asks, or from one in `origins`.
+    With an address of our own the page's port is another: `page_port` tells which.
+    """
+
+    socket: Path | None = None
+    address: tuple[str, int] | None = None
     origins: tuple[str, ...] = ()
+    page_port: Callable[[], int | None] = lambda: None
     hello_timeout_s: float = 5
     send_timeout_s: float = 10
     close_timeout_s: float = 2
@@ -100,7 +107,9 @@ class PushServer:
         writer: Writer,
         now: Callable[[], datetime],
     ) -> None:
-        if len(str(settings.socket).encode()) > _SOCKET_PATH_LIMIT:
+        if settings.address is None and settings.socket is None:
+            raise ValueError("push needs an address or a socket to listen at")
+        if len(str(settings.socket or "").encode()) > _SOCKET_PATH_LIMIT:
             raise ValueError(f"path of the push socket is too long for a socket: {settings.socket}")
         self._settings = settings
         self._hub = hub
@@ -112,29 +121,40 @@ class PushServer:
         self._server: Server | None = None
 
     async def __aenter__(self) -> "PushServer":
+        """Listen. Raises OSError when the address can't be had."""
         settings = self._settings
-        settings.socket.unlink(missing_ok=True)  # left by a service that was killed
-        self._server = await unix_serve(
-            self._attend,
-            str(settings.socket),
-            process_request=self._check_request,
-            compression=None,
-            open_timeout=settings.hello_timeout_s,
-            close_timeout=settings.close_timeout_s,
-            ping_interval=settings.ping_every_s,
-            ping_timeout=settings.ping_timeout_s,
-            max_size=settings.message_limit_bytes,
-            server_header=None,
-        )
-        settings.socket.chmod(0o600)
+        options: dict[str, Any] = {
+            "process_request": self._check_request,
+            "compression": None,
+            "open_timeout": settings.hello_timeout_s,
+            "close_timeout": settings.close_timeout_s,
+            "ping_interval": settings.ping_every_s,
+            "ping_timeout": settings.ping_timeout_s,
+            "max_size": settings.message_limit_bytes,
+            "server_header": None,
+        }
+        if settings.address is not None:
+            self._server = await serve(self._attend, *settings.address, **options)
+        elif settings.socket is not None:
+            settings.socket.unlink(missing_ok=True)  # left by a service that was killed
+            self._server = await unix_serve(self._attend, str(settings.socket), **options)
+            settings.socket.chmod(0o600)
         return self
+
+    @property
+    def port(self) -> int | None:
+        """The port of our own, once we listen; None where there is none."""
+        if self._settings.address is None or self._server is None:
+            return None
+        return int(next(iter(self._server.sockets)).getsockname()[1])
 
     async def __aexit__(self, *exc_info: object) -> None:
         if self._server is not None:
             self._server.close()
             await self._server.wait_closed()
         await asyncio.gather(*self._closing, return_exceptions=True)
-        self._settings.socket.unlink(missing_ok=True)
+        if self._settings.socket is not None:
+            self._settings.socket.unlink(missing_ok=True)
 
     async def run(self) -> None:
         """Cut off screens whose session has ended, for ever."""
@@ -163,7 +183,7 @@ class PushServer:
         self, connection: ServerConnection, request: Request
     ) -> Response | None:
         """Refuse browsers on other people's pages, and more strangers than we can greet."""
-        if not _is_own_origin(request, self._settings.origins):
+        if not _is_own_origin(request, self._settings):
             return connection.respond(
                 HTTPStatus.FORBIDDEN, "This page may not connect: its Origin is another site.\n"
             )
@@ -272,9 +292,27 @@ class PushServer:
             connection.transport.abort()
 
 
-def _is_own_origin(request: Request, origins: tuple[str, ...]) -> bool:
+def _is_own_origin(request: Request, settings: PushSettings) -> bool:
     """Programs send no Origin; a browser must be on a page of the host it asks, or on an allowed one."""
-    origin = request.headers.get("Origin")
-    if origin is None or origin in origins:
+    origin, asked = request.headers.get("Origin"), request.headers.get("Host") or ""
+    if origin is None or origin in settings.origins:
         return True
-    return urlsplit(origin).netloc == request.headers.get("Host")
+    if settings.address is None:
+        return urlsplit(origin).netloc == asked
+    page_port = settings.page_port()
+    return page_port is not None and _host_and_port(origin) == (_host(asked), page_port)
+
+
+def _host_and_port(origin: str) -> tuple[str | None, int | None]:
+    try:
+        page = urlsplit(origin)
+        return page.hostname, page.port or {"http": 80, "https": 443}.get(page.scheme)
+    except ValueError:  # no such address
+        return None, None
+
+
+def _host(netloc: str) -> str | None:
+    try:
+        return urlsplit(f"//{netloc}").hostname
+    except ValueError:
+        return None

@@ -38,7 +38,8 @@ class WebDeps:
     is the private socket that `/ws` leads to; None: no push here. `static_dir` holds the built screen.
     `timezone` is the IANA name of the zone whose days count.
     `public_url` (`https://host`) is used in the push ticket when a proxy hides it; None: the
-    request's own host. `secure_cookie`: the screen is reached by https only.
+    request's own host. `push_port`: push listens there and not behind `/ws`; `push_public_url`
+    (`wss://host`) is where screens find it when a proxy hides that. `secure_cookie`: the screen is reached by https only.
     """
 
     sessions: async_sessionmaker[AsyncSession]
@@ -52,6 +53,8 @@ class WebDeps:
     static_dir: Path | None = None
     secure_cookie: bool = False
     public_url: str | None = None
+    push_port: int | None = None
+    push_public_url: str | None = None
     registry: CollectorRegistry | None = None
     body_limit_bytes: int = 65_536
     listening_pause_s: float = 600

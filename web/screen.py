@@ -7,6 +7,7 @@ from aiohttp import web
 
 from web.deps import DEPS
 from web.problems import ApiError
+from web.push_address import push_sources
 
 __all__ = ["guard", "screen"]
 
@@ -18,7 +19,7 @@ _CSP = "; ".join(
         "style-src 'self' 'unsafe-inline'",
         "img-src 'self' data: blob:",
         "media-src 'self' blob:",
-        "connect-src 'self'",
+        "connect-src 'self'{push}",
         "object-src 'none'",
         "base-uri 'none'",
         "form-action 'self'",
@@ -26,7 +27,6 @@ _CSP = "; ".join(
     )
 )
 _HEADERS = {
-    "Content-Security-Policy": _CSP,
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
@@ -46,6 +46,9 @@ _FOR_EVER = "public, max-age=31536000, immutable"  # names under assets/ carry a
 
 async def guard(request: web.Request, response: web.StreamResponse) -> None:
     """Set the security headers on whatever is sent (`on_response_prepare`)."""
+    sources = push_sources(request)
+    policy = _CSP.format(push=f" {sources}" if sources else "")
+    response.headers.setdefault("Content-Security-Policy", policy)
     for name, value in _HEADERS.items():
         response.headers.setdefault(name, value)
     response.headers["Server"] = "press3"

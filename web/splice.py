@@ -62,7 +62,9 @@ async def splice(request: web.Request, socket: Path | None) -> web.StreamRespons
     if request.headers.get("Upgrade", "").lower() != "websocket":
         raise ApiError("malformed", "This address speaks WebSocket only.", status=426)
     if socket is None or browser is None:
-        raise ApiError("unavailable", "Push is not served here.")
+        raise ApiError(
+            "unavailable", "Push is not served here; POST /api/v1/push-ticket says where."
+        )
     try:
         upstream, inner = await asyncio.get_running_loop().create_unix_connection(
             _Half, str(socket)

@@ -171,7 +171,7 @@ class Desk:
     def __init__(self, config: Path, http: aiohttp.ClientSession) -> None:
         self.config = config
         self.process: asyncio.subprocess.Process | None = None
-        self.url = ""
+        self.url = self.push_url = ""
         self.log = config.with_name("press3.log")
         self._http = http
         self._people: dict[str, Person] = {}
@@ -191,6 +191,7 @@ class Desk:
         line = (await asyncio.wait_for(self.process.stdout.readline(), 90)).decode()
         assert line.startswith("press3 ready http="), f"{line!r}; {self.log_tail()}"
         self.url = line.split()[2].removeprefix("http=")
+        self.push_url = line.split()[3].removeprefix("push=")
         self._people.clear()
 
     async def kill9(self) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from people import signin
@@ -19,6 +20,7 @@ from push import pops
 from push.bus import MemoryBus
 from push.hub import Hub
 from push.model import Pop
+from push.server import PushServer, PushSettings
 from push.snapshot import prune, read_snapshot
 from store.writer import Writer
 from tests.push.desk import Desk, Line
@@ -305,6 +307,40 @@ async def test_only_our_own_pages_may_connect(
         with pytest.raises(InvalidStatus) as refused:
             async with push.dial(origin=origin):
                 pass
+        assert refused.value.response.status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("origin", "admitted"),
+    [
+        (None, True),
+        ("http://127.0.0.1:8300", True),
+        ("https://proxy.test", True),
+        ("http://127.0.0.1", False),
+        ("http://127.0.0.1:8301", False),
+        ("http://evil.test:8300", False),
+        ("http://127.0.0.1:nonsense", False),
+        ("null", False),
+    ],
+)
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_on_a_port_of_our_own_only_pages_of_the_web_server_may_connect(
+    desk: Desk, bus: MemoryBus, origin: str | None, admitted: bool
+) -> None:
+    settings = PushSettings(
+        address=("127.0.0.1", 0), origins=("https://proxy.test",), page_port=lambda: 8300
+    )
+    server = PushServer(
+        settings, Hub(), sessions=desk.sessions, writer=desk.writer, now=lambda: desk.now
+    )
+    assert server.port is None
+    async with server:
+        url = f"ws://127.0.0.1:{server.port}/ws"
+        if admitted:
+            async with connect(url, origin=origin):  # type: ignore[arg-type]
+                return
+        with pytest.raises(InvalidStatus) as refused:
+            await connect(url, origin=origin)  # type: ignore[arg-type]
         assert refused.value.response.status_code == 403
 
 

@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from aiohttp.test_utils import TestClient
 
 from people import roster
@@ -115,3 +116,35 @@ async def test_the_ticket_says_where_to_go(site: Site, world: World) -> None:
     hidden = Site(world, site.data_dir, {"public_url": "https://desk.test/"})
     assert (await hidden.post("/push-ticket", by=boss)).body["url"] == "wss://desk.test/ws"
     await hidden.close()
+
+
+PUSH_PLACES = [
+    ({"push_port": 8301}, "ws://127.0.0.1:8301/ws", "ws://127.0.0.1:8301 wss://127.0.0.1:8301"),
+    (
+        {"push_port": 8301, "public_url": "https://desk.test"},
+        "wss://desk.test:8301/ws",
+        "wss://desk.test:8301",
+    ),
+    (
+        {"push_port": 8301, "push_public_url": "wss://push.test"},
+        "wss://push.test/ws",
+        "wss://push.test",
+    ),
+]
+
+
+@pytest.mark.parametrize(("deps", "url", "allowed"), PUSH_PLACES)
+async def test_with_a_port_of_its_own_push_is_named_and_the_page_may_go_there(
+    site: Site, world: World, deps: dict[str, object], url: str, allowed: str
+) -> None:
+    boss = await world.hire("boss", Role.SUPERVISOR)
+    apart = Site(world, site.data_dir, deps)
+    told = await apart.post("/push-ticket", by=boss)
+    assert told.body["url"] == url
+    client = await apart.client()
+    page = await client.get("/")
+    assert f"connect-src 'self' {allowed};" in page.headers["Content-Security-Policy"]
+    evil = await client.get("/", headers={"Host": "x;script-src *"})
+    assert "script-src *" not in evil.headers["Content-Security-Policy"]
+    assert (await client.get("/ws", headers={"Upgrade": "websocket"})).status == 503
+    await apart.close()

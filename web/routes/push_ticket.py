@@ -3,6 +3,7 @@
 from people import signin, tickets
 from web import schemas
 from web.api import Ask, Nothing, Operation, Reply, post
+from web.push_address import push_url
 
 __all__ = ["OPERATIONS"]
 
@@ -12,12 +13,7 @@ async def issue_push_ticket(ask: Ask[Nothing, Nothing]) -> Reply:
     """Get a one-time ticket for the push socket. Say it in the hello within 30 seconds."""
     session_hash = signin.token_hash(ask.token or "")
     ticket = await tickets.issue(ask.session, ask.person.id, session_hash, ask.now)
-    return Reply(body={"ticket": ticket, "url": _url(ask)}, status=201)
-
-
-def _url(ask: Ask[Nothing, Nothing]) -> str:
-    base = ask.deps.public_url or f"{ask.request.scheme}://{ask.request.host}"
-    return base.rstrip("/").replace("http", "ws", 1) + "/ws"
+    return Reply(body={"ticket": ticket, "url": push_url(ask.request)}, status=201)
 
 
 OPERATIONS: tuple[Operation, ...] = (issue_push_ticket,)
