@@ -1,9 +1,11 @@
-"""Callers on SIPp, two a second, each with a number and habits of his own; their own log is the truth."""
+"""Callers, two a second, each with a number and habits of his own; their own log is the truth."""
 
 import asyncio
+import itertools
 import random
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,7 +13,7 @@ from tests.lab.harness import Lab, SippCall
 from tests.lab.scenarios import Bye, Key, Speak, Step, Wait
 from tests.waiting import until
 
-__all__ = ["Pressed", "SipCallers", "Truth"]
+__all__ = ["Callers", "Habit", "Pressed", "SipCallers", "Truth"]
 
 _PATIENCE_S = 60  # a caller is done long before; one that hangs is a fault of the experiment
 
@@ -49,18 +51,47 @@ class Truth:
         return Truth(callers=self.callers + other.callers, pressed=(*self.pressed, *other.pressed))
 
 
-@dataclass
-class SipCallers:
-    """Calls `lab`, `per_second` on average, from `start` until `stop`. The same seed: the same callers."""
+@dataclass(frozen=True, kw_only=True)
+class Habit:
+    """How one caller behaves: seconds from the answer to the key, and from there to the hang-up."""
 
-    lab: Lab
-    seed: int
-    per_second: float = 2
-    called: list[tuple[str, SippCall]] = field(default_factory=list)
+    before_s: float
+    presses: bool
+    stays_s: float
 
-    def __post_init__(self) -> None:
-        self._random = random.Random(self.seed)
+    @classmethod
+    def draw(cls, chance: random.Random) -> "Habit":
+        """One in five never presses, one in four hangs up soon after the key, the others stay."""
+        kind, before_s = chance.random(), chance.uniform(0.4, 1.0)
+        if kind < 0.2:
+            return cls(before_s=before_s, presses=False, stays_s=chance.uniform(0, 2))
+        stays_s = chance.uniform(0.4, 1.2) if kind < 0.45 else chance.uniform(2, 8)
+        return cls(before_s=before_s, presses=True, stays_s=stays_s)
+
+
+class Callers(ABC):
+    """Call, `per_second` on average, from `start` until `stop`. The same seed: the same callers."""
+
+    def __init__(self, seed: int, per_second: float = 2) -> None:
+        self.seed = seed
+        self.per_second = per_second
+        self._random = random.Random(seed)
         self._calling: asyncio.Task[None] | None = None
+        self._numbers = (f"+7911{seed % 100:02d}{n:05d}" for n in itertools.count())
+
+    @abstractmethod
+    async def call(self, habit: Habit) -> str:
+        """Place one call; return its number, which nobody else has."""
+
+    @property
+    @abstractmethod
+    def truth(self) -> Truth:
+        """What the callers did so far, by their own logs."""
+
+    @property
+    @abstractmethod
+    def talking(self) -> bool:
+        """Whether a caller has not hung up yet."""
 
     def start(self) -> None:
         self._calling = asyncio.create_task(self._call_for_ever(), name="callers")
@@ -74,37 +105,39 @@ class SipCallers:
                 self._calling.result()
             self._calling = None
         await until(
-            lambda: not any(call.running for _, call in self.called),
-            deadline_s=_PATIENCE_S,
-            what="the last caller has hung up",
+            lambda: not self.talking, deadline_s=_PATIENCE_S, what="the last caller has hung up"
         )
-
-    async def call(self, steps: Sequence[Step]) -> str:
-        """Place one call; return its number."""
-        number = f"+7911{self.seed % 100:02d}{len(self.called):05d}"
-        self.called.append((number, await self.lab.call(number=number, steps=steps)))
-        return number
-
-    @property
-    def truth(self) -> Truth:
-        """What the callers did so far, by their own logs."""
-        pressed = [_pressed(number, call.log) for number, call in self.called]
-        return Truth(callers=len(self.called), pressed=tuple(p for p in pressed if p is not None))
 
     async def _call_for_ever(self) -> None:
         while True:
-            await self.call(self._habit())
+            await self.call(Habit.draw(self._random))
             # the rate of the experiment, not a wait for something
             await asyncio.sleep(self._random.uniform(0.5, 1.5) / self.per_second)
 
-    def _habit(self) -> list[Step]:
-        """One in five never presses, one in four hangs up soon after the key, the others stay."""
-        draw, kind = self._random.uniform, self._random.random()
-        start: list[Step] = [Speak(), Wait(draw(0.4, 1.0))]
-        if kind < 0.2:
-            return [*start, Wait(draw(0, 2)), Bye()]
-        stays_s = draw(0.4, 1.2) if kind < 0.45 else draw(2, 8)
-        return [*start, Key("3"), Wait(stays_s), Bye()]
+
+class SipCallers(Callers):
+    """Each caller is a SIPp of his own."""
+
+    def __init__(self, lab: Lab, seed: int, per_second: float = 2) -> None:
+        super().__init__(seed, per_second)
+        self._lab = lab
+        self._called: list[tuple[str, SippCall]] = []
+
+    async def call(self, habit: Habit) -> str:
+        number = next(self._numbers)
+        key: list[Step] = [Key("3")] if habit.presses else []
+        steps = [Speak(), Wait(habit.before_s), *key, Wait(habit.stays_s), Bye()]
+        self._called.append((number, await self._lab.call(number=number, steps=steps)))
+        return number
+
+    @property
+    def talking(self) -> bool:
+        return any(call.running for _, call in self._called)
+
+    @property
+    def truth(self) -> Truth:
+        pressed = [_pressed(number, call.log) for number, call in self._called]
+        return Truth(callers=len(self._called), pressed=tuple(p for p in pressed if p is not None))
 
 
 def _pressed(number: str, log: Path) -> Pressed | None:

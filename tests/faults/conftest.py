@@ -33,6 +33,7 @@ async def open_a_site(
                 lab,
                 tmp_path,
                 seed=fault_options.seed,
+                report=fault_options.report,
                 without=fault_options.without,
                 **options,  # type: ignore[arg-type]
             )

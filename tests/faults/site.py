@@ -12,8 +12,9 @@ from pathlib import Path
 from ivr.menu import Prompts
 from tests.e2e.desk import PbxSide, open_desk
 from tests.fakes.tcp_proxy import TcpProxy
-from tests.faults.callers import SipCallers, Truth
+from tests.faults.callers import Callers, SipCallers, Truth
 from tests.faults.outside import look
+from tests.faults.report import note
 from tests.faults.service import Service
 from tests.faults.verdict import Expected, Verdict, compare
 from tests.lab.harness import QUICK, Lab, LabMenu
@@ -43,18 +44,27 @@ class Site:
     service: Service
     line: TcpProxy | None
     seed: int
+    report: Path | None = None
     blind_at: list[datetime] = field(default_factory=list)
-    callers: list[SipCallers] = field(default_factory=list)
+    callers: list[Callers] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.random = random.Random(self.seed)
 
     @asynccontextmanager
     async def calling(
-        self, *, per_second: float = 2, telephones: Sequence[str] = ("101", "102")
-    ) -> AsyncIterator[SipCallers]:
-        """Let callers call inside the block; at its end wait until the last has hung up."""
-        callers = SipCallers(self.lab, self.seed + len(self.callers), per_second)
+        self,
+        callers: Callers | None = None,
+        *,
+        per_second: float = 2,
+        telephones: Sequence[str] = ("101", "102"),
+    ) -> AsyncIterator[Callers]:
+        """Let callers call inside the block, each on a SIPp unless others are given.
+
+        At its end wait until the last has hung up.
+        """
+        if callers is None:
+            callers = SipCallers(self.lab, self.seed + len(self.callers), per_second)
         self.callers.append(callers)
         async with AsyncExitStack() as plugged:
             for name in telephones:
@@ -97,10 +107,19 @@ class Site:
                 return replace(found, settled_s=settled_s)
             await asyncio.sleep(0.5)
 
-    def clean(self, verdict: Verdict) -> None:
-        """Fail with everything that helps to find the cause, unless nothing differs."""
-        assert not verdict.differences, f"seed {self.seed}: {verdict}\n{self.service.last_words()}"
-        assert not self.service.tracebacks(), self.service.tracebacks()[0]
+    async def conclude(
+        self, experiment: str, *, spool_is_whole: bool = True, **measured: object
+    ) -> Verdict:
+        """Judge, write the result down, and fail with all that helps to find the cause if anything differs.
+
+        `measured` goes into the report: how often, how fast.
+        """
+        verdict = await self.verdict(spool_is_whole=spool_is_whole)
+        wrong = [*verdict.differences, *self.service.tracebacks()]
+        if self.report is not None:
+            note(self.report, experiment, self, verdict, wrong=wrong, **measured)
+        assert not wrong, f"seed {self.seed}: {verdict}\n{wrong[0]}\n{self.service.last_words()}"
+        return verdict
 
 
 @asynccontextmanager
@@ -109,6 +128,7 @@ async def open_site(
     folder: Path,
     *,
     seed: int,
+    report: Path | None = None,
     without: str | None = None,
     through_proxy: bool = False,
     database_url: str = "",
@@ -130,4 +150,4 @@ async def open_site(
             make=lambda config, http: Service(config, http, without=without),
         ) as service:
             assert isinstance(service, Service)
-            yield Site(lab, service, line if through_proxy else None, seed)
+            yield Site(lab, service, line if through_proxy else None, seed, report)

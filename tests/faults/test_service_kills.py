@@ -21,8 +21,9 @@ async def test_killed_at_random_moments_nothing_is_lost_nothing_doubled(
     site = await open_a_site(asterisk_version)
     async with site.calling():
         await kill_again_and_again(site, fault_options.kills)
-    verdict = await site.verdict()
-    site.clean(verdict)
+    verdict = await site.conclude(
+        f"press3 killed -9 (Asterisk {asterisk_version})", times=fault_options.kills
+    )
     assert verdict.sure >= fault_options.kills
     served = [start.serving_s for start in site.service.starts if start.serving_s is not None]
     assert statistics.median(served) <= SERVING_S, served
