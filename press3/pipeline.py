@@ -274,9 +274,13 @@ class Pipeline:
         for delay_s in itertools.chain(_RETRY_S, itertools.repeat(_RETRY_S[-1])):
             try:
                 done = await once()
-            except (SQLAlchemyError, CommitFailed, WriterBusy, OSError):
+            except (SQLAlchemyError, CommitFailed, WriterBusy, OSError) as error:
                 self.stuck_since = self.stuck_since or self.parts.now()
-                log.exception("the database refuses a batch; it is tried again", retry_s=delay_s)
+                log.error(
+                    "the database refuses a batch; it is tried again",
+                    retry_s=delay_s,
+                    error=str(error),
+                )
                 await asyncio.sleep(delay_s)
             else:
                 self.stuck_since = None

@@ -21,6 +21,7 @@ from calls.triggers import ObservedRule, TriggerRules
 from press3.ami_secret import secret_of
 from press3.catch_up import CatchUp
 from press3.database import Store
+from press3.errors import Replaced
 from press3.pipeline import ChangeHandler, Pipeline, PipelineParts, Stored
 from press3.settings import AsteriskSettings, Settings
 from push import pops
@@ -76,7 +77,7 @@ def change_handlers(intake_settings: intake.IntakeSettings) -> tuple[ChangeHandl
 
 
 class Telephony:
-    """Serves one PBX: `await Telephony(...).run()` until cancelled; raises LeaseLost when replaced."""
+    """Serves one PBX: `await Telephony(...).run()` until cancelled; raises Replaced when it was."""
 
     def __init__(
         self,
@@ -110,7 +111,7 @@ class Telephony:
                 tasks.create_task(self._sweep(catch_up, self.pipeline), name=f"sweep-{self.pbx}")
         except BaseExceptionGroup as group:
             if (lost := group.subgroup(LeaseLost)) is not None:
-                raise _first(lost) from group
+                raise Replaced(str(_first(lost))) from group
             raise
 
     def stuck_since(self) -> datetime | None:

@@ -50,8 +50,8 @@ class Upkeep:
         while True:
             try:
                 await work()
-            except (SQLAlchemyError, CommitFailed, WriterBusy):
-                log.exception("upkeep failed; it is tried again", period_s=period_s)
+            except (SQLAlchemyError, CommitFailed, WriterBusy) as error:
+                log.error("upkeep failed; it is tried again", period_s=period_s, error=str(error))
             await asyncio.sleep(period_s)
 
     async def _tick(self) -> None:

@@ -39,8 +39,10 @@ class Relay:
         while True:
             try:
                 await self._until_level()
-            except SQLAlchemyError:  # a database that comes back must find its screens served
-                log.exception("outbox cannot be read, trying again", retry_s=self._poll_s)
+            except SQLAlchemyError as error:  # it comes back, and must find its screens served
+                log.error(
+                    "outbox cannot be read, trying again", retry_s=self._poll_s, error=str(error)
+                )
             await self._bell.wait(self._poll_s)
 
     def _carried(self, messages: Sequence[Message]) -> None:

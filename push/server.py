@@ -162,10 +162,9 @@ class PushServer:
             await asyncio.sleep(self._settings.session_check_every_s)
             try:
                 await self.check_sessions()
-            except (
-                SQLAlchemyError
-            ):  # asked again; a database that is away must not sign everybody out
-                log.exception("sessions of connected screens can't be checked")
+            except SQLAlchemyError as error:
+                # Asked again: a database that is away must not sign everybody out.
+                log.error("sessions of connected screens can't be checked", error=str(error))
 
     async def check_sessions(self) -> None:
         """Cut off every screen whose session was revoked, has expired, or whose person was disabled."""
@@ -201,8 +200,8 @@ class PushServer:
             await self._close(connection, close_code(error), close_reason(error))
         except ConnectionClosed:
             pass  # the usual end of a screen
-        except (SQLAlchemyError, StoreError):
-            log.exception("screen can't be served, the database failed")
+        except (SQLAlchemyError, StoreError) as error:
+            log.error("screen can't be served, the database failed", error=str(error))
             reason = "database not available; reconnect"
             await self._close(connection, CloseCode.TRY_AGAIN_LATER, reason)
 

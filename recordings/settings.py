@@ -39,6 +39,7 @@ class Timing:
     sweep_settled_s: float = 60.0
     sweep_back_s: float = 8 * 24 * 3600
     rest_after_fault_s: float = 30.0
+    rest_after_trouble_s: float = 5.0
     conversion_limit_s: float = 900.0
 
 

@@ -156,6 +156,9 @@ class RecordingWorker:
         try:
             while await self._advance(recording_id, lane):
                 pass
+        except (SQLAlchemyError, StoreError) as error:
+            rest_s = self._timing.rest_after_trouble_s
+            log.warning("a recording waits for the database", error=str(error))
         except Exception:
             self.counters.faults += 1
             rest_s = self._timing.rest_after_fault_s

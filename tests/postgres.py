@@ -12,7 +12,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -29,11 +29,43 @@ class NoPostgres(Exception):
 
 
 class Postgres:
-    """A running server. Databases are made from `template`, which costs some 30 ms each."""
+    """A server; `spawn` starts its process. Databases are made from `template`, some 30 ms each."""
 
-    def __init__(self, sockets: Path) -> None:
+    def __init__(self, sockets: Path, spawn: Callable[[], "subprocess.Popen[bytes]"]) -> None:
         self._sockets = sockets
+        self._spawn = spawn
+        self._server: subprocess.Popen[bytes] | None = None
         self._made = 0
+
+    def start(self) -> None:
+        """Start it and wait until it answers; raises NoPostgres when it does not."""
+        deadline = time.monotonic() + 30
+        self._server = self._spawn()
+        while not self.answers():
+            if time.monotonic() > deadline:
+                said = (self._sockets / "log").read_text().strip()
+                raise NoPostgres(f"PostgreSQL did not start: {said}")
+            if (
+                self._server.poll() is not None
+            ):  # children of a killed one may still hold the memory
+                self._server = self._spawn()
+            time.sleep(0.02)
+
+    def stop(self) -> None:
+        """Stop it fast (SIGINT): connections are cut, what was committed is kept. Idempotent."""
+        if self._server is None:
+            return
+        self._server.send_signal(signal.SIGINT)
+        try:
+            self._server.wait(10)
+        except subprocess.TimeoutExpired:
+            self.kill9()
+
+    def kill9(self) -> None:
+        """Kill the server without warning."""
+        assert self._server is not None
+        self._server.kill()
+        self._server.wait()
 
     def url(self, database: str) -> str:
         """Return the SQLAlchemy URL of `database`."""
@@ -77,11 +109,12 @@ def private_postgres(*, durable: bool = False) -> Iterator[Postgres]:
         data = folders.enter_context(_folder(None if durable else _memory(), who)) / "data"
         programs = _programs(home, who)
         _initdb(programs, data, home, who)
-        server = _start(programs, data, home, who, durable=durable)
+        server = Postgres(home, lambda: _spawn(programs, data, home, who, durable=durable))
         try:
-            yield _ready(Postgres(home), server, home)
+            server.start()
+            yield server
         finally:
-            _stop(server)
+            server.stop()
 
 
 @contextmanager
@@ -133,7 +166,7 @@ def _initdb(programs: Path, data: Path, home: Path, who: dict[str, Any]) -> None
         raise NoPostgres(f"initdb failed: {made.stderr.strip()}")
 
 
-def _start(
+def _spawn(
     programs: Path, data: Path, home: Path, who: dict[str, Any], *, durable: bool
 ) -> subprocess.Popen[bytes]:
     settings = {
@@ -146,7 +179,7 @@ def _start(
     options = [f"-c{name}={value}" for name, value in settings.items()]
     # A test run that is killed must not leave a server behind.
     follow = ["setpriv", "--pdeathsig", "INT"] if shutil.which("setpriv") else []
-    with open(home / "log", "wb") as log:
+    with open(home / "log", "ab") as log:
         return subprocess.Popen(
             [*follow, programs / "postgres", "-D", data, *options],
             stdin=subprocess.DEVNULL,
@@ -155,21 +188,3 @@ def _start(
             cwd=home,
             **who,
         )
-
-
-def _ready(postgres: Postgres, server: subprocess.Popen[bytes], home: Path) -> Postgres:
-    deadline = time.monotonic() + 30
-    while not postgres.answers():
-        if server.poll() is not None or time.monotonic() > deadline:
-            raise NoPostgres(f"PostgreSQL did not start: {(home / 'log').read_text().strip()}")
-        time.sleep(0.02)
-    return postgres
-
-
-def _stop(server: subprocess.Popen[bytes]) -> None:
-    server.send_signal(signal.SIGINT)  # PostgreSQL's fast shutdown
-    try:
-        server.wait(10)
-    except subprocess.TimeoutExpired:
-        server.kill()
-        server.wait()
