@@ -4,6 +4,7 @@
 configured to allow), `network` (the line between). The text is built once, here.
 """
 
+from pathlib import Path
 from typing import ClassVar, Literal
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "FrameTooLong",
     "IncompleteList",
     "LinkDownError",
+    "LogUnreadable",
     "LoginRefused",
     "MissingField",
     "ReplyTooLong",
@@ -155,3 +157,11 @@ class IncompleteList(AmiError):
         self.received = received
         self.expected = expected
         super().__init__(f"AMI action {action} gave {received} sound items of {expected}")
+
+
+class LogUnreadable(AmiError):
+    """A log file of the PBX can't be read now; `path` as configured."""
+
+    def __init__(self, path: Path, problem: str) -> None:
+        self.path = path
+        super().__init__(f"{path} can't be read: {problem}")

@@ -8,7 +8,7 @@ import re
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import unquote_to_bytes
 
 import structlog
@@ -23,6 +23,7 @@ __all__ = [
     "SpoolDamage",
     "SpoolPress",
     "SpoolRecording",
+    "TimedBy",
     "parse_tree",
     "read_families",
     "read_press",
@@ -39,13 +40,18 @@ PRESSES_AT_ONCE = 200
 DIRECT_MINUTES = 60
 _KEY = re.compile(r"/?(press3/\d{12}/[^/%\x00-\x1f]{1,150})(?:/([a-z]+)(?:/([^/]*))?)?")
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
+# What the time of a press is the time of: the key itself, or what followed or came before it.
+TimedBy = Literal["key", "queue_entry", "call_start"]
 _LATER_MARKS = frozenset({"message", "survey"})  # written for parts that read them themselves
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpoolAnswer:
+    """`uniqueid` is the answering channel's, empty in AstDB. queue_log may give the member's name as `channel`."""
+
     at: datetime
     channel: str
+    uniqueid: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,9 +62,12 @@ class SpoolRecording:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpoolPress:
-    """One press with its marks, all PBX time. `entered_at`: before Queue(); `queue_left`: (at, QUEUESTATUS)."""
+    """One press with its marks, all PBX time. `entered_at`: before Queue(); `queue_left`: (at, QUEUESTATUS).
 
-    key: str
+    `key` is its AstDB key, null for a call that only queue_log or the CDR tell of (`ami.queue_log`).
+    """
+
+    key: str | None
     uniqueid: str
     linkedid: str
     pressed_at: datetime
@@ -73,6 +82,7 @@ class SpoolPress:
     queue_left: tuple[datetime, str] | None = None
     recordings: tuple[SpoolRecording, ...] = ()
     ended_at: datetime | None = None
+    timed_by: TimedBy = "key"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +133,7 @@ def parse_tree(
             SpoolDamage(key=row, value=value, problem="a mark without its press")
             for row, value in draft.rows
         ]
-    return sorted(presses, key=lambda press: (press.pressed_at, press.key)), damage
+    return sorted(presses, key=lambda press: (press.pressed_at, press.key or "")), damage
 
 
 def _read_row(drafts: dict[str, _Draft], key: str, value: str) -> None:

@@ -12,6 +12,7 @@ QUEUE_RESULTS: dict[str, QueueLeftReason] = {
     "LEAVEEMPTY": "empty",
     "JOINUNAVAIL": "empty",
     "LEAVEUNAVAIL": "empty",
+    "UNKNOWN": "empty",  # the PBX has no queue of that name
     "CONTINUE": "answered",
     "WITHDRAW": "transferred",
     "ABANDON": "abandoned",

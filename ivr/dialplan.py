@@ -25,12 +25,13 @@ NOW = "${STRFTIME(,UTC,%s.%3q)}"
 SETTLE_S = 1.2
 # Twice on the PBX, and only then to press3. Doing it again changes nothing: it is one key.
 KEEP_AND_TELL = (
-    "QueueLog(press3,${UNIQUEID},NONE,PRESS3,${P3KEY})",
+    "QueueLog(press3,${UNIQUEID},NONE,PRESS3,${P3KEY}|${P3ROW})",
     "Set(DB(${P3KEY})=${P3ROW})",
     "UserEvent(Press3,Key: ${P3KEY},At: ${P3AT})",
 )
 KEPT_S = int(KEPT.total_seconds())
 PRUNED_AT_ONCE = 60
+NO_SUCH_QUEUE = "UNKNOWN"  # measured on 16.28 and 22.10
 LABELLED = re.compile(r"\((?P<label>\w+)\)\s*(?P<step>.*)", re.DOTALL)
 
 
@@ -185,10 +186,8 @@ def _confirm(menu: Menu) -> tuple[str, ...]:
 def _queue(menu: Menu) -> tuple[str, ...]:
     """Queue with the member gosub, whose place changed in 21: argument 8 before, 7 since."""
     call = f"Queue({menu.queue_name},{menu.queue_options},,,{menu.queue_timeout_s}"
-    empty = " | ".join(
-        f'"${{QUEUESTATUS}}" = "{status}"'
-        for status in ("JOINEMPTY", "LEAVEEMPTY", "JOINUNAVAIL", "LEAVEUNAVAIL", "FULL")
-    )
+    refused = ("JOINEMPTY", "LEAVEEMPTY", "JOINUNAVAIL", "LEAVEUNAVAIL", "FULL", NO_SUCH_QUEUE)
+    empty = " | ".join(f'"${{QUEUESTATUS}}" = "{status}"' for status in refused)
     return (
         "(queue)GotoIf($[${VERSION(ASTERISK_VERSION_NUM)} >= 210000]?since21)",
         f"{call},,,press3-answered)",
@@ -197,7 +196,8 @@ def _queue(menu: Menu) -> tuple[str, ...]:
         f"(left)Set(DB(${{P3KEY}}/queue)={NOW}|${{QUEUESTATUS}})",
         'GotoIf($["${QUEUESTATUS}" = "TIMEOUT"]?timeout,1)',
         f"GotoIf($[{empty}]?empty,1)",
-        "Hangup()",
+        'GotoIf($["${QUEUESTATUS}" = "" & ${DB_EXISTS(${P3KEY}/answered)} = 0]?empty,1)',
+        "Hangup()",  # he was answered
     )
 
 

@@ -12,7 +12,7 @@ RTP_PORTS = 200
 LEFT_OUT = (
     "app_agent_pool app_amd app_confbridge app_page app_voicemail app_voicemail_imap "
     "app_voicemail_odbc app_minivm app_followme app_alarmreceiver app_festival app_osplookup "
-    "app_adsiprog app_getcpeid app_meetme app_dahdiras cdr_adaptive_odbc cdr_csv cdr_custom "
+    "app_adsiprog app_getcpeid app_meetme app_dahdiras cdr_adaptive_odbc cdr_custom "
     "cdr_manager cdr_odbc cdr_pgsql cdr_radius cdr_sqlite3_custom cdr_syslog cdr_tds cel_custom "
     "cel_manager cel_odbc cel_pgsql cel_radius cel_sqlite3_custom cel_tds cel_beanstalkd "
     "cdr_beanstalkd chan_alsa chan_console chan_dahdi chan_iax2 chan_mgcp chan_mobile chan_motif "

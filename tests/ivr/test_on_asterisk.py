@@ -98,7 +98,7 @@ async def test_a_press_with_all_its_marks(asterisk: StartAsterisk, asterisk_vers
     seconds = (recording.stat().st_size - 44) / 16_000
     assert abs(seconds - (epoch(spool["ended"]) - pressed).total_seconds()) < 0.3
     queue_log = (lab.directory / "log/queue_log").read_text()
-    assert f"|{fields[1]}|press3|NONE|PRESS3|{hint.get('Key')}" in queue_log
+    assert f"|{fields[1]}|press3|NONE|PRESS3|{hint.get('Key')}|{spool['']}" in queue_log
 
 
 async def test_an_existing_queue_is_used_and_the_answer_is_marked(
@@ -155,7 +155,7 @@ async def test_hanging_up_right_after_the_key_leaves_press_and_end(
     # A BYE may overtake the key, which Asterisk takes a tone's length after it came: that is no press.
     assert len(rows) >= 5
     log = (lab.directory / "log/queue_log").read_text()
-    logged = {line.rpartition("|")[2] for line in log.splitlines() if "|PRESS3|" in line}
+    logged = {line.split("|")[5] for line in log.splitlines() if "|PRESS3|" in line}
     assert rows <= logged, "each press stands twice on the PBX"
     assert rows == told, "and press3 hears of each at once"
     assert {key.removesuffix("/ended") for key in spool if key.endswith("/ended")} == rows
@@ -190,6 +190,22 @@ async def test_an_empty_queue_takes_nobody(asterisk: StartAsterisk, asterisk_ver
     await (await lab.call(steps=[*PRESS, WaitBye()])).done()
     spool = marks(await spool_once_ended(lab))
     assert spool["queue"].endswith("|JOINEMPTY")
+    assert "yes" in await lab.pbx.rx("database get test after")
+
+
+async def test_a_queue_that_the_pbx_does_not_have_is_an_empty_one(
+    asterisk: StartAsterisk, asterisk_version: str
+) -> None:
+    onward = Action(kind="goto", target="after-queue,s,1")
+    menu = replace(BRIEF, queue="nosuch", queue_empty=onward)
+    lab = await asterisk(
+        asterisk_version, LabMenu(menu=menu, files={"extensions_more.conf": OWN_DIALPLAN})
+    )
+    await lab.pbx.rx("database deltree test")
+    await empty_spool(lab)
+    await (await lab.call(steps=[*PRESS, WaitBye()])).done()
+    spool = marks(await spool_once_ended(lab))
+    assert spool["queue"].endswith("|UNKNOWN")
     assert "yes" in await lab.pbx.rx("database get test after")
 
 
