@@ -1,7 +1,6 @@
 """The database away, locked, killed; two press3 on one PostgreSQL: who serves, who waits, who is refused."""
 
 import asyncio
-import json
 import os
 import shutil
 import signal
@@ -16,8 +15,8 @@ import psycopg
 import pytest
 from sqlalchemy import make_url
 
-from tests.faults.callers import SipCallers
 from tests.faults.conftest import OpenSite
+from tests.faults.moments import is_in_state, more_presses
 from tests.faults.service import Service
 from tests.faults.site import Site
 from tests.postgres import NoPostgres, Postgres, private_postgres
@@ -28,31 +27,6 @@ pytestmark = pytest.mark.asterisk
 TAKEOVER_S = 15  # the promise, whatever became of the one that served
 _AT_ONCE_S = 5  # a holder that is dead on this host is not waited for
 _LOCKED_S = 10
-
-
-async def more_presses(callers: SipCallers, count: int) -> None:
-    """Wait until so many more callers have pressed 3."""
-    wanted = len(callers.truth.pressed) + count
-    await until(
-        lambda: len(callers.truth.pressed) >= wanted, deadline_s=60, what=f"{wanted} presses"
-    )
-
-
-async def link_state(service: Service) -> str:
-    """Return what /readyz says of the PBX; empty when nobody answers."""
-    status, body = await service.readyz()
-    return str(json.loads(body)["links"][0]["state"]) if status else ""
-
-
-async def is_in_state(service: Service, *states: str, deadline_s: float = 30) -> float:
-    """Wait until /readyz tells one of `states`; return how long that took."""
-    began = time.perf_counter()
-
-    async def there() -> bool:
-        return await link_state(service) in states
-
-    await until(there, deadline_s=deadline_s, what=f"{states}; {service.last_words()}")
-    return time.perf_counter() - began
 
 
 # -- two press3 -----------------------------------------------------------------------------------
@@ -136,7 +110,7 @@ async def test_of_two_on_one_postgresql_one_serves_and_the_other_takes_over(
             signal_to(other.process.pid, signal.SIGCONT)  # type: ignore[union-attr]
             await says_that_it_was_replaced(other)
             await more_presses(callers, 2)
-        site.clean(await site.verdict())
+        await site.conclude("two on one PostgreSQL: one killed, one frozen", times=2)
 
 
 async def says_that_it_was_replaced(service: Service) -> None:
@@ -178,7 +152,7 @@ async def test_postgresql_stopped_and_killed_costs_nothing_but_time(
             await asyncio.to_thread(own_postgres.start)
             await is_in_state(site.service, "up")
         await more_presses(callers, 2)
-    site.clean(await site.verdict())
+    await site.conclude("PostgreSQL stopped, and killed -9", times=2)
 
 
 _HOLD = """
@@ -221,4 +195,4 @@ async def test_a_database_locked_for_ten_seconds_costs_nothing_but_time(
             assert time.perf_counter() - began >= _LOCKED_S
         await is_in_state(site.service, "up")
         await more_presses(callers, 2)
-    site.clean(await site.verdict())
+    await site.conclude("SQLite locked by another process", times=1)
