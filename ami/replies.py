@@ -19,7 +19,10 @@ __all__ = ["LIST_LIMIT_BYTES", "Reply", "Until", "Waiting", "action_ids"]
 LIST_LIMIT_BYTES = 64 * 1024 * 1024
 
 _ACTION_ID = re.compile(rb"\r\nActionID: ?([0-9a-f]{32})(?=\r\n|$)", re.IGNORECASE)
-_END_HEADERS = frozenset({"event", "actionid", "eventlist", "listitems", "items"})
+_END_HEADERS = frozenset(
+    {"event", "actionid", "eventlist", "listitems", "items"}
+    | {"listextensions", "listpriorities", "listcontexts"}  # of ShowDialPlan
+)
 
 
 def action_ids(frame: bytes) -> Iterator[str]:

@@ -169,10 +169,10 @@ def _ask_password(*, stdin: bool) -> str:
 @_config
 def doctor(file: Path) -> None:
     """Look at everything press3 needs and say what is wrong and what to do."""
-    from press3.doctor import examine
+    from press3.doctor.examination import examine
 
     logs.set_up(level=logs.ERROR)
-    if not asyncio.run(examine(settings.load(file), click.echo)):
+    if not asyncio.run(examine(settings.load(file), click.echo, file)):
         sys.exit(1)
 
 

@@ -49,7 +49,7 @@ async def _wait_up(
         if link.state is LinkState.REFUSED:
             raise Press3Error(
                 f"{pbx.name}: the AMI at {where} refuses the login of {pbx.username!r}: "
-                f"{link.state_reason}; is manager_press3.conf included and the secret the same?"
+                f"{link.state_reason}; {_why_refused(pbx, link.state_reason)}"
             )
         if loop.time() > deadline:
             raise Press3Error(
@@ -61,3 +61,9 @@ async def _wait_up(
                 await is_up.wait()
         except TimeoutError:
             continue
+
+
+def _why_refused(pbx: AsteriskSettings, reason: str) -> str:
+    if reason.startswith("Login"):
+        return "is manager_press3.conf included and the secret the same?"
+    return f"in manager.conf [{pbx.username}]: write = reporting, then: manager reload"

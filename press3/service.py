@@ -24,6 +24,7 @@ from press3.clock import now
 from press3.database import Store, open_store, prepare_data_dir
 from press3.errors import ConfigError, Press3Error
 from press3.pipeline import Stored
+from press3.recording_settings import recording_settings
 from press3.settings import Settings
 from press3.supervisor import Stage, Supervisor
 from press3.telephony import Telephony, change_handlers
@@ -33,7 +34,6 @@ from push.bus import MemoryBus
 from push.hub import Hub
 from push.relay import Relay
 from push.server import PushServer, PushSettings
-from recordings.settings import PathMap, RecordingSettings, Timing
 from recordings.worker import RecordingWorker
 from store.serve_lock import ServeLock
 
@@ -282,21 +282,10 @@ async def _queue_departments(store: Store, settings: Settings) -> dict[str, int]
 
 
 def _recording_worker(settings: Settings, store: Store) -> RecordingWorker:
-    chosen = settings.recordings
     return RecordingWorker(
         store.sessions,
         store.writer,
-        RecordingSettings(
-            roots=tuple(chosen.roots),
-            data_dir=settings.service.data_dir,
-            maps=tuple(
-                PathMap(asterisk=each.asterisk, remote=each.remote, local=each.local)
-                for each in chosen.map
-            ),
-            format=chosen.format,
-            default_pbx=settings.asterisk[0].name if settings.asterisk else "",
-            timing=Timing(missing_after_s=chosen.missing_after_s),
-        ),
+        recording_settings(settings),
         now=now,
         audience_of=_who_may_read,
         appeal_of=lookup.appeal_of_call,

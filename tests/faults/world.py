@@ -17,7 +17,7 @@ from tests.faults.callers import Callers, Habit, Pressed, Truth
 from tests.faults.tone import hears, write_tone
 from tests.lab.harness import DID, LabMenu
 
-__all__ = ["WorldCallers", "world_callers", "with_tone"]
+__all__ = ["WorldCallers", "with_tone", "world_callers"]
 
 # A real telephone always sends sound, so nobody here just waits; the silence outlasts everybody.
 _DIALPLAN = """\

@@ -1,0 +1,41 @@
+"""The database, read beside a running service and never changed."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
+
+from press3 import schema
+from press3.doctor.findings import Finding, fail, ok
+from press3.settings import Settings
+from store.engine import create_engine
+
+__all__ = ["opened"]
+
+
+@asynccontextmanager
+async def opened(
+    settings: Settings,
+) -> AsyncIterator[tuple[Finding, async_sessionmaker[AsyncSession] | None]]:
+    """Give what there is to say of the database, and sessions when it can be read."""
+    engine = create_engine(settings.database_url)
+    try:
+        finding = await _state(engine, settings)
+        usable = finding.level != "fail"
+        yield finding, async_sessionmaker(engine, expire_on_commit=False) if usable else None
+    finally:
+        await engine.dispose()
+
+
+async def _state(engine: AsyncEngine, settings: Settings) -> Finding:
+    try:
+        async with engine.connect() as connection:
+            await connection.execute(text("SELECT 1"))
+        at, head = await schema.current(settings.database_url), schema.head()
+    except (SQLAlchemyError, OSError) as error:
+        return fail(f"the database can't be reached: {error}", "check [database] url")
+    if at != head:
+        return fail(f"the database is at revision {at}, needed is {head}", "run: press3 migrate")
+    return ok(f"database at revision {head}")

@@ -1,0 +1,81 @@
+"""Recordings: press3 reads the folder that the PBX writes to."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
+from pathlib import PurePosixPath
+
+from ami import actions, spool
+from ami.errors import AmiError
+from press3.doctor.findings import Finding, fail, ok, warn
+from press3.doctor.patient import Patient
+from press3.recording_settings import recording_settings
+from recordings import files
+
+__all__ = ["findings"]
+
+_BACK = timedelta(hours=2)
+_PROBE = "press3-doctor.wav"  # only its place is looked at; nothing is written
+
+
+async def findings(patient: Patient) -> AsyncIterator[Finding]:
+    try:
+        yield await _folder(patient)
+        async for finding in _latest(patient):
+            yield finding
+    except AmiError as error:
+        yield fail(f"{patient.name}: recordings can't be asked for: {error}", "try again")
+
+
+async def _folder(patient: Patient) -> Finding:
+    spool_folder = await actions.getvar(patient.link, "ASTSPOOLDIR")
+    if not spool_folder:
+        return warn(
+            f"{patient.name}: the PBX does not tell where it records",
+            "see it in a call: press3 doctor --call",
+        )
+    monitor = PurePosixPath(spool_folder) / "monitor"
+    look = await _look(patient, str(monitor / _PROBE))
+    if isinstance(look, files.OutOfReach):
+        return fail(
+            f"{patient.name}: the PBX records to {monitor}, which press3 can't see: {look.detail}",
+            "add it to [recordings] roots; when the PBX is another machine, mount it here and set "
+            f"[[recordings.map]] asterisk, remote = {str(monitor)!r}, local",
+        )
+    return ok(f"{patient.name}: it records to {monitor}, which press3 reads")
+
+
+async def _latest(patient: Patient) -> AsyncIterator[Finding]:
+    """The recordings of the last presses: a folder of the right name may be another machine's."""
+    at = await actions.ping(patient.link)
+    paths = await _recorded(patient, at - _BACK, at)
+    looks = [await _look(patient, path) for path in paths]
+    absent = [
+        path for path, seen in zip(paths, looks, strict=True) if isinstance(seen, files.Absent)
+    ]
+    if not absent:
+        if paths:
+            yield ok(f"{patient.name}: the last {len(paths)} recordings are there")
+        return
+    advice = (
+        "is this folder the PBX's own? Does something move recordings away (then give the target "
+        "in [recordings] roots)?"
+    )
+    said = f"{patient.name}: {len(absent)} of the last {len(paths)} recordings are not here"
+    level = fail if len(absent) == len(paths) else warn
+    yield level(f"{said}, the newest {absent[-1]}", advice)
+
+
+async def _recorded(patient: Patient, since: datetime, until: datetime) -> list[str]:
+    """Return what the PBX says it has recorded of presses that are over, oldest first."""
+    found: list[str] = []
+    async for presses in spool.read_families(patient.link, since, until):
+        for press in presses:
+            if press.ended_at is not None:
+                found += [each.path for each in press.recordings]
+    return found
+
+
+async def _look(patient: Patient, path: str) -> files.Look:
+    settings = recording_settings(patient.settings)
+    return await asyncio.to_thread(files.look, patient.name, path, settings)
