@@ -3,12 +3,13 @@
 import hashlib
 import os
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 from recordings.model import Recording
 from store.processes import this_process
 
-__all__ = ["clear_work", "drop_others", "stem", "work_folder"]
+__all__ = ["clear_work", "drop_others", "remove", "stem", "work_folder"]
 
 
 def stem(recording: Recording) -> str:
@@ -49,6 +50,11 @@ def _alive(pid: str) -> bool:
 
 def drop_others(root: Path, recording: Recording, keep: set[str]) -> None:
     """Remove the copies that `recording` had before its file grew. Blocks."""
-    for old in (recording.audio_path, recording.peaks_path):
-        if old is not None and old not in keep:
-            (root / old).unlink(missing_ok=True)
+    had = (recording.audio_path, recording.peaks_path)
+    remove(root, [old for old in had if old is not None and old not in keep])
+
+
+def remove(root: Path, names: Iterable[str]) -> None:
+    """Remove copies by their names below `root`. Blocks."""
+    for name in names:
+        (root / name).unlink(missing_ok=True)

@@ -52,7 +52,7 @@ TRANSITIONS: dict[RecordingState, frozenset[RecordingState]] = {
 _WHILE_RECORDING_S = 10.0
 _SOON_S = 10.0  # after a hang-up a file mostly comes at once
 _LATE_S = (15.0, 60.0, 300.0, 900.0)
-_OUT_OF_REACH_S = (5.0, 10.0, 30.0, 60.0, 300.0)
+_OUT_OF_REACH_S = (5.0, 10.0, 30.0, 60.0)
 _BROKEN_S = (5.0, 30.0, 120.0)  # then left as it is
 _OUR_FAULT_S = (1.0, 5.0, 30.0, 300.0, 900.0)
 # What waits longer than any of these (orphans apart) was told so by a clock since set back: it is due.

@@ -11,7 +11,7 @@ from recordings.model import Recording, RecordingState
 from recordings.settings import Timing
 from recordings.sweep import adopt, find_call
 
-__all__ = ["link_orphan", "write_step"]
+__all__ = ["link_orphan", "retry_unreachable", "write_step"]
 
 _ORPHAN_AGAIN_S = (60.0, 600.0, 3600.0, 6 * 3600.0)
 
@@ -46,6 +46,20 @@ async def write_step(
     )
     assert isinstance(result, CursorResult)
     return result.rowcount == 1
+
+
+async def retry_unreachable(session: AsyncSession, now: datetime) -> None:
+    """Make every recording due whose folder could not be read."""
+    await session.execute(
+        update(Recording)
+        .where(
+            Recording.state == RecordingState.UNREACHABLE,
+            Recording.error.startswith("root:"),
+            Recording.next_try_at > now,
+        )
+        .values(next_try_at=now)
+        .execution_options(synchronize_session=False)
+    )
 
 
 async def _absorb(session: AsyncSession, recording: Recording, path: str | None) -> bool:

@@ -41,6 +41,7 @@ log = structlog.get_logger(__name__)
 
 _LOOKS_AT_ONCE = 32
 _SWEEP_AT_ONCE = 1_000
+_RETRY_ALL_EVERY_S = 5.0
 S = RecordingState
 
 
@@ -86,6 +87,8 @@ class RecordingWorker:
         self._looking: set[int] = set()
         self._converting: set[int] = set()
         self._swept_until: datetime | None = None
+        self._may_retry_at_s = 0.0
+        self._folder_away = True  # for all we know: what waited for a folder at the last stop
         # Own threads: a hung network folder must not take those of the rest of the service.
         self._threads = ThreadPoolExecutor(4, thread_name_prefix="recordings")
 
@@ -200,6 +203,7 @@ class RecordingWorker:
         look = await self._thread(files.look, recording.pbx, recording.remote_path, self._settings)
         if isinstance(look, files.Absent) and await self._is_unmounted(look.empty_root, recording):
             look = files.OutOfReach("root", f"{look.empty_root} is empty: is it mounted?")
+        await self._note_reach(look)
         answered = call is None or call.answered_at is not None or call.ended_at is None
         step = lifecycle.after_look(recording, look, self._now(), self._timing, answered=answered)
         if isinstance(look, files.OutOfReach) and recording.state != S.UNREACHABLE:
@@ -209,6 +213,18 @@ class RecordingWorker:
             self.counters.missing += 1
             log.warning("a recording is missing", recording=recording.id, why=step.error)
         return step
+
+    async def _note_reach(self, look: files.Look) -> None:
+        """When a folder can be read again, look for everything that waits for one, at once."""
+        at_s = asyncio.get_running_loop().time()
+        if isinstance(look, files.OutOfReach) and look.code == "root":
+            self._folder_away = True
+        elif self._folder_away and at_s >= self._may_retry_at_s:
+            self._folder_away = False
+            self._may_retry_at_s = at_s + _RETRY_ALL_EVERY_S  # one of several may stay away
+            now = self._now()
+            await self._writer.run(lambda session: rows.retry_unreachable(session, now))
+            self.wake()
 
     async def _is_unmounted(self, empty_root: Path | None, recording: Recording) -> bool:
         """Whether other recordings were once read from a root that is empty now."""
@@ -239,6 +255,9 @@ class RecordingWorker:
             return await self._failed(recording, error)
         except OSError as error:
             return await self._failed(recording, ConversionFailed("disk", str(error)))
+        if await self._has_changed(recording):
+            await self._thread(copies.remove, self._root, (sound, peaks))
+            return await self._store(recording, Step(to=S.FOUND, again_s=self._timing.stable_for_s))
         changes = {
             "duration_s": done.duration_s,
             "media_type": formats.MEDIA_TYPES[self._settings.format],
@@ -250,6 +269,11 @@ class RecordingWorker:
         self.counters.converted += 1
         await self._thread(copies.drop_others, self._root, recording, {sound, peaks})
         return False
+
+    async def _has_changed(self, recording: Recording) -> bool:
+        """Whether another file lies there now. One that is gone was read to its end."""
+        look = await self._thread(files.look, recording.pbx, recording.remote_path, self._settings)
+        return isinstance(look, files.Present) and look.size_bytes != recording.seen_size_bytes
 
     def _job(self, recording: Recording, sound: str, peaks: str) -> audio.Job:
         return audio.Job(
