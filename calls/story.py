@@ -121,10 +121,8 @@ def _key(story: CallStory, key: KeyStory) -> CallStory:
 
 
 def _queue_entered(story: CallStory, fact: QueueEntered) -> CallStory:
-    for stay in story.stays:
-        waiting = stay.left_at is None and stay.queue == fact.queue
-        if waiting or abs(stay.entered_at - fact.at) < _SAME:
-            return story
+    if any(_same_stay(stay, fact) for stay in story.stays):
+        return story
     return replace(
         story,
         queue=fact.queue,
@@ -132,6 +130,14 @@ def _queue_entered(story: CallStory, fact: QueueEntered) -> CallStory:
         queue_left_at=None,
         stays=(*story.stays, QueueStory(queue=fact.queue, entered_at=fact.at)),
     )
+
+
+def _same_stay(stay: QueueStory, fact: QueueEntered) -> bool:
+    """He is still there; or another source tells of it. Events tell of who comes back at once."""
+    if stay.entered_at == fact.at or (stay.left_at is None and stay.queue == fact.queue):
+        return True
+    back = not fact.recovered and stay.left_at is not None and fact.at >= stay.left_at
+    return not back and abs(stay.entered_at - fact.at) < _SAME
 
 
 def _queue_left(story: CallStory, fact: QueueLeft) -> CallStory:
@@ -233,7 +239,9 @@ def _resumed(story: CallStory, fact: Resumed) -> CallStory:
     if leg is None or not leg.holds or leg.holds[-1][1] is not None:
         return story
     since = leg.holds[-1][0]
-    return _with_leg(story, leg, holds=(*leg.holds[:-1], (since, max(since, fact.at))))
+    if fact.at < since:
+        return story  # an earlier hold's, told again
+    return _with_leg(story, leg, holds=(*leg.holds[:-1], (since, fact.at)))
 
 
 def _transferred(story: CallStory, fact: Transferred) -> CallStory:
@@ -267,13 +275,26 @@ def _ended(story: CallStory, fact: CallEnded) -> CallStory:
     """Whoever was talked to was answered, though the source of the end may not have seen it."""
     if story.ended_at is not None:
         return story
-    at = max(story.started_at, fact.at)
+    at = max(fact.at, *_known_times(story))  # who ends it unseen knows less than the spool
     return replace(
         story,
         ended_at=at,
         outcome="answered" if story.answered_at is not None else fact.outcome,
         legs=tuple(_closed(leg, at) for leg in story.legs),
+        recordings=tuple(
+            replace(each, stopped_at=each.stopped_at or at) for each in story.recordings
+        ),
     )
+
+
+def _known_times(story: CallStory) -> list[datetime]:
+    """When something is known to have happened in the call."""
+    told = [story.started_at, story.pressed_at]
+    told += [at for leg in story.legs for at in (leg.rang_at, leg.answered_at, leg.ended_at)]
+    told += [at for stay in story.stays for at in (stay.entered_at, stay.left_at)]
+    told += [at for each in story.recordings for at in (each.started_at, each.stopped_at)]
+    told += [each.at for each in (*story.transfers, *story.keys)]
+    return [at for at in told if at is not None]
 
 
 def _closed(leg: LegStory, at: datetime) -> LegStory:

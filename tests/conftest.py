@@ -17,9 +17,15 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from press3 import schema
 from store.engine import create_engine
 from store.writer import Writer
-from tests.faults.options import pytest_addoption  # noqa: F401 - a hook
+from tests.faults import options as fault_options
 from tests.lab.fixtures import asterisk, asterisk_version, labs  # noqa: F401 - fixtures
 from tests.postgres import NoPostgres, Postgres, private_postgres
+from tests.walk import options as walk_options
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    fault_options.pytest_addoption(parser)
+    walk_options.pytest_addoption(parser)
 
 
 def _migrate(url: str) -> None:

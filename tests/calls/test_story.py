@@ -10,6 +10,7 @@ from calls.facts import (
     CallArrived,
     CallEnded,
     ComplaintRequested,
+    HeldBy,
     MenuKeyPressed,
     OperatorAnswered,
     OperatorLeft,
@@ -18,6 +19,7 @@ from calls.facts import (
     QueueEntered,
     QueueLeft,
     RecordingStarted,
+    Resumed,
     StateLost,
 )
 from calls.numbers import NumberRules
@@ -133,6 +135,44 @@ def test_a_second_stay_in_the_queue() -> None:
     assert story.queue_entered_at == START + timedelta(seconds=1)
     assert story.queue_left_at is None
     assert [stay.reason for stay in story.stays] == ["timeout", None]
+
+
+def test_back_in_the_queue_at_once_is_a_second_stay() -> None:
+    story = told(
+        QueueEntered(**at(1), queue="q"),
+        QueueLeft(**at(1.5), queue="q", reason="timeout"),
+        QueueEntered(**at(2), queue="q"),
+    )
+    assert len(story.stays) == 2
+    assert fold(story, QueueEntered(**at(0.9), queue="q", recovered=True)) is story
+
+
+def test_an_earlier_hold_told_again_does_not_end_this_one() -> None:
+    resumed = Resumed(**at(3), leg="1.1", extension="101")
+    story = told(
+        OperatorAnswered(**at(1), leg="1.1", extension="101"),
+        HeldBy(**at(2), leg="1.1", extension="101"),
+        resumed,
+        HeldBy(**at(4), leg="1.1", extension="101"),
+    )
+    assert fold(story, resumed) is story
+
+
+def test_the_end_is_never_before_what_the_spool_knows() -> None:
+    """The PBX died after our last contact: he had entered the queue meanwhile."""
+    story = told(
+        QueueEntered(**at(9), queue="q", recovered=True),
+        CallEnded(**at(4), outcome="failed", recovered=True),
+    )
+    assert story.ended_at == START + timedelta(seconds=9)
+
+
+def test_nothing_records_in_a_call_that_is_over() -> None:
+    story = told(
+        RecordingStarted(**at(1), path="a.wav", uniqueid="1.1", recovered=True),
+        CallEnded(**at(5), outcome="abandoned"),
+    )
+    assert story.recordings[0].stopped_at == story.ended_at
 
 
 def test_what_is_missing_has_a_reason() -> None:
