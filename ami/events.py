@@ -296,11 +296,13 @@ class DtmfEnd(ChannelEvent):
 class Press3Pressed(ChannelEvent):
     """UserEvent Press3 of the rendered dialplan. A hint: the evidence is DBGet of `key`.
 
-    `key` is the AstDB key `press3/<minute>/<press id>`; `pressed_at` is the dialplan's own ms time.
+    `key` is the AstDB key `press3/<minute>/<press id>`; `pressed_at` is the dialplan's own ms time;
+    `queue` is where the caller is sent, empty from a dialplan of before.
     """
 
     key: str
     pressed_at: datetime
+    queue: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

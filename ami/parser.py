@@ -3,6 +3,7 @@
 Source: the headers as Asterisk 16.28 and 22.10 write them (`main/manager_*.c`, `apps/app_queue.c`).
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
@@ -142,6 +143,7 @@ _READERS: dict[str, Reader] = {
 }
 _SPECIAL: dict[type[Event], dict[str, Reader]] = {
     BlindTransfer: {"exten": text("Extension", required=False)},
+    Press3Pressed: {"queue": text("Queue", required=False)},
     AttendedTransfer: {"target": _snapshot("TransferTarget", optional=True)},
 }
 _AT = epoch("Timestamp")
@@ -179,16 +181,16 @@ _CLASSES: dict[bytes, type[Event]] = {
     b"UnParkedCall": UnparkedCall,
     b"Unhold": Unhold,
 }
-# One AMI type, several meanings: the header that tells them apart and its values, of which the
-# shortest begins all the others.
+# One AMI type, several meanings: the header that tells them apart and its values.
 _SPLIT: dict[bytes, tuple[bytes, dict[bytes, type[Event]]]] = {
     b"UserEvent": (b"UserEvent", {b"Press3": Press3Pressed, b"Press3Store": Press3StoreFailed}),
     b"VarSet": (b"Variable", {b"MIXMONITOR_FILENAME": VarSet, b"QUEUESTATUS": VarSet}),
 }
 
-# Types of which few are wanted → the words that every wanted one holds.
-JUDGED_BY_CONTENT: dict[bytes, bytes] = {
-    kind: header + b": " + min(meanings) for kind, (header, meanings) in _SPLIT.items()
+# Types of which few are wanted → what every wanted one holds, for one search through the rest.
+JUDGED_BY_CONTENT: dict[bytes, re.Pattern[bytes]] = {
+    kind: re.compile(b"\r\n" + header + b": (?:" + b"|".join(meanings) + b")\r\n")
+    for kind, (header, meanings) in _SPLIT.items()
 }
 WANTED: frozenset[bytes] = frozenset(_CLASSES) | frozenset(_SPLIT)
 

@@ -4,6 +4,7 @@ It only frames and hands on; it never waits, because Asterisk ends a session who
 """
 
 import asyncio
+import re
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -38,13 +39,13 @@ class _Flight:
     answer: asyncio.Future[list[Reply]]
 
 
-class _Verdicts(dict[bytes, bool | bytes]):
-    """Whether events of a first line are wanted, or the words that only wanted ones hold.
+class _Verdicts(dict[bytes, "bool | re.Pattern[bytes]"]):
+    """Whether events of a first line are wanted, or what is to be found in the wanted ones.
 
     Judged once a line: most of the traffic is unwanted, and costs no more than this look-up.
     """
 
-    def __missing__(self, line: bytes) -> bool | bytes:
+    def __missing__(self, line: bytes) -> bool | re.Pattern[bytes]:
         kind = event_type(line)
         verdict = JUDGED_BY_CONTENT.get(kind, kind in WANTED)
         if len(self) < KNOWN_LINES_LIMIT:
@@ -90,7 +91,7 @@ class Session:
             frame
             for frame in frames
             if (verdict := verdicts[frame.partition(b"\r\n")[0]])
-            and (verdict is True or (verdict in frame and wanted(frame)))
+            and (verdict is True or (verdict.search(frame) and wanted(frame)))
         ]
 
     def _answers(self, frame: bytes) -> bool:

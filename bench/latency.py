@@ -123,7 +123,7 @@ class FakeCalls:
         self._peer.astdb[key] = value
         self._tell("Newchannel", customer)
         self._measured.note("appeal.opened", f"main-{uniqueid}")
-        self._tell("UserEvent", customer, UserEvent="Press3", Key=key, At=at)
+        self._tell("UserEvent", customer, UserEvent="Press3", Key=key, At=at, Queue="press3")
 
     def ring(self, n: int) -> None:
         """Say that caller `n`'s queue rings an operator."""

@@ -72,6 +72,7 @@ class Journey:
         self._clock = started_at
         self._out = out
         self._stay: QueueStay | None = None
+        self._queue_asked: str | None = None
         self._last_queue_reason: QueueLeftReason | None = None
         self._presses: set[datetime] = set()
         self._transferers: set[str] = set()
@@ -130,6 +131,7 @@ class Journey:
     def pressed(self, press: Press) -> None:
         if self.ended or press.at in self._presses:
             return
+        self._queue_asked = press.queue or self._queue_asked
         first = not self._presses
         self._presses.add(press.at)
         if not first:
@@ -145,7 +147,7 @@ class Journey:
                 key=press.key,
                 evidence="unverified",
                 menu=press.menu,
-                queue=self._stay.queue if self._stay else None,
+                queue=self._stay.queue if self._stay else press.queue,
             )
         )
 
@@ -300,6 +302,15 @@ class Journey:
         ring = self.rings.of(target)
         if ring is not None and self.speaks:
             self.stop(ring, "elsewhere", at)
+
+    def refused_by_queue(self, reason: QueueLeftReason, at: datetime) -> None:
+        """The queue took nobody in: entered and left at once, when we know which queue it was."""
+        if not self.speaks or self._stay is not None:
+            return
+        self._last_queue_reason = reason
+        if (queue := self._queue_asked) is not None:
+            self._out.append(QueueEntered(call=self.id, at=at, queue=queue))
+            self._out.append(QueueLeft(call=self.id, at=at, queue=queue, reason=reason))
 
     def queue_result(self, reason: QueueLeftReason, at: datetime) -> None:
         """The PBX itself says why the queue was left."""

@@ -2,7 +2,10 @@
 
 from calls.facts import QueueLeftReason
 
-__all__ = ["QUEUE_RESULTS"]
+__all__ = ["QUEUE_REFUSALS", "QUEUE_RESULTS"]
+
+# The queue did not take the caller in: no QueueCallerJoin tells of him.
+QUEUE_REFUSALS = frozenset({"FULL", "JOINEMPTY", "JOINUNAVAIL", "UNKNOWN"})
 
 # QUEUESTATUS as app_queue sets it -> why the queue was left.
 QUEUE_RESULTS: dict[str, QueueLeftReason] = {

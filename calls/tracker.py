@@ -44,7 +44,7 @@ from calls.graph import Chan
 from calls.keep import KeepRules
 from calls.live import LiveChannel, as_channel
 from calls.numbers import NumberRules, resource
-from calls.queue_results import QUEUE_RESULTS
+from calls.queue_results import QUEUE_REFUSALS, QUEUE_RESULTS
 from calls.switchboard import Switchboard, born_at, reason
 from calls.transfers import Transfers
 from calls.triggers import TriggerRules
@@ -330,6 +330,8 @@ class Tracker:
             chan = self._graph.get(event.channel.uniqueid)
             if chan is not None:
                 at = chan.journey.tick(event.at)
+                if event.value in QUEUE_REFUSALS:
+                    chan.journey.refused_by_queue(QUEUE_RESULTS[event.value], at)
                 chan.journey.queue_result(QUEUE_RESULTS[event.value], at)
 
     def _on_mixmonitor_stop(self, event: MixMonitorStop) -> None:

@@ -23,13 +23,14 @@ class ObservedRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Press:
-    """`key` is the AstDB key, null for an observed menu."""
+    """`key` is the AstDB key, null for an observed menu; `queue` where the menu sends the caller, if it says so."""
 
     uniqueid: str
     at: datetime
     key: str | None
     menu: str
     digit: str
+    queue: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +50,7 @@ class TriggerRules:
                 key=event.key,
                 menu=event.channel.context,
                 digit="3",
+                queue=event.queue or None,
             )
         if isinstance(event, Newexten | Newchannel | DtmfEnd):
             return self._observed(event, was_in)

@@ -23,12 +23,6 @@ __all__ = ["render_dialplan"]
 NOW = "${STRFTIME(,UTC,%s.%3q)}"
 # The time between writing the press and telling the caller, measured: AstDB commits once a second.
 SETTLE_S = 1.2
-# Twice on the PBX, and only then to press3. Doing it again changes nothing: it is one key.
-KEEP_AND_TELL = (
-    "QueueLog(press3,${UNIQUEID},NONE,PRESS3,${P3KEY}|${P3ROW})",
-    "Set(DB(${P3KEY})=${P3ROW})",
-    "UserEvent(Press3,Key: ${P3KEY},At: ${P3AT})",
-)
 KEPT_S = int(KEPT.total_seconds())
 PRUNED_AT_ONCE = 60
 NO_SUCH_QUEUE = "UNKNOWN"  # measured on 16.28 and 22.10
@@ -41,7 +35,7 @@ def render_dialplan(menu: Menu) -> str:
         _menu(menu),
         _complaint(menu),
         _answered(),
-        _ended(),
+        _ended(menu),
     )
     return "\n".join(parts)
 
@@ -116,7 +110,7 @@ def _complaint(menu: Menu) -> str:
                 "Goto(queue)",
                 f"(again)Set(P3AGAIN={NOW})",
                 "Set(DB(${P3KEY}/again/${P3AGAIN})=${UNIQUEID})",
-                "UserEvent(Press3,Key: ${P3KEY},At: ${P3AGAIN})",  # the same key: the same press
+                _tell("P3AGAIN", menu),  # the same key: the same press
                 *_queue(menu),
             ),
             _extension("timeout", *_play(menu.prompts.nobody), *_do(menu.queue_timeout, menu)),
@@ -154,9 +148,22 @@ def _record_press(menu: Menu) -> tuple[str, ...]:
         "Set(P3NAME=${CALLERID(name)})",
         f"Set(P3ROW={row})",
         "Set(CHANNEL(hangup_handler_push)=press3-ended,s,1)",
-        *KEEP_AND_TELL,
+        *_keep_and_tell(menu),
         f"Set(P3WRITTEN={NOW})",
     )
+
+
+def _keep_and_tell(menu: Menu) -> tuple[str, ...]:
+    """Twice on the PBX, and only then to press3. Doing it again changes nothing: it is one key."""
+    return (
+        "QueueLog(press3,${UNIQUEID},NONE,PRESS3,${P3KEY}|${P3ROW})",
+        "Set(DB(${P3KEY})=${P3ROW})",
+        _tell("P3AT", menu),
+    )
+
+
+def _tell(at: str, menu: Menu) -> str:
+    return f"UserEvent(Press3,Key: ${{P3KEY}},At: ${{{at}}},Queue: {menu.queue_name})"
 
 
 def _record_audio(menu: Menu) -> tuple[str, ...]:
@@ -217,7 +224,7 @@ def _answered() -> str:
     )
 
 
-def _ended() -> str:
+def _ended(menu: Menu) -> str:
     """The hangup handler: marks the end, then forgets at most an hour's worth of old families.
 
     What the caller cut off by hanging up at once is done here: measured on 192 callers who hung up
@@ -229,7 +236,7 @@ def _ended() -> str:
             _extension(
                 "s",
                 'GotoIf($["${P3WRITTEN}" != "" & ${DB_EXISTS(${P3KEY})}]?told)',
-                *KEEP_AND_TELL,
+                *_keep_and_tell(menu),
                 f"(told)Set(DB(${{P3KEY}}/ended)={NOW})",
                 f"Set(P3OLD=$[${{EPOCH}} - {KEPT_S}])",
                 "Set(P3DONE=${IF($[${DB_EXISTS(press3-state/pruned)}]"

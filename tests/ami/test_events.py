@@ -77,8 +77,8 @@ ONE_CHANNEL: dict[str, Case] = {
     ),
     "UserEvent": (
         events.Press3Pressed,
-        {"UserEvent": "Press3", "Key": KEY, "At": "1795286023.657"},
-        {"key": KEY, "pressed_at": AT.replace(microsecond=657000)},
+        {"UserEvent": "Press3", "Key": KEY, "At": "1795286023.657", "Queue": "sales"},
+        {"key": KEY, "pressed_at": AT.replace(microsecond=657000), "queue": "sales"},
     ),
 }
 FOREIGN: dict[str, Case] = {

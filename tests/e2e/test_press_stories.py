@@ -14,12 +14,12 @@ import pytest_asyncio
 
 from ivr.menu import Action
 from tests.e2e.desk import open_desk
-from tests.e2e.duty import on_duty
-from tests.e2e.office import PRESS, SHORT, SILENT, STORIES, Office, near, seconds
+from tests.e2e.duty import on_duty, pause
+from tests.e2e.office import PRESS, SHORT, SILENT, STORIES, Office, near, reasons, seconds
 from tests.lab.ami_tap import AmiTap
 from tests.lab.fixtures import Labs
 from tests.lab.harness import SippCall, Truth
-from tests.lab.scenarios import Bye, Wait
+from tests.lab.scenarios import Bye, Wait, WaitBye
 from tests.waiting import until
 
 pytestmark = [pytest.mark.asterisk, pytest.mark.asyncio(loop_scope="module")]
@@ -130,3 +130,53 @@ async def has_pressed_and_gone(office: Office, number: str, truth: Truth) -> Non
     assert (times["queue_wait_s"], times["wait_s"], times["ring_s"]) == (None, None, None)
     lengths = [r["duration_s"] for r in call["recordings"] if r["state"] == "converted"]
     assert all(length <= stored_s + 0.1 for length in lengths)
+
+
+def said_to(pbx: AmiTap, number: str, exten: str) -> bool:
+    """Whether the PBX played the caller a prompt in this extension of press3-complaint."""
+    return any(
+        event.get("CallerIDNum") == number and event.get("Application") == "Playback"
+        for event in pbx.all("Newexten", Context="press3-complaint", Extension=exten)
+    )
+
+
+async def test_nobody_to_take_the_call(office: Office) -> None:
+    """No members; all on pause; the last one goes while the caller waits: he is told, and let go."""
+    empty, paused, left = "+79110003101", "+79110003102", "+79110003103"
+    steps = [*PRESS, WaitBye(60)]
+    async with (
+        office.screens("op101", "chief") as (first, board),
+        office.lab.telephone("101", SILENT),
+        office.lab.control() as pbx,
+    ):
+        callers = {empty: await office.lab.call(number=empty, steps=steps)}
+        await callers[empty].done()
+        async with on_duty(pbx, "101", paused=True):
+            callers[paused] = await office.lab.call(number=paused, steps=steps)
+            await callers[paused].done()
+            assert first.of("pop.shown") == []
+        async with on_duty(pbx, "101"):
+            callers[left] = await office.lab.call(number=left, steps=steps)
+            shown = await first.told("pop.shown")
+            await pause(pbx, "101")
+            await callers[left].done()
+        for number in callers:
+            await office.over(number)
+            assert said_to(pbx, number, "empty")
+        await until(lambda: len(board.of("call.ended")) == 3, what="all three are over")
+    assert [told["outcome"] for told in board.of("call.ended")] == ["no_answer"] * 3
+    assert reasons(first, shown["pop_id"]) == ["timeout"]
+    for number, caller in callers.items():
+        appeal = await office.appeal(number)
+        (call,) = appeal["calls"]
+        assert (call["outcome"], call["answered_at"]) == ("no_answer", None)
+        assert (call["recovered"], call["queue"]) == (False, "press3")
+        assert near(call["pressed_at"], caller.truth.at("INFO") + timedelta(seconds=TONE_S))
+        assert near(call["ended_at"], caller.truth.at("BYE", "R"))
+        legs = [(leg["extension"], leg["outcome"]) for leg in call["legs"]]
+        assert legs == ([("101", "no_answer")] if number == left else [])
+        times = appeal["times"]
+        assert (times["wait_s"], times["abandoned_after_s"], times["ring_s"]) == (None,) * 3
+        if number != left:
+            assert times["queue_wait_s"] == 0, "refused at the door"
+        await office.playable(number)

@@ -45,7 +45,7 @@ def test_nothing_is_told_before_the_press_is_written() -> None:
         "hangup_handler_push",
         "QueueLog(",
         "Set(DB(${P3KEY})=",
-        "UserEvent(Press3,Key: ${P3KEY},At: ${P3AT})",
+        "UserEvent(Press3,Key: ${P3KEY},At: ${P3AT},Queue: complaints)",
         "MixMonitor(",
         "Playback(one-moment-please)",
         "Wait(",
