@@ -1,15 +1,17 @@
-"""Pops and broadcasts: press3's push beside bare `websockets`, with 1000 screens connected.
+"""Pops and broadcasts: press3's push beside bare `websockets`, with 1000 and 5000 screens connected.
 
-    python -m bench.push [--quick] [--screens N]
+    python -m bench.push [--quick] [--screens N …]
 
 Measured from the commit that made the message durable (for bare websockets: from the call that sends)
 to the arrival at the last socket, with about 600 bytes a message. The screens live in a process of
 their own and read raw bytes, so that only the server is measured. `through /ws` is the way of a
-browser: TCP to the web server, which splices to the private unix socket.
+browser: TCP to the web server, which splices to the private unix socket. `KB a screen` is what the
+server's process grew by (resident memory) while the screens connected, everything kept for them included.
 """
 
 import argparse
 import asyncio
+import gc
 import itertools
 import json
 import multiprocessing
@@ -22,6 +24,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -52,6 +55,8 @@ Address = str | tuple[str, int]
 Send = Callable[[int | None, dict[str, Any]], Awaitable[int]]  # to one or to all → when, in ns
 FILLER = "x" * 480
 LIMIT_S = 30
+AT_ONCE = 100  # screens that connect together
+NO_PING_S = 3600  # raw screens don't answer pings, and 5000 take their time to connect
 
 
 # -- the screens, in a process of their own ---------------------------------------------------------
@@ -104,18 +109,22 @@ def screens(address: Address, tickets: list[str | None], pipe: Connection) -> No
 async def _screens(address: Address, tickets: list[str | None], pipe: Connection) -> None:
     loop = asyncio.get_running_loop()
     lot: list[tuple[int, int, int]] = []
-    made: list[Screen] = []
-    for number, ticket in enumerate(tickets):
+    made: list[Screen] = []  # kept alive
 
-        def protocol(number: int = number, ticket: str | None = ticket) -> Screen:
+    async def connect(number: int, ticket: str | None) -> None:
+        def protocol() -> Screen:
             made.append(Screen(number, ticket, lambda n, s, at: lot.append((n, s, at))))
             return made[-1]
 
         if isinstance(address, str):
-            await loop.create_unix_connection(protocol, address)
+            _, screen = await loop.create_unix_connection(protocol, address)
         else:
-            await loop.create_connection(protocol, *address)
-        await made[-1].welcomed
+            _, screen = await loop.create_connection(protocol, *address)
+        await screen.welcomed
+
+    for begin in range(0, len(tickets), AT_ONCE):
+        few = enumerate(tickets[begin : begin + AT_ONCE], begin)
+        await asyncio.gather(*(connect(number, ticket) for number, ticket in few))
     pipe.send("ready")
     over = asyncio.Event()
     loop.add_reader(pipe.fileno(), over.set)
@@ -183,7 +192,7 @@ async def bare(folder: Path, count: int) -> AsyncIterator[tuple[Address, list[st
             await connected[to].send(text)
         return begin
 
-    async with unix_serve(handler, str(folder / "bare"), compression=None):
+    async with unix_serve(handler, str(folder / "bare"), compression=None, ping_interval=None):
         yield str(folder / "bare"), [None] * count, send
 
 
@@ -206,7 +215,7 @@ async def press3(
     async with Writer(engine, on_commit=bus.ring, on_messages=on_messages) as writer:
         sessions = async_sessionmaker(engine, expire_on_commit=False)
         people = await _hire(engine, count)
-        settings = PushSettings(socket=folder / name, close_timeout_s=0.5)
+        settings = PushSettings(socket=folder / name, close_timeout_s=0.5, ping_every_s=NO_PING_S)
         server = PushServer(settings, hub, sessions=sessions, writer=writer, now=now)
 
         async def send(to: int | None, data: dict[str, Any]) -> int:
@@ -286,23 +295,32 @@ class Result:
     name: str
     pops: list[float]
     broadcasts: list[float]
+    screen_kb: float
 
     def row(self) -> str:
         pops = sorted(self.pops)
         p50, p99 = statistics.median(pops), pops[int(len(pops) * 0.99) - 1]
         low, middle, high = (f(self.broadcasts) for f in (min, statistics.median, max))
-        return f"| {self.name} | {p50:.2f} / {p99:.2f} | {low:.1f} / {middle:.1f} / {high:.1f} |"
+        times = f"{p50:.2f} / {p99:.2f} | {low:.1f} / {middle:.1f} / {high:.1f}"
+        return f"| {self.name} | {times} | {self.screen_kb:.1f} |"
 
 
 async def measure(name: str, server: Any, pops: int, broadcasts: int, count: int) -> Result:
     async with server as (address, tickets, send):
         audience = Listeners(address, tickets)
+        before_kb = _resident_kb()
         await audience.ready()
+        screen_kb = (_resident_kb() - before_kb) / count
         numbers = itertools.count(1)
         one = [await _one(audience, send, next(numbers), n * 7 % count) for n in range(pops)]
         many = [await _many(audience, send, next(numbers), count) for _ in range(broadcasts)]
         audience.stop()
-    return Result(name, one, many)
+    return Result(name, one, many, screen_kb)
+
+
+def _resident_kb() -> float:
+    gc.collect()
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1024
 
 
 async def _one(audience: Listeners, send: Send, n: int, to: int) -> float:
@@ -316,21 +334,38 @@ async def _many(audience: Listeners, send: Send, n: int, count: int) -> float:
     return (max(await audience.arrivals(n, count)) - begin) / 1e6
 
 
-async def main(quick: bool, count: int) -> None:
+SERVERS: dict[str, Callable[[Path, int], Any]] = {
+    "websockets alone, not durable": bare,
+    "press3": press3,
+    "press3, rows read (other process)": partial(press3, carried=False),
+    "press3 through /ws": partial(press3, through_web=True),
+}
+
+
+def main(*, quick: bool, count: int) -> None:
+    """Measure each server in a process of its own: memory freed by one would serve the next."""
     pops, broadcasts = (50, 5) if quick else (500, 15)
-    print(f"{count} screens, {pops} pops, {broadcasts} broadcasts, {os.cpu_count()} cores\n")
-    print("| server | pop to one, p50 / p99 ms | broadcast to all, last, min / median / max ms |")
-    print("|---|---|---|")
-    with tempfile.TemporaryDirectory(prefix="p3-bench-") as name:
-        folder = Path(name)
-        servers = (
-            ("websockets alone, not durable", bare(folder, count)),
-            ("press3", press3(folder, count)),
-            ("press3, rows read (other process)", press3(folder, count, carried=False)),
-            ("press3 through /ws", press3(folder, count, through_web=True)),
-        )
-        for title, server in servers:
-            print((await measure(title, server, pops, broadcasts, count)).row(), flush=True)
+    print(f"\n{count} screens, {pops} pops, {broadcasts} broadcasts, {os.cpu_count()} cores\n")
+    print(
+        "| server | pop to one, p50 / p99 ms | broadcast to all, last, min / median / max ms | KB a screen |"
+    )
+    print("|---|---|---|---|", flush=True)
+    context = multiprocessing.get_context("spawn")
+    for name in SERVERS:
+        one = context.Process(target=measure_one, args=(name, pops, broadcasts, count))
+        one.start()
+        one.join()
+        if one.exitcode:
+            raise SystemExit(f"{name} failed")
+
+
+def measure_one(name: str, pops: int, broadcasts: int, count: int) -> None:
+    """Print the row of one server."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    with tempfile.TemporaryDirectory(prefix="p3-bench-") as folder:
+        server = SERVERS[name](Path(folder), count)
+        print(asyncio.run(measure(name, server, pops, broadcasts, count)).row(), flush=True)
 
 
 if __name__ == "__main__":
@@ -338,8 +373,7 @@ if __name__ == "__main__":
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--quick", action="store_true", help="few messages: does it run?")
-    parser.add_argument("--screens", type=int, default=1000)
+    parser.add_argument("--screens", type=int, nargs="+", default=[1000, 5000])
     options = parser.parse_args()
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    asyncio.run(main(options.quick, options.screens))
+    for screens_count in options.screens:
+        main(quick=options.quick, count=screens_count)
