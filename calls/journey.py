@@ -228,9 +228,9 @@ class Journey:
         self._out.append(OperatorAnswered(call=self.id, at=at, leg=ring.leg, extension=extension))
 
     def out_of_talk(self, chan: Chan, at: datetime) -> None:
-        """An operator's channel is gone: was it the last by which he took part?"""
+        """An operator's channel is gone, or he has hung up: was it the last by which he took part?"""
         ring = self.rings.of(chan)
-        if ring is None or ring.answered_at is None:
+        if ring is None or ring.answered_at is None or not self.speaks:
             return
         del ring.devices[chan.uniqueid]
         if not any(device.kind != "local" for device in ring.devices.values()):

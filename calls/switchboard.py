@@ -173,6 +173,18 @@ class Switchboard:
         elif dest.extension is not None:
             dest.journey.rang(dest, dest.journey.tick(at))
 
+    def ring_back(self, dest: Chan, at: datetime) -> None:
+        """Nobody's channel dials `dest`: it may be the operator who hung up on a consultation in vain.
+
+        Asterisk rings him again for the customer. It keeps the channel he hung up until he answers;
+        any other is gone within milliseconds.
+        """
+        for chan in self.graph.channels.values():
+            his = chan.kind == "operator" and chan.extension == dest.extension
+            if his and chan.hangup_requested and chan.journey.speaks:
+                self.link(chan, dest, at)
+                return
+
     def _link_dialled(self, source: Chan, dest: Chan, at: datetime) -> None:
         journey = source.journey
         if journey.ended and not dest.journey.arrived:

@@ -212,6 +212,7 @@ class Tracker:
         chan = self._graph.get(event.channel.uniqueid)
         if chan is not None:
             chan.hangup_requested = True
+            chan.journey.out_of_talk(chan, chan.journey.tick(event.at))
 
     def _on_hangup(self, event: Hangup) -> None:
         chan = self._graph.get(event.channel.uniqueid)
@@ -227,8 +228,11 @@ class Tracker:
     def _on_dial_begin(self, event: DialBegin) -> None:
         source = self._board.see(event.source, event.at) if event.source is not None else None
         dest = self._board.see(event.dest, event.at)
-        if dest is not None:
-            self._board.dial(source, dest, event, event.at)
+        if dest is None:
+            return
+        if source is None:
+            self._board.ring_back(dest, event.at)
+        self._board.dial(source, dest, event, event.at)
 
     def _on_dial_end(self, event: DialEnd) -> None:
         dest = self._graph.get(event.dest.uniqueid)

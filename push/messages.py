@@ -95,8 +95,9 @@ class Caller:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PopShown:
-    """Your telephone rings. The same `pop_id` with a higher `round` is the next ringing of the same call;
-    with the same `round` it is a correction, to be shown without a sound. `acked`: you have seen it."""
+    """Your telephone rings, or you came to talk without a ringing (then `answered_here` follows at once).
+    The same `pop_id` with a higher `round` is the next ringing of the same call; with the same `round`
+    it is a correction, to be shown without a sound. `acked`: you have seen it."""
 
     pop_id: str
     round: int

@@ -1,5 +1,8 @@
 """Pops: shown while an operator's telephone rings, withdrawn once when its last device stopped.
 
+Who comes to talk to the customer without having rung (pickup, a parked call, a second line, a call he
+placed himself) gets his card at that moment, at once as the current call: shown and answered.
+
 `on_change` runs in the transaction that stores the call, after the appeal was opened, so that a pop
 names its appeal and is told exactly when all of it is durable.
 """
@@ -121,8 +124,7 @@ class _Board:
             case OperatorStoppedRinging():
                 self._stopped(fact.leg, REASONS[fact.reason])
             case OperatorAnswered():
-                self._stopped(fact.leg, "answered_here")
-                await unseen.settle(self._session, self._story.id)
+                await self._answered(fact)
             case OperatorLeft():
                 self._left(fact.leg)
             case ComplaintRequested():
@@ -145,6 +147,29 @@ class _Board:
         self._pops[employee.id] = pop
         await self._watch()
 
+    async def _answered(self, fact: OperatorAnswered) -> None:
+        self._stopped(fact.leg, "answered_here")
+        if all(pop.answered_leg != fact.leg for pop in self._pops.values()):
+            await self._joined(fact)
+        await unseen.settle(self._session, self._story.id)
+
+    async def _joined(self, fact: OperatorAnswered) -> None:
+        """He talks by a line that never rang for this customer."""
+        if fact.recovered and not self._talks_still(fact.extension):
+            return
+        employee = await directory.employee_at(self._session, fact.extension, fact.at)
+        if employee is None:
+            return
+        pop = self._pops.get(employee.id)
+        if pop is not None and pop.left_at is None and pop.reason in (None, "answered_here"):
+            pop.answered_leg = (
+                fact.leg
+            )  # his card is there: it rings elsewhere, or he changed lines
+            return
+        pop = await self._show(pop or self._new(employee.id), fact)
+        self._pops[employee.id] = pop
+        self._stopped(fact.leg, "answered_here")
+
     async def _watch(self) -> None:
         if self._story.pressed_at is not None and self._story.answered_at is None:
             await unseen.watch(self._session, self._story.id, self._now)
@@ -157,7 +182,7 @@ class _Board:
             round=0,
         )
 
-    async def _show(self, pop: Pop, fact: OperatorRang) -> Pop:
+    async def _show(self, pop: Pop, fact: OperatorRang | OperatorAnswered) -> Pop:
         pop.extension = fact.extension
         pop.round += 1
         pop.ringing = [fact.leg]
@@ -195,6 +220,12 @@ class _Board:
         return self._story.ended_at is None and any(
             story.uniqueid == leg and story.ended_at is None and story.outcome is None
             for story in self._story.legs
+        )
+
+    def _talks_still(self, extension: str) -> bool:
+        return self._story.ended_at is None and any(
+            leg.extension == extension and leg.answered_at is not None and leg.ended_at is None
+            for leg in self._story.legs
         )
 
     def _stopped(self, leg: str, reason: WithdrawReason) -> None:

@@ -40,7 +40,7 @@ class PbxPorts:
 class Endpoint:
     """A SIP telephone without registration: its INVITEs come from and go to 127.0.0.1:`port`.
 
-    `context` is where its calls enter the dialplan.
+    `context` is where its calls enter the dialplan; `group` is whose ringing it may pick up.
     """
 
     name: str
@@ -48,6 +48,7 @@ class Endpoint:
     context: str = "default"
     caller_number: str = ""
     caller_name: str = ""
+    group: int = 1
 
 
 def pbx_files(
@@ -97,7 +98,7 @@ def _pjsip(ports: PbxPorts, endpoints: Iterable[Endpoint], anonymous_context: st
         f"[udp]\ntype = transport\nprotocol = udp\nbind = 127.0.0.1:{ports.sip}\n",
         "[phone](!)\ntype = endpoint\ntransport = udp\ndisallow = all\nallow = alaw\n"
         "direct_media = no\ndtmf_mode = auto_info\ntrust_id_inbound = yes\nsend_pai = yes\n"
-        "send_connected_line = no\nlanguage = ru\ncall_group = 1\npickup_group = 1\n",
+        "send_connected_line = no\nlanguage = ru\n",
         f"[anonymous](phone)\ncontext = {anonymous_context}\n",
     ]
     parts += [_endpoint(endpoint) for endpoint in endpoints]
@@ -110,6 +111,7 @@ def _endpoint(endpoint: Endpoint) -> str:
         caller = f'callerid = "{endpoint.caller_name}" <{endpoint.caller_number}>\n'
     return (
         f"[{endpoint.name}](phone)\naors = {endpoint.name}\ncontext = {endpoint.context}\n{caller}"
+        f"call_group = {endpoint.group}\npickup_group = {endpoint.group}\n"
         f"[{endpoint.name}]\ntype = aor\nmax_contacts = 1\nqualify_frequency = 0\n"
         f"contact = sip:{endpoint.name}@127.0.0.1:{endpoint.port}\n"
     )

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import pytest
 
-from ami.events import BridgeEnter, DialBegin, Hangup
+from ami.events import BridgeEnter, DialBegin, Hangup, HangupRequested
 from calls.facts import (
     CallEnded,
     Fact,
@@ -86,6 +86,26 @@ EXPECTED = {
         legs=(("101", "elsewhere", False), ("103", "answered", True)),
         queue=(),
         pressed=False,
+    ),
+    "rung-back": Expected(
+        outcome="answered",
+        legs=(WON, LOST, ("103", "busy", False), WON),
+        transfers=(("attended", "101", "103"),),
+    ),
+    "second-line": Expected(
+        outcome="answered",
+        legs=(WON, LOST, ("103", "answered", True)),
+        transfers=(("attended", "101", "103"),),
+    ),
+    "parked-too-long": Expected(outcome="answered", legs=(WON, LOST, WON)),
+    "parked-blindly": Expected(
+        outcome="answered",
+        legs=(WON, LOST, ("103", "answered", True)),
+        transfers=(("blind", "101", "700"),),
+    ),
+    "picked-up-from-queue": Expected(
+        outcome="answered",
+        legs=(("101", "elsewhere", False), LOST, ("103", "answered", True)),
     ),
     "observed-menu": Expected(outcome="answered", legs=(WON, LOST)),
     "no-choice": Expected(outcome="abandoned", queue=(), pressed=False),
@@ -192,6 +212,20 @@ def test_contact_comes_with_the_handing_over_not_with_the_consultation(trace: st
     second = next(leg for leg in story.legs if leg.extension == "103")
     assert second.answered_at is not None
     assert abs(second.answered_at - moved.at) < timedelta(milliseconds=50)
+
+
+@pytest.mark.parametrize("trace", [t for t in ALL if story_name(t) == "rung-back"])
+def test_who_hangs_up_in_a_consultation_is_out_and_rings_again(trace: str) -> None:
+    """Asterisk keeps his channel for ten seconds more; to him the talk ended when he hung up."""
+    events, story = events_of(trace), story_of(trace)
+    first, again = [leg for leg in story.legs if leg.extension == "101"]
+    hung_up = next(
+        e for e in events if isinstance(e, HangupRequested) and e.channel.uniqueid == first.uniqueid
+    )
+    assert first.ended_at == hung_up.at
+    assert again.round == 2
+    assert again.rang_at is not None
+    assert again.rang_at - hung_up.at > timedelta(seconds=5)
 
 
 @pytest.mark.parametrize("trace", [t for t in ALL if story_name(t) == "cyrillic-name"])

@@ -18,7 +18,19 @@ from ivr.menu import Action, Menu, ObservedMenu
 from press3.demo.tree import get_tree
 from tests.lab.ami_tap import AmiMessage, AmiTap
 from tests.lab.harness import Lab, LabMenu, SippCall, start_lab
-from tests.lab.scenarios import Bye, Key, Speak, Step, TelephoneHabit, Wait, WaitBye
+from tests.lab.scenarios import (
+    Bye,
+    DialogStep,
+    Key,
+    Keys,
+    Refer,
+    Speak,
+    Step,
+    TelephoneHabit,
+    Wait,
+    WaitBye,
+)
+from tests.waiting import until
 
 TRACES = Path(__file__).parent.parent / "traces"
 PRESS: list[Step] = [Speak(), Wait(0.4), Key("3")]
@@ -36,8 +48,13 @@ class Stage:
     control: AmiTap
     phones: AsyncExitStack
 
-    async def phone(self, name: str, habit: TelephoneHabit) -> None:
-        await self.phones.enter_async_context(self.lab.telephone(name, habit))
+    async def phone(self, name: str, habit: TelephoneHabit) -> SippCall:
+        return await self.phones.enter_async_context(self.lab.telephone(name, habit))
+
+    async def within(self, call: SippCall, *steps: DialogStep) -> None:
+        """Do something in an answered call, to the end."""
+        await until(lambda: call.dialogs, deadline_s=20, what="answered")
+        await (await self.lab.within(call, *steps)).done()
 
     async def call(self, steps: list[Step], **who: str) -> SippCall:
         return await self.lab.call(steps=steps, **who)  # type: ignore[arg-type]
@@ -292,6 +309,94 @@ async def on_hold(stage: Stage) -> None:
     await stage.phone("101", TelephoneHabit(ring_s=0.5, hold_after_s=1.5, hold_s=1.5))
     await stage.phone("102", TelephoneHabit(then="noanswer"))
     await (await stage.call([*PRESS, Wait(8), Bye()])).done()
+
+
+@story()
+async def rung_back(stage: Stage) -> None:
+    """101 consults 103, who is busy, and hangs up: 101 is rung again and gets the caller back."""
+    one = await stage.phone("101", TelephoneHabit(ring_s=0.5))
+    await stage.phone("102", TelephoneHabit(then="noanswer"))
+    three = await stage.phone("103", TelephoneHabit(then="busy", ring_s=0.3))
+    call = await stage.call([*PRESS, WaitBye(60)])
+    await stage.within(one, Wait(0.5), Keys("*2"), Wait(0.8), Keys("103"))
+    await until(lambda: three.truth.said("SIP/2.0 486"), what="103 is busy")
+    await stage.within(one, Bye())
+    await until(lambda: len(one.dialogs) == 2, deadline_s=30, what="101 answers again")
+    await stage.within(one, Wait(1), Bye())
+    await call.done()
+
+
+@story()
+async def second_line(stage: Stage) -> None:
+    """101 calls 103 on a second line and hands the caller over by REFER with Replaces; 103 hangs up."""
+    one = await stage.phone("101", TelephoneHabit(ring_s=0.5))
+    await stage.phone("102", TelephoneHabit(then="noanswer"))
+    three = await stage.phone("103", TelephoneHabit(ring_s=0.5))
+    call = await stage.call([*PRESS, WaitBye(60)])
+    await until(lambda: one.dialogs, deadline_s=20, what="101 talks")
+    second = await stage.call([Speak(), WaitBye(60)], number="101", name="", to="103")
+    await until(lambda: second.dialogs, deadline_s=20, what="101 and 103 talk")
+    await stage.within(one, Wait(0.5), Refer("103", second.dialogs[0]))
+    await stage.within(three, Wait(1), Bye())
+    await call.done()
+
+
+QUICK_PARKING = (
+    "[default]\nparkext = 700\nparkpos = 701-710\ncontext = parkedcalls\nparkingtime = 2\n"
+    "comebacktoorigin = yes\n"
+)
+
+
+@story(LabMenu(menu=replace(TWO, queue_options="tk"), files={"res_parking.conf": QUICK_PARKING}))
+async def parked_too_long(stage: Stage) -> None:
+    """101 parks the caller by *5; nobody fetches him for 2 s, so 101 is rung again; 101 hangs up."""
+    one = await stage.phone("101", TelephoneHabit(ring_s=0.5))
+    await stage.phone("102", TelephoneHabit(then="noanswer"))
+    call = await stage.call([*PRESS, WaitBye(60)])
+    await stage.within(one, Wait(0.5), Keys("*5"))
+    await until(lambda: len(one.dialogs) == 2, deadline_s=30, what="101 answers again")
+    await stage.within(one, Wait(1), Bye())
+    await call.done()
+
+
+@story()
+async def parked_blindly(stage: Stage) -> None:
+    """101 sends the caller to 700 by ##; 103 fetches him from 701 and hangs up."""
+    one = await stage.phone("101", TelephoneHabit(ring_s=0.5))
+    await stage.phone("102", TelephoneHabit(then="noanswer"))
+    call = await stage.call([*PRESS, WaitBye(60)])
+    await stage.within(one, Wait(0.5), Keys("##"), Wait(0.8), Keys("700"))
+    await until(
+        lambda: stage.tap.all("UnParkedCall") or one.truth.said("BYE") or _left(stage),
+        deadline_s=20,
+    )
+    fetch = await stage.call([Speak(), Wait(2), Bye()], number="103", name="", to="701")
+    await call.done()
+    await fetch.done()
+
+
+def _left(stage: Stage) -> bool:
+    return any(e.get("Channel").startswith("PJSIP/101") for e in stage.tap.all("Hangup"))
+
+
+@story(
+    LabMenu(
+        menu=TWO,
+        files={
+            "extensions_more.conf": "[from-internal](+)\n"
+            "exten => _**1XX,1,PickupChan(PJSIP/${EXTEN:2},p)\n"
+        },
+    )
+)
+async def picked_up_from_queue(stage: Stage) -> None:
+    """103, no member of the queue, dials **101 while 101 and 102 ring; 103 hangs up."""
+    await stage.phone("101", TelephoneHabit(then="noanswer"))
+    await stage.phone("102", TelephoneHabit(then="noanswer"))
+    call = await stage.call([*PRESS, WaitBye(60)])
+    await stage.tap.event("AgentCalled", deadline_s=20)
+    pick = await stage.call([Speak(), Wait(2), Bye()], number="103", name="", to="**101")
+    await call.done()
+    await pick.done()
 
 
 async def capture(version: str, name: str) -> list[AmiMessage]:

@@ -23,7 +23,15 @@ from press3.demo.asterisk import PrivateAsterisk, dying_with_parent, free_port_r
 from press3.demo.pbx_files import Endpoint, PbxPorts, pbx_files
 from press3.demo.tree import AsteriskTree
 from tests.lab.ami_tap import AmiTap, ami_tap
-from tests.lab.scenarios import Step, TelephoneHabit, caller_xml, telephone_xml
+from tests.lab.scenarios import (
+    Dialog,
+    DialogStep,
+    Step,
+    TelephoneHabit,
+    caller_xml,
+    telephone_xml,
+    within_xml,
+)
 from tests.waiting import until
 
 __all__ = ["DID", "EXTENSIONS", "QUICK", "Lab", "LabMenu", "SippCall", "Truth", "start_lab"]
@@ -65,12 +73,22 @@ exten => 101,1,Dial(PJSIP/101&PJSIP/99101,20,tT)
 
 @dataclass(frozen=True, kw_only=True)
 class LabMenu:
-    """What a test's PBX is made of. `files` add or replace configuration files by name."""
+    """What a test's PBX is made of. `files` add or replace configuration files by name.
+
+    `phones` are telephones besides the usual ones, with the pickup group of each.
+    """
 
     menu: Menu = QUICK
     account: AmiAccount = PRESS3
     observed: tuple[ObservedMenu, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict)
+    phones: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def telephones(self) -> dict[str, int]:
+        """Every telephone with its pickup group."""
+        usual = dict.fromkeys((*EXTENSIONS, SECOND_DEVICE, "customer"), 1)
+        return {**usual, **dict(self.phones)}
 
 
 @dataclass(frozen=True)
@@ -78,7 +96,7 @@ class Truth:
     """What the caller's own side saw: (time, `S` sent or `R` received, first line of the message)."""
 
     messages: tuple[tuple[datetime, str, str], ...]
-    picked_up: tuple[datetime, ...] = ()  # our 200 to an INVITE; a late CANCEL gets a 200 too
+    picked_up: tuple[datetime, ...] = ()  # our 200 to each INVITE; a late CANCEL gets a 200 too
 
     def at(self, what: str, direction: str = "S") -> datetime:
         """Time of the first message whose first line begins with, or whose status is, `what`."""
@@ -100,13 +118,13 @@ class Truth:
         rows = [row for row in (line.split("\t") for line in lines) if len(row) >= 7]
         at = [datetime.fromtimestamp(float(row[2]), UTC) for row in rows]
         answer = ("S", "INVITE", "SIP/2.0 200")
+        answers: dict[str, datetime] = {}  # a call's first: it may be sent again
+        for when, row in zip(at, rows, strict=True):
+            if (row[3], row[5].rpartition(" ")[2], row[6][:11]) == answer:
+                answers.setdefault(row[4], when)
         return cls(
             tuple((when, row[3], row[6].strip()) for when, row in zip(at, rows, strict=True)),
-            tuple(
-                when
-                for when, row in zip(at, rows, strict=True)
-                if (row[3], row[5].rpartition(" ")[2], row[6][:11]) == answer
-            ),
+            tuple(answers.values()),
         )
 
 
@@ -120,6 +138,13 @@ class SippCall:
     @property
     def truth(self) -> Truth:
         return Truth.read(self.log)
+
+    @property
+    def dialogs(self) -> list[Dialog]:
+        """The calls that were answered so far, oldest first."""
+        told = self.log.with_suffix(".dialogs")
+        lines = told.read_text(errors="replace").splitlines() if told.exists() else []
+        return [Dialog.read(line) for line in lines]
 
     @property
     def running(self) -> bool:
@@ -141,11 +166,12 @@ class Lab:
         self.pbx = pbx
         self.ports = ports
         self.config = config
-        self.phones = {name: phones + 10 * n for n, name in enumerate(telephones())}
+        self.phones = {name: phones + 10 * n for n, name in enumerate(config.telephones)}
         self.speech = pbx.directory / "speech.al"
         self.speech.write_bytes(_speech())
         self._calls: list[SippCall] = []
         self._files = 0
+        self._cseq = 100
 
     @property
     def directory(self) -> Path:
@@ -212,6 +238,15 @@ class Lab:
         finally:
             call.kill()
 
+    async def within(self, call: SippCall, *steps: DialogStep, n: int = -1) -> SippCall:
+        """Start doing something in the `n`-th answered call (the last one) of a caller or telephone."""
+        await until(lambda: call.dialogs, what="the call is answered")
+        dialog = call.dialogs[n]
+        self._cseq += 100
+        xml = within_xml(dialog, steps, first_cseq=self._cseq)
+        once = ("-m", "1", "-cid_str", dialog.call_id.replace("%", "%%"))
+        return self._sipp("within", xml, free_port_range(8), *once, f"127.0.0.1:{self.ports.sip}")
+
     def _sipp(self, name: str, xml: str, port: int, *more: str) -> SippCall:
         self._files += 1
         stem = self.directory / f"{self._files:03d}-{''.join(c for c in name if c.isalnum())[:40]}"
@@ -219,7 +254,8 @@ class Lab:
         scenario.write_text(xml, encoding="utf-8", errors="surrogateescape")
         command = [*dying_with_parent(), "sipp", "-sf", str(scenario), "-i", "127.0.0.1"]
         command += ["-p", str(port), "-mp", str(port + 2), "-nostdin", "-trace_shortmsg"]
-        command += ["-shortmessage_file", str(log), "-trace_err"]
+        command += ["-shortmessage_file", str(log), "-trace_err", "-aa"]
+        command += ["-trace_logs", "-log_file", str(log.with_suffix(".dialogs"))]
         command += ["-error_file", str(stem.with_suffix(".err")), *more]
         with stem.with_suffix(".out").open("wb") as out:
             process = subprocess.Popen(
@@ -265,14 +301,10 @@ async def start_lab(tree: AsteriskTree, directory: Path, config: LabMenu | None 
     """Write the files, start the PBX, wait until it is up."""
     config = config or LabMenu()
     ports = PbxPorts()
-    phones = free_port_range(10 * len(telephones()))
+    phones = free_port_range(10 * len(config.telephones))
     pbx = PrivateAsterisk(tree, directory, etc=_files(config, ports, phones))
     await pbx.start()
     return Lab(pbx, ports, config, phones)
-
-
-def telephones() -> tuple[str, ...]:
-    return (*EXTENSIONS, SECOND_DEVICE, "customer")
 
 
 def _files(config: LabMenu, ports: PbxPorts, phones: int) -> dict[str, str]:
@@ -281,10 +313,11 @@ def _files(config: LabMenu, ports: PbxPorts, phones: int) -> dict[str, str]:
             name=name,
             port=phones + 10 * n,
             context="from-internal",
-            caller_number="" if name == "customer" else name[-3:],
-            caller_name="" if name == "customer" else f"Operator {name[-3:]}",
+            caller_number=_extension(name),
+            caller_name=_extension(name) and f"Operator {_extension(name)}",
+            group=group,
         )
-        for n, name in enumerate(telephones())
+        for n, (name, group) in enumerate(config.telephones.items())
     ]
     return {
         **pbx_files(ports, endpoints, anonymous_context="incoming"),
@@ -296,6 +329,11 @@ def _files(config: LabMenu, ports: PbxPorts, phones: int) -> dict[str, str]:
         **render(config.menu, config.account, observed=config.observed),
         **config.files,
     }
+
+
+def _extension(phone: str) -> str:
+    """Whose telephone it is; nobody's for the customer's."""
+    return "" if phone == "customer" else phone.removeprefix("99")
 
 
 def _udp_port_taken(port: int) -> bool:

@@ -1,5 +1,11 @@
-"""SIPp scenarios written from steps: a caller that presses, speaks and hangs up; a telephone."""
+"""SIPp scenarios written from steps: a caller that presses, speaks and hangs up; a telephone.
 
+What somebody does in a call that goes on (feature codes, REFER, hanging up when the test says so) is
+a scenario of its own, `within_xml`: Asterisk knows a request by its dialog, not by the socket it came
+from. The dialog is what the first scenario wrote into its log when the call was answered.
+"""
+
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,7 +13,10 @@ from typing import Literal
 
 __all__ = [
     "Bye",
+    "Dialog",
     "Key",
+    "Keys",
+    "Refer",
     "Speak",
     "Step",
     "TelephoneHabit",
@@ -15,6 +24,7 @@ __all__ = [
     "WaitBye",
     "caller_xml",
     "telephone_xml",
+    "within_xml",
 ]
 
 
@@ -47,7 +57,49 @@ class WaitBye:
     seconds: float = 30
 
 
+@dataclass(frozen=True)
+class Keys:
+    """Several keys one after the other, as feature codes want them: `*2103`."""
+
+    digits: str
+    between_s: float = 0.12
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dialog:
+    """One side's end of an answered call. `local` and `remote` are whole From and To values."""
+
+    call_id: str
+    contact: str
+    local: str
+    remote: str
+
+    @classmethod
+    def read(cls, text: str) -> "Dialog":
+        """Read what a scenario wrote into its log."""
+        _, call_id, contact, local, remote = (part.strip() for part in text.split(_MARK))
+        return cls(call_id=call_id, contact=contact, local=local, remote=remote)
+
+    @property
+    def replaces(self) -> str:
+        """This call as the Replaces of a Refer-To (RFC 3891, as the other side knows it), escaped."""
+        to_tag, from_tag = _tag(self.remote), _tag(self.local)
+        call_id = self.call_id.replace("@", "%40")
+        return f"Replaces={call_id}%3Bto-tag%3D{to_tag}%3Bfrom-tag%3D{from_tag}"
+
+
+@dataclass(frozen=True)
+class Refer:
+    """Hand the other side over: to an extension, or to the other end of the call `consultation`."""
+
+    to: str
+    consultation: Dialog | None = None
+
+
+# A telephone's own BYE comes after whatever was done within its call by `within_xml`.
+LAST_CSEQ = 9_000
 Step = Wait | Key | Speak | Bye | WaitBye
+DialogStep = Wait | Keys | Refer | Bye
 
 OK = """<send><![CDATA[
 SIP/2.0 200 OK
@@ -87,7 +139,7 @@ def caller_xml(
     and keys may come as RFC 4733 events (see `tests.lab.rtp`).
     """
     caller = _Caller(number, name, to, tuple(headers), rtp_port)
-    parts = [caller.invite(), caller.request("ACK", 1)]
+    parts = [caller.invite(), caller.request("ACK", 1), _log_dialog("1", "2")]
     cseq = 1
     for step in steps:
         match step:
@@ -120,7 +172,10 @@ class _Caller:
         return (
             self.request("INVITE", 1, body=sdp, kind="application/sdp")
             + '<recv response="100" optional="true"/><recv response="180" optional="true"/>'
-            '<recv response="183" optional="true"/><recv response="200" rrs="true"/>'
+            '<recv response="183" optional="true"/><recv response="200" rrs="true"><action>'
+            '<ereg regexp=".*" search_in="hdr" header="From:" assign_to="1"/>'
+            '<ereg regexp=".*" search_in="hdr" header="To:" assign_to="2"/>'
+            "</action></recv>"
         )
 
     def key(self, digit: str, cseq: int) -> str:
@@ -150,6 +205,28 @@ Max-Forwards: 70
 
 {body}
 ]]></send>"""
+
+
+_MARK = " ~~ "
+
+
+def _log_dialog(local: str, remote: str, tag: str = "") -> str:
+    """Write the dialog down for `within_xml`. `local`, `remote`: the variables that hold the headers."""
+    parts = (
+        "dialog",
+        "[call_id]",
+        "sip:[local_ip]:[local_port]",
+        f"[${local}]{tag}",
+        f"[${remote}]",
+    )
+    text = _MARK.join(parts)
+    return f'<nop><action><log message="{text}"/></action></nop>'
+
+
+def _tag(header: str) -> str:
+    found = re.search(r";tag=([^;>\s]+)", header)
+    assert found is not None, header
+    return found.group(1)
 
 
 def _scenario(parts: str) -> str:
@@ -229,13 +306,14 @@ def _answer(habit: TelephoneHabit, speech: Path) -> str:
     talk_ms = int(habit.talk_s * 1000) if habit.talk_s is not None else 3_600_000
     return f"""{_respond("200 OK", body=SDP, retrans=True)}
 <recv request="ACK"/>
+{_log_dialog("3", "2", ";tag=[pid]t[call_number]")}
 {_speak(speech)}
 {_hold(habit)}
 <recv request="BYE" timeout="{talk_ms}" ontimeout="3"/>
 {OK}
 <nop next="9"/>
 <label id="3"/>
-{_own_request("BYE", 9)}
+{_own_request("BYE", LAST_CSEQ)}
 <recv response="200"/>"""
 
 
@@ -270,6 +348,57 @@ CSeq: {cseq} {method}
 Contact: <sip:[local_ip]:[local_port];transport=[transport]>
 Max-Forwards: 70
 {content}Content-Length: [len]
+
+{body}
+]]></send>"""
+
+
+def within_xml(dialog: Dialog, steps: Sequence[DialogStep], *, first_cseq: int) -> str:
+    """What one side does in its answered call. SIPp must be told the call id: `-cid_str`.
+
+    `first_cseq` is higher than that of any request this side has sent in the dialog.
+    """
+    parts: list[str] = []
+    cseq = first_cseq
+    for step in steps:
+        match step:
+            case Wait(seconds):
+                parts.append(_pause(seconds))
+            case Keys(digits, between_s):
+                for digit in digits:
+                    body = f"Signal={digit}\nDuration=80"
+                    info = _in_dialog(dialog, "INFO", cseq, body=body, kind=_DTMF)
+                    parts += [info, '<recv response="200"/>', _pause(between_s)]
+                    cseq += 1
+            case Refer(to, consultation):
+                replaces = f"?{consultation.replaces}" if consultation else ""
+                target = f"<sip:{to}@[remote_ip]:[remote_port]{replaces}>"
+                refer = _in_dialog(dialog, "REFER", cseq, more=f"Refer-To: {target}\n")
+                parts += [refer, '<recv response="202"/>']
+                cseq += 1
+            case Bye():
+                parts += [_in_dialog(dialog, "BYE", cseq), '<recv response="200"/>']
+                cseq += 1
+    return _scenario("\n".join(parts))
+
+
+_DTMF = "application/dtmf-relay"
+
+
+def _in_dialog(
+    dialog: Dialog, method: str, cseq: int, *, body: str = "", kind: str = "", more: str = ""
+) -> str:
+    content = f"Content-Type: {kind}\n" if kind else ""
+    return f"""<send retrans="500"><![CDATA[
+{method} sip:asterisk@[remote_ip]:[remote_port] SIP/2.0
+Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]
+From: {dialog.local}
+To: {dialog.remote}
+Call-ID: [call_id]
+CSeq: {cseq} {method}
+Contact: <{dialog.contact}>
+Max-Forwards: 70
+{more}{content}Content-Length: [len]
 
 {body}
 ]]></send>"""

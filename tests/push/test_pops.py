@@ -1,5 +1,6 @@
 """Pops as phone calls: who rings, who answers, and what each operator's screen is told."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -110,6 +111,52 @@ async def test_two_devices_are_one_pop_until_the_last_stops(desk: Desk) -> None:
     await line.happens(line.stopped("101", "no_answer", device="b"))
     await line.happens(line.stopped("101", "no_answer", device="b"))
     assert [data["reason"] for _, _, data in await desk.told()] == ["timeout"]
+
+
+async def test_who_talks_without_having_rung_gets_the_card_as_his_current_call(desk: Desk) -> None:
+    """Pickup, a parked call taken back, an own second line, a call he placed himself."""
+    ann, bob = await desk.hire("ann", "101"), await desk.hire("bob", "103")
+    line = Line(desk)
+    await line.happens(line.arrived(), line.rang("101"))
+    await line.happens(line.stopped("101", "elsewhere"), line.answered("103"))
+    mine, his = pops.pop_id_of(line.id, ann.id), pops.pop_id_of(line.id, bob.id)
+    told = [(who, kind, data.get("reason")) for who, kind, data in await desk.told()]
+    assert told == [
+        (ann.id, "pop.shown", None),
+        (ann.id, "pop.withdrawn", "answered_elsewhere"),
+        (bob.id, "pop.shown", None),
+        (bob.id, "pop.withdrawn", "answered_here"),
+    ]
+    await line.happens(line.left("103"), line.answered("101", 2))
+    left, shown, withdrawn = await desk.told()
+    assert left == (bob.id, "call.left", {"call": line.id, "pop_id": his})
+    assert (shown[1], shown[2]["pop_id"], shown[2]["round"]) == ("pop.shown", mine, 2)
+    assert withdrawn[2] == {"pop_id": mine, "reason": "answered_here"}
+
+
+async def test_who_changes_his_line_keeps_his_card(desk: Desk) -> None:
+    ann = await desk.hire("ann", "101", "199")
+    line = Line(desk)
+    await line.happens(line.arrived(), line.rang("101"))
+    await line.happens(line.stopped("101", "answered"), line.answered("101"))
+    await desk.told()
+    await line.happens(line.answered("199"), line.left("101"))
+    assert await desk.told() == []
+    await line.happens(line.left("199"))
+    assert [(who, kind) for who, kind, _ in await desk.told()] == [(ann.id, "call.left")]
+
+
+async def test_a_talk_learned_after_a_gap_shows_its_card_only_while_it_lasts(desk: Desk) -> None:
+    ann = await desk.hire("ann", "101")
+    lasts, over = Line(desk), Line(desk, uniqueid="1763712000.9")
+    await lasts.happens(lasts.arrived(), replace(lasts.answered("101"), recovered=True))
+    assert [(who, kind) for who, kind, _ in await desk.told()] == [
+        (ann.id, "pop.shown"),
+        (ann.id, "pop.withdrawn"),
+    ]
+    answered = replace(over.answered("101"), recovered=True)
+    await over.happens(over.arrived(), answered, over.left("101"), over.ended("answered"))
+    assert await desk.told() == []
 
 
 async def test_answering_on_one_device_decides_for_all(desk: Desk) -> None:

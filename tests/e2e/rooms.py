@@ -1,0 +1,344 @@
+"""Many stories at once on one PBX and one press3: each plays in a room of its own.
+
+A room is a number to call with the menu behind it, a queue, and the telephones of its operators; the
+rooms of a module share nothing but Asterisk and press3. A story is a function of its `Scene`:
+
+    play = Stories()
+
+    @play.story(members=("PJSIP/{1}", "PJSIP/{2}"))
+    async def somebody_answers(scene: Scene) -> None: ...
+"""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pytest
+
+from ivr.menu import AmiAccount
+from ivr.render import render
+from tests.e2e.desk import Screen, open_desk
+from tests.e2e.office import PRESS, STORIES, Json, Office, near, seconds
+from tests.lab.fixtures import Labs
+from tests.lab.harness import LabMenu, SippCall
+from tests.lab.scenarios import Bye, DialogStep, Step, TelephoneHabit, WaitBye
+from tests.waiting import until
+
+__all__ = [
+    "ASKED",
+    "TALKS",
+    "WAITS",
+    "LegSeen",
+    "Played",
+    "Room",
+    "Scene",
+    "Stories",
+    "check_legs",
+    "check_transfer",
+]
+
+AT_ONCE = 4
+TALKS = TelephoneHabit(ring_s=0.4)
+ASKED = TelephoneHabit(ring_s=0.8)
+WAITS: list[Step] = [*PRESS, WaitBye(90)]
+# *5 parks (`k`), ## and *2 transfer (`t`).
+_MENU = replace(STORIES.menu, members=(), queue_options="tk", ring_s=4, queue_timeout_s=30)
+_FEATURES = """\
+[general]
+pickupexten = *8
+transferdigittimeout = 3
+[featuremap]
+blindxfer = ##
+atxfer = *2
+parkcall = *5
+"""
+# 720 parks for three seconds, then the operator who parked is rung again.
+_PARKING = """\
+[general]
+parkeddynamic = no
+[default]
+parkext = 700
+parkpos = 701-710
+context = parkedcalls
+parkingtime = 45
+[short]
+parkext = 720
+parkext_exclusive = yes
+parkpos = 721-729
+context = parkedcalls
+parkingtime = 3
+comebacktoorigin = yes
+comebackdialtime = 20
+"""
+_INTERNAL = """\
+[from-internal](+)
+exten => _2XXX,1,Dial(PJSIP/${EXTEN},20,tTkK)
+exten => _**2XXX,1,PickupChan(PJSIP/${EXTEN:2},p)
+[from-queue](+)
+exten => _2XXX,1,Dial(PJSIP/${EXTEN},20,tTkK)
+[both-devices](+)
+exten => _2XXX,1,Dial(PJSIP/${EXTEN}&PJSIP/99${EXTEN},20,tTkK)
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Room:
+    """`members` of the queue; `{1}` is the extension of the room's first operator.
+
+    A second queue, whose only member is the third operator, is reached from inside alone.
+    `two_devices`: each operator has a second telephone, `PJSIP/99<extension>`.
+    """
+
+    n: int
+    members: tuple[str, ...]
+    strategy: str = "ringall"
+    ring_s: int = 4
+    two_devices: bool = False
+
+    @property
+    def extensions(self) -> tuple[str, ...]:
+        return tuple(f"2{self.n:02}{i}" for i in (1, 2, 3))
+
+    @property
+    def number(self) -> str:
+        """What callers dial."""
+        return f"49512{self.n:02}"
+
+    @property
+    def queue(self) -> str:
+        return f"room{self.n:02}"
+
+    @property
+    def second_queue(self) -> str:
+        return f"back{self.n:02}"
+
+    @property
+    def second_queue_extension(self) -> str:
+        """What operators dial to reach the second queue."""
+        return f"6{self.n:02}"
+
+    def queue_conf(self) -> str:
+        members = [member.format("", *self.extensions) for member in self.members]
+        return self._queue(self.queue, members) + self._queue(
+            self.second_queue, [f"PJSIP/{self.extensions[2]}"]
+        )
+
+    def _queue(self, name: str, members: Sequence[str]) -> str:
+        lines = "".join(f"member => {member}\n" for member in members)
+        return (
+            f"[{name}]\nstrategy = {self.strategy}\ntimeout = {self.ring_s}\nretry = 1\n"
+            f"ringinuse = no\n{lines}"
+        )
+
+    def dialplan(self) -> str:
+        """The rendered dialplan with this room's queue, under names of its own."""
+        menu = replace(_MENU, name=self.queue, queue=self.queue)
+        account = AmiAccount(username="nobody", secret="nothing")
+        text = render(menu, account)["extensions_press3.conf"]
+        own = re.sub(r"press3-(menu|complaint|answered|ended)", rf"press3-\1-{self.queue}", text)
+        return (
+            f"{own}\n[incoming](+)\nexten => {self.number},1,Goto(press3-menu-{self.queue},s,1)\n"
+            f"[from-internal](+)\n"
+            f"exten => {self.second_queue_extension},1,Queue({self.second_queue},tk,,,30)\n"
+        )
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Where a story plays. Operators are counted from 1."""
+
+    office: Office
+    room: Room
+
+    @property
+    def number(self) -> str:
+        """The caller's own number."""
+        return f"+7911001{self.room.n:02}00"
+
+    @asynccontextmanager
+    async def screens(self, *operators: int) -> AsyncIterator[list[Screen]]:
+        logins = [f"op{self.extension(n)}" for n in operators]
+        async with self.office.screens(*logins) as screens:
+            yield screens
+
+    def extension(self, operator: int) -> str:
+        return self.room.extensions[operator - 1]
+
+    def phone(
+        self, operator: int, habit: TelephoneHabit, *, prefix: str = ""
+    ) -> AbstractAsyncContextManager[SippCall]:
+        return self.office.lab.telephone(prefix + self.extension(operator), habit)
+
+    async def call(self, steps: Sequence[Step], *, number: str = "") -> SippCall:
+        """A customer calls the room."""
+        return await self.office.lab.call(
+            number=number or self.number, to=self.room.number, steps=steps
+        )
+
+    async def dial(self, operator: int, to: str, steps: Sequence[Step]) -> SippCall:
+        """An operator dials at his telephone."""
+        return await self.office.lab.call(
+            number=self.extension(operator), name="", to=to, steps=steps
+        )
+
+    async def within(self, call: SippCall, *steps: DialogStep) -> SippCall:
+        """Do something in an answered call, to the end."""
+        doing = await self.office.lab.within(call, *steps)
+        await doing.done()
+        return doing
+
+    async def answered(self, call: SippCall) -> datetime:
+        """Wait until this telephone has answered; return when it said so."""
+        await until(lambda: call.truth.picked_up, deadline_s=30, what="the telephone has answered")
+        return call.truth.picked_up[0]
+
+    async def told(self, *, caller: SippCall, contact: datetime, ended_at: datetime) -> Json:
+        """Return the one call of the one appeal, over, after checking what such stories have in common."""
+        await self.office.over(self.number)
+        appeal = await self.office.appeal(self.number)
+        call: Json = appeal["calls"][0]
+        told = (appeal["verified"], call["outcome"], call["direction"], call["from"]["raw"])
+        assert told == ("verified", "answered", "in", self.number)
+        pressed_at = caller.truth.at("INFO")
+        assert near(call["pressed_at"], pressed_at)
+        assert near(call["answered_at"], contact)
+        assert near(call["ended_at"], ended_at)
+        times = appeal["times"]
+        assert times["wait_s"] == pytest.approx((contact - pressed_at).total_seconds(), abs=0.3)
+        assert times["first_contact_s"] == times["wait_s"]
+        rang_s = seconds(call["first_ring_at"], call["answered_at"])
+        assert times["ring_s"] == pytest.approx(rang_s, abs=0.001)
+        assert times["abandoned_after_s"] is None
+        await self.office.playable(self.number)
+        return call
+
+    async def hangs_up(self, call: SippCall) -> datetime:
+        """Hang up this side of an answered call; return when the BYE was sent."""
+        return (await self.within(call, Bye())).truth.at("BYE")
+
+
+@dataclass(frozen=True)
+class LegSeen:
+    """A leg as the telephone's own log tells it; null where CALL must be null too."""
+
+    extension: str
+    outcome: str
+    rang_at: datetime | None
+    answered_at: datetime | None
+    ended_at: datetime | None
+
+
+def check_legs(call: Json, *seen: LegSeen) -> None:
+    """Compare the legs of a call, in any order of ringing, with what the telephones saw."""
+    stored = sorted(call["legs"], key=lambda leg: (leg["extension"], leg["rang_at"] or ""))
+    wanted = sorted(seen, key=lambda leg: leg.extension)
+    told = [(leg["extension"], leg["outcome"]) for leg in stored]
+    assert told == [(leg.extension, leg.outcome) for leg in wanted], call["legs"]
+    for leg, truth in zip(stored, wanted, strict=True):
+        for name in ("rang_at", "answered_at", "ended_at"):
+            at: datetime | None = getattr(truth, name)
+            if at is None:
+                assert leg[name] is None, (name, leg)
+            else:
+                assert near(leg[name], at), (name, leg, at.isoformat())
+
+
+def check_transfer(call: Json, kind: str, frm: str, to: str, at: datetime) -> None:
+    (transfer,) = call["transfers"]
+    assert (transfer["kind"], transfer["from"], transfer["to"]) == (kind, frm, to)
+    assert near(transfer["at"], at), (transfer, at.isoformat())
+
+
+Play = Callable[[Scene], Coroutine[Any, Any, None]]
+Played: TypeAlias = dict[str, "asyncio.Task[None]"]
+
+
+@dataclass
+class Stories:
+    """The stories of a module, each with its room."""
+
+    first_room: int = 1
+    plays: dict[str, tuple[Play, Room]] = field(default_factory=dict)
+
+    def story(
+        self,
+        *,
+        members: tuple[str, ...] = ("PJSIP/{1}", "PJSIP/{2}"),
+        strategy: str = "ringall",
+        ring_s: int = 4,
+        two_devices: bool = False,
+    ) -> Callable[[Play], Play]:
+        def register(play: Play) -> Play:
+            n = self.first_room + len(self.plays)
+            room = Room(
+                n=n, members=members, strategy=strategy, ring_s=ring_s, two_devices=two_devices
+            )
+            self.plays[play.__name__] = (play, room)
+            return play
+
+        return register
+
+    def parametrize(self) -> pytest.MarkDecorator:
+        return pytest.mark.parametrize("story", list(self.plays))
+
+    @asynccontextmanager
+    async def played(
+        self, request: pytest.FixtureRequest, labs: Labs, folder: Path, version: str = "22"
+    ) -> AsyncIterator[Played]:
+        """Start the stories that this run asks for, a few at a time; a test awaits its own.
+
+        In the end nobody talks any more and press3 has not complained.
+        """
+        names = _asked_for(request)
+        rooms = [room for _, room in self.plays.values()]
+        lab = await labs.start(version, _lab_menu(rooms), fresh=False)
+        operators = [extension for room in rooms for extension in room.extensions]
+        async with open_desk(lab, folder, operators=operators) as desk:
+            office = Office(lab, desk)
+            turns = asyncio.Semaphore(AT_ONCE)
+            tasks = {
+                name: asyncio.create_task(_in_turn(turns, play, Scene(office, room)), name=name)
+                for name, (play, room) in self.plays.items()
+                if name in names
+            }
+            yield tasks
+            for task in tasks.values():
+                task.cancel()
+            await asyncio.gather(*tasks.values(), return_exceptions=True)
+            await lab.hang_up_all()
+            assert "Traceback" not in desk.log.read_text(errors="replace")
+
+
+def _asked_for(request: pytest.FixtureRequest) -> set[str]:
+    here = [item for item in request.session.items if item.path == request.path]
+    specs = [item.callspec for item in here if isinstance(item, pytest.Function)]
+    return {spec.params["story"] for spec in specs if "story" in spec.params}
+
+
+async def _in_turn(turns: asyncio.Semaphore, play: Play, scene: Scene) -> None:
+    async with turns:
+        await play(scene)
+
+
+def _lab_menu(rooms: Sequence[Room]) -> LabMenu:
+    phones = tuple(
+        (prefix + extension, 1 + room.n)
+        for room in rooms
+        for extension in room.extensions
+        for prefix in (("", "99") if room.two_devices else ("",))
+    )
+    return LabMenu(
+        menu=STORIES.menu,
+        phones=phones,
+        files={
+            "extensions_more.conf": _INTERNAL + "".join(room.dialplan() for room in rooms),
+            "queues_more.conf": "".join(room.queue_conf() for room in rooms),
+            "features.conf": _FEATURES,
+            "res_parking.conf": _PARKING,
+        },
+    )
