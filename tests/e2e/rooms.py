@@ -24,9 +24,10 @@ from ivr.menu import AmiAccount
 from ivr.render import render
 from tests.e2e.desk import Screen, open_desk
 from tests.e2e.office import PRESS, STORIES, Json, Office, near, seconds
+from tests.lab.dialogs import DialogStep
 from tests.lab.fixtures import Labs
 from tests.lab.harness import LabMenu, SippCall
-from tests.lab.scenarios import Bye, DialogStep, Step, TelephoneHabit, WaitBye
+from tests.lab.scenarios import Bye, Step, TelephoneHabit, WaitBye
 from tests.waiting import until
 
 __all__ = [
@@ -91,7 +92,8 @@ class Room:
     """`members` of the queue; `{1}` is the extension of the room's first operator.
 
     A second queue, whose only member is the third operator, is reached from inside alone.
-    `two_devices`: each operator has a second telephone, `PJSIP/99<extension>`.
+    `two_devices`: each operator has a second telephone, `PJSIP/99<extension>`. `alone`: nothing else is
+    played meanwhile.
     """
 
     n: int
@@ -99,6 +101,7 @@ class Room:
     strategy: str = "ringall"
     ring_s: int = 4
     two_devices: bool = False
+    alone: bool = False
 
     @property
     def extensions(self) -> tuple[str, ...]:
@@ -272,11 +275,17 @@ class Stories:
         strategy: str = "ringall",
         ring_s: int = 4,
         two_devices: bool = False,
+        alone: bool = False,
     ) -> Callable[[Play], Play]:
         def register(play: Play) -> Play:
             n = self.first_room + len(self.plays)
             room = Room(
-                n=n, members=members, strategy=strategy, ring_s=ring_s, two_devices=two_devices
+                n=n,
+                members=members,
+                strategy=strategy,
+                ring_s=ring_s,
+                two_devices=two_devices,
+                alone=alone,
             )
             self.plays[play.__name__] = (play, room)
             return play
@@ -300,7 +309,7 @@ class Stories:
         operators = [extension for room in rooms for extension in room.extensions]
         async with open_desk(lab, folder, operators=operators) as desk:
             office = Office(lab, desk)
-            turns = asyncio.Semaphore(AT_ONCE)
+            turns = _Turns()
             tasks = {
                 name: asyncio.create_task(_in_turn(turns, play, Scene(office, room)), name=name)
                 for name, (play, room) in self.plays.items()
@@ -320,8 +329,28 @@ def _asked_for(request: pytest.FixtureRequest) -> set[str]:
     return {spec.params["story"] for spec in specs if "story" in spec.params}
 
 
-async def _in_turn(turns: asyncio.Semaphore, play: Play, scene: Scene) -> None:
-    async with turns:
+class _Turns:
+    """At most AT_ONCE stories at a time; one that wants to be alone waits until all others are over."""
+
+    def __init__(self) -> None:
+        self._free = asyncio.Semaphore(AT_ONCE)
+        self._alone = asyncio.Lock()
+
+    @asynccontextmanager
+    async def turn(self, alone: bool) -> AsyncIterator[None]:
+        wanted = AT_ONCE if alone else 1
+        async with self._alone:  # two that gather turns would wait for each other
+            for _ in range(wanted):
+                await self._free.acquire()
+        try:
+            yield
+        finally:
+            for _ in range(wanted):
+                self._free.release()
+
+
+async def _in_turn(turns: _Turns, play: Play, scene: Scene) -> None:
+    async with turns.turn(scene.room.alone):
         await play(scene)
 
 

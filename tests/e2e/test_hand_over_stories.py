@@ -21,8 +21,9 @@ from tests.e2e.rooms import (
     check_legs,
     check_transfer,
 )
+from tests.lab.dialogs import Keys, Refer
 from tests.lab.fixtures import Labs
-from tests.lab.scenarios import Keys, Refer, Speak, TelephoneHabit, Wait, WaitBye
+from tests.lab.scenarios import Speak, TelephoneHabit, Wait, WaitBye
 from tests.waiting import until
 
 pytestmark = [pytest.mark.asterisk, pytest.mark.asyncio(loop_scope="module")]

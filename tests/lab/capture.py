@@ -17,19 +17,9 @@ from pathlib import Path
 from ivr.menu import Action, Menu, ObservedMenu
 from press3.demo.tree import get_tree
 from tests.lab.ami_tap import AmiMessage, AmiTap
+from tests.lab.dialogs import DialogStep, Keys, Refer
 from tests.lab.harness import Lab, LabMenu, SippCall, start_lab
-from tests.lab.scenarios import (
-    Bye,
-    DialogStep,
-    Key,
-    Keys,
-    Refer,
-    Speak,
-    Step,
-    TelephoneHabit,
-    Wait,
-    WaitBye,
-)
+from tests.lab.scenarios import Bye, Key, Speak, Step, TelephoneHabit, Wait, WaitBye
 from tests.waiting import until
 
 TRACES = Path(__file__).parent.parent / "traces"

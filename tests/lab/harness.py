@@ -23,15 +23,8 @@ from press3.demo.asterisk import PrivateAsterisk, dying_with_parent, free_port_r
 from press3.demo.pbx_files import Endpoint, PbxPorts, pbx_files
 from press3.demo.tree import AsteriskTree
 from tests.lab.ami_tap import AmiTap, ami_tap
-from tests.lab.scenarios import (
-    Dialog,
-    DialogStep,
-    Step,
-    TelephoneHabit,
-    caller_xml,
-    telephone_xml,
-    within_xml,
-)
+from tests.lab.dialogs import Dialog, DialogStep, within_xml
+from tests.lab.scenarios import Step, TelephoneHabit, caller_xml, telephone_xml
 from tests.waiting import until
 
 __all__ = ["DID", "EXTENSIONS", "QUICK", "Lab", "LabMenu", "SippCall", "Truth", "start_lab"]

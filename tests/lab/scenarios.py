@@ -1,30 +1,27 @@
 """SIPp scenarios written from steps: a caller that presses, speaks and hangs up; a telephone.
 
-What somebody does in a call that goes on (feature codes, REFER, hanging up when the test says so) is
-a scenario of its own, `within_xml`: Asterisk knows a request by its dialog, not by the socket it came
-from. The dialog is what the first scenario wrote into its log when the call was answered.
+When a call is answered the scenario writes its dialog into SIPp's log, so that `tests.lab.dialogs` can
+do something in it.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 __all__ = [
+    "DIALOG_MARK",
     "Bye",
-    "Dialog",
     "Key",
-    "Keys",
-    "Refer",
     "Speak",
     "Step",
     "TelephoneHabit",
     "Wait",
     "WaitBye",
     "caller_xml",
+    "pause",
+    "scenario",
     "telephone_xml",
-    "within_xml",
 ]
 
 
@@ -57,49 +54,9 @@ class WaitBye:
     seconds: float = 30
 
 
-@dataclass(frozen=True)
-class Keys:
-    """Several keys one after the other, as feature codes want them: `*2103`."""
-
-    digits: str
-    between_s: float = 0.12
-
-
-@dataclass(frozen=True, kw_only=True)
-class Dialog:
-    """One side's end of an answered call. `local` and `remote` are whole From and To values."""
-
-    call_id: str
-    contact: str
-    local: str
-    remote: str
-
-    @classmethod
-    def read(cls, text: str) -> "Dialog":
-        """Read what a scenario wrote into its log."""
-        _, call_id, contact, local, remote = (part.strip() for part in text.split(_MARK))
-        return cls(call_id=call_id, contact=contact, local=local, remote=remote)
-
-    @property
-    def replaces(self) -> str:
-        """This call as the Replaces of a Refer-To (RFC 3891, as the other side knows it), escaped."""
-        to_tag, from_tag = _tag(self.remote), _tag(self.local)
-        call_id = self.call_id.replace("@", "%40")
-        return f"Replaces={call_id}%3Bto-tag%3D{to_tag}%3Bfrom-tag%3D{from_tag}"
-
-
-@dataclass(frozen=True)
-class Refer:
-    """Hand the other side over: to an extension, or to the other end of the call `consultation`."""
-
-    to: str
-    consultation: Dialog | None = None
-
-
-# A telephone's own BYE comes after whatever was done within its call by `within_xml`.
+# A telephone's own BYE comes after whatever was done within its call by `dialogs.within_xml`.
 LAST_CSEQ = 9_000
 Step = Wait | Key | Speak | Bye | WaitBye
-DialogStep = Wait | Keys | Refer | Bye
 
 OK = """<send><![CDATA[
 SIP/2.0 200 OK
@@ -144,7 +101,7 @@ def caller_xml(
     for step in steps:
         match step:
             case Wait(seconds):
-                parts.append(_pause(seconds))
+                parts.append(pause(seconds))
             case Speak():
                 parts.append(_speak(speech))
             case Key(digit):
@@ -154,7 +111,7 @@ def caller_xml(
                 parts += [caller.request("BYE", cseq + 1), '<recv response="200"/>']
             case WaitBye(seconds):
                 parts += [f'<recv request="BYE" timeout="{int(seconds * 1000)}"/>', OK]
-    return _scenario("\n".join(parts))
+    return scenario("\n".join(parts))
 
 
 @dataclass(frozen=True)
@@ -207,11 +164,11 @@ Max-Forwards: 70
 ]]></send>"""
 
 
-_MARK = " ~~ "
+DIALOG_MARK = " ~~ "
 
 
 def _log_dialog(local: str, remote: str, tag: str = "") -> str:
-    """Write the dialog down for `within_xml`. `local`, `remote`: the variables that hold the headers."""
+    """Write the dialog down for `dialogs.within_xml`. `local`, `remote`: the variables that hold the headers."""
     parts = (
         "dialog",
         "[call_id]",
@@ -219,21 +176,15 @@ def _log_dialog(local: str, remote: str, tag: str = "") -> str:
         f"[${local}]{tag}",
         f"[${remote}]",
     )
-    text = _MARK.join(parts)
+    text = DIALOG_MARK.join(parts)
     return f'<nop><action><log message="{text}"/></action></nop>'
 
 
-def _tag(header: str) -> str:
-    found = re.search(r";tag=([^;>\s]+)", header)
-    assert found is not None, header
-    return found.group(1)
-
-
-def _scenario(parts: str) -> str:
+def scenario(parts: str) -> str:
     return f'<?xml version="1.0" encoding="UTF-8"?>\n<scenario name="lab">\n{parts}\n</scenario>\n'
 
 
-def _pause(seconds: float) -> str:
+def pause(seconds: float) -> str:
     return f'<pause milliseconds="{int(seconds * 1000)}"/>'
 
 
@@ -263,7 +214,7 @@ def telephone_xml(habit: TelephoneHabit, speech: Path) -> str:
     after = {"answer": _answer(habit, speech), "noanswer": ""}
     refusal = {"reject": "603 Decline", "busy": "486 Busy Here"}
     reaction = after.get(habit.then) or _refuse(refusal.get(habit.then, "480 Unavailable"))
-    return _scenario(
+    return scenario(
         f"""<recv request="INVITE" rrs="true"><action>
 <ereg regexp="[0-9]+" search_in="hdr" header="CSeq:" assign_to="1"/>
 <ereg regexp=".*" search_in="hdr" header="From:" assign_to="2"/>
@@ -326,7 +277,7 @@ def _hold(habit: TelephoneHabit) -> str:
         (2, "sendrecv", habit.hold_s),
     ):
         parts += [
-            _pause(pause_s),
+            pause(pause_s),
             _own_request("INVITE", cseq, body=f"{SDP}\na={direction}"),
             '<recv response="100" optional="true"/><recv response="200"/>',
             _own_request("ACK", cseq),
@@ -348,57 +299,6 @@ CSeq: {cseq} {method}
 Contact: <sip:[local_ip]:[local_port];transport=[transport]>
 Max-Forwards: 70
 {content}Content-Length: [len]
-
-{body}
-]]></send>"""
-
-
-def within_xml(dialog: Dialog, steps: Sequence[DialogStep], *, first_cseq: int) -> str:
-    """What one side does in its answered call. SIPp must be told the call id: `-cid_str`.
-
-    `first_cseq` is higher than that of any request this side has sent in the dialog.
-    """
-    parts: list[str] = []
-    cseq = first_cseq
-    for step in steps:
-        match step:
-            case Wait(seconds):
-                parts.append(_pause(seconds))
-            case Keys(digits, between_s):
-                for digit in digits:
-                    body = f"Signal={digit}\nDuration=80"
-                    info = _in_dialog(dialog, "INFO", cseq, body=body, kind=_DTMF)
-                    parts += [info, '<recv response="200"/>', _pause(between_s)]
-                    cseq += 1
-            case Refer(to, consultation):
-                replaces = f"?{consultation.replaces}" if consultation else ""
-                target = f"<sip:{to}@[remote_ip]:[remote_port]{replaces}>"
-                refer = _in_dialog(dialog, "REFER", cseq, more=f"Refer-To: {target}\n")
-                parts += [refer, '<recv response="202"/>']
-                cseq += 1
-            case Bye():
-                parts += [_in_dialog(dialog, "BYE", cseq), '<recv response="200"/>']
-                cseq += 1
-    return _scenario("\n".join(parts))
-
-
-_DTMF = "application/dtmf-relay"
-
-
-def _in_dialog(
-    dialog: Dialog, method: str, cseq: int, *, body: str = "", kind: str = "", more: str = ""
-) -> str:
-    content = f"Content-Type: {kind}\n" if kind else ""
-    return f"""<send retrans="500"><![CDATA[
-{method} sip:asterisk@[remote_ip]:[remote_port] SIP/2.0
-Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]
-From: {dialog.local}
-To: {dialog.remote}
-Call-ID: [call_id]
-CSeq: {cseq} {method}
-Contact: <{dialog.contact}>
-Max-Forwards: 70
-{more}{content}Content-Length: [len]
 
 {body}
 ]]></send>"""
