@@ -15,11 +15,11 @@ __all__ = ["CallTimes", "CaseTimes", "VisitTimes", "first_contact_after", "times
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallTimes:
-    """The call of the press. `answered_at` is the first human contact in it."""
+    """The call of the press. `answered_at` is the first human contact in it; `queue_wait_s` the sum of
+    its stays in queues."""
 
     pressed_at: datetime | None
-    queue_entered_at: datetime | None
-    queue_left_at: datetime | None
+    queue_wait_s: float | None
     first_ring_at: datetime | None
     answered_at: datetime | None
     ended_at: datetime | None
@@ -59,7 +59,7 @@ _CALL_TIMES = ("queue_wait_s", "wait_s", "abandoned_after_s", "ring_s")
 def _call_times(call: CallTimes) -> dict[str, float | None]:
     abandoned = call.outcome == "abandoned" and call.answered_at is None
     return {
-        "queue_wait_s": _between(call.queue_entered_at, call.queue_left_at),
+        "queue_wait_s": call.queue_wait_s,
         "wait_s": _after(call.pressed_at, call.answered_at),
         "abandoned_after_s": _between(call.pressed_at, call.ended_at) if abandoned else None,
         "ring_s": _between(call.first_ring_at, call.answered_at),

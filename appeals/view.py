@@ -189,8 +189,7 @@ def _times(appeal: Appeal, call: Call | None, visits: list[VisitTimes]) -> Json:
 def _call_times(call: Call) -> CallTimes:
     return CallTimes(
         pressed_at=call.pressed_at,
-        queue_entered_at=call.queue_entered_at,
-        queue_left_at=call.queue_left_at,
+        queue_wait_s=call.queue_wait_s,
         first_ring_at=call.first_ring_at,
         answered_at=call.answered_at,
         ended_at=call.ended_at,

@@ -171,6 +171,7 @@ def _call_values(story: CallStory) -> dict[str, Any]:
         "press_uniqueid": story.press_uniqueid,
         "queue_entered_at": story.queue_entered_at,
         "queue_left_at": story.queue_left_at,
+        "queue_wait_s": story.queue_wait_s,
         "first_ring_at": story.first_ring_at,
         "answered_at": story.answered_at,
         "ended_at": story.ended_at,

@@ -32,6 +32,7 @@ class Call(Base):
     press_uniqueid: Mapped[str | None] = mapped_column(index=True)
     queue_entered_at: Mapped[datetime | None]
     queue_left_at: Mapped[datetime | None]
+    queue_wait_s: Mapped[float | None]
     first_ring_at: Mapped[datetime | None]
     answered_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]

@@ -1,7 +1,7 @@
 """The shapes of a call's story; import them from `calls.story`, which folds facts into them."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from calls.facts import Direction, Evidence, Fact, Outcome, Party, QueueLeftReason, RingStop
@@ -102,6 +102,19 @@ class CallStory:
     stays: tuple[QueueStory, ...] = ()
     keys: tuple[KeyStory, ...] = ()
     lost: str | None = None
+
+    @property
+    def queue_wait_s(self) -> float | None:
+        """Seconds in queues, all stays together; menus and talks between them do not count.
+
+        Null while he waits, and for a call that was in no queue.
+        """
+        waits = [
+            (stay.left_at - stay.entered_at) for stay in self.stays if stay.left_at is not None
+        ]
+        if not waits or len(waits) < len(self.stays):
+            return None
+        return round(sum(waits, timedelta()).total_seconds(), 3)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

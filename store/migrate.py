@@ -31,14 +31,17 @@ def head() -> str:
     return revision
 
 
-async def upgrade(url: str) -> None:
-    """Create or bring up to date the schema and the seed rows; one transaction, all or nothing."""
+async def upgrade(url: str, to: str = "head") -> None:
+    """Create or bring up to date the schema and the seed rows; one transaction, all or nothing.
+
+    `to` is the revision to stop at.
+    """
     engine = create_engine(url).execution_options(press3_write=True)
     try:
         async with engine.begin() as connection:
             if connection.dialect.name == "postgresql":
                 await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
-            await connection.run_sync(lambda sync: command.upgrade(_config(sync), "head"))
+            await connection.run_sync(lambda sync: command.upgrade(_config(sync), to))
     finally:
         await engine.dispose()
 

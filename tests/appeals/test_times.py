@@ -15,8 +15,7 @@ def s(seconds: float) -> datetime:
 def call(**known: Any) -> CallTimes:
     names = [
         "pressed_at",
-        "queue_entered_at",
-        "queue_left_at",
+        "queue_wait_s",
         "first_ring_at",
         "answered_at",
         "ended_at",
@@ -35,10 +34,9 @@ def test_a_call_that_was_answered() -> None:
         case(first_contact_at=s(20), taken_at=s(600), resolved_at=s(7200)),
         call(
             pressed_at=s(0),
-            queue_entered_at=s(4),
             first_ring_at=s(6),
             answered_at=s(20),
-            queue_left_at=s(20),
+            queue_wait_s=16,
             ended_at=s(90),
             outcome="answered",
         ),
@@ -88,22 +86,19 @@ def test_an_appeal_without_a_call_has_the_same_names() -> None:
 moments = st.none() | st.integers(-10_000, 10_000).map(s)
 
 
-@given(moments, moments, moments, moments, moments, moments, st.sampled_from([None, "abandoned"]))
+@given(moments, moments, moments, moments, moments, st.sampled_from([None, "abandoned"]))
 def test_no_time_is_ever_negative(
     pressed: datetime | None,
-    entered: datetime | None,
-    left: datetime | None,
+    taken: datetime | None,
     rang: datetime | None,
     answered: datetime | None,
     ended: datetime | None,
     outcome: str | None,
 ) -> None:
     told = times(
-        case(first_contact_at=answered, taken_at=left, resolved_at=ended),
+        case(first_contact_at=answered, taken_at=taken, resolved_at=ended),
         call(
             pressed_at=pressed,
-            queue_entered_at=entered,
-            queue_left_at=left,
             first_ring_at=rang,
             answered_at=answered,
             ended_at=ended,

@@ -135,6 +135,18 @@ def test_a_second_stay_in_the_queue() -> None:
     assert story.queue_entered_at == START + timedelta(seconds=1)
     assert story.queue_left_at is None
     assert [stay.reason for stay in story.stays] == ["timeout", None]
+    assert story.queue_wait_s is None, "he waits"
+
+
+def test_stays_in_queues_add_up_without_what_lies_between() -> None:
+    story = told(
+        QueueEntered(**at(1), queue="q"),
+        QueueLeft(**at(10), queue="q", reason="timeout"),
+        QueueEntered(**at(20), queue="other"),
+        QueueLeft(**at(22.5), queue="other", reason="answered"),
+    )
+    assert story.queue_wait_s == 11.5
+    assert told().queue_wait_s is None
 
 
 def test_back_in_the_queue_at_once_is_a_second_stay() -> None:

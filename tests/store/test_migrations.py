@@ -13,6 +13,7 @@ from appeals.model import Category, RecordType, Stage
 from people import directory
 from press3 import schema
 from store import outbox
+from store.engine import create_engine
 
 
 def _differences(connection: Connection) -> Any:
@@ -62,3 +63,23 @@ async def test_the_first_rows_are_there(sessions: async_sessionmaker[AsyncSessio
         assert {types["БЛ"][1], types["ПЖ"][1]} == {"praise", "proposal"}
         categories = {c.code: c.name for c in await session.scalars(select(Category))}
         assert categories.items() >= {(c["code"], c["name"]) for c in template.CATEGORIES}
+
+
+async def test_calls_stored_before_keep_their_time_in_the_queue(empty_database_url: str) -> None:
+    """0003: what is known of them is the first entering and the last leaving."""
+    await schema.upgrade(empty_database_url, "0002")
+    engine = create_engine(empty_database_url).execution_options(press3_write=True)
+    call = (
+        "INSERT INTO calls (id, pbx, uniqueid, direction, from_raw, from_kind, to_raw, started_at,"
+        " recovered, transfers, queue_entered_at, queue_left_at) VALUES ('{}', 'main', '{}', 'in',"
+        " '1', 'other', '2', '2026-11-21 09:00:00', false, '[]', {}, {})"
+    )
+    entered, left = "'2026-11-21 09:00:01.250000'", "'2026-11-21 09:01:02.500000'"
+    async with engine.begin() as connection:
+        await connection.exec_driver_sql(call.format("a", "1.1", entered, left))
+        await connection.exec_driver_sql(call.format("b", "1.2", entered, "NULL"))
+    await schema.upgrade(empty_database_url)
+    async with engine.connect() as connection:
+        rows = await connection.exec_driver_sql("SELECT id, queue_wait_s FROM calls ORDER BY id")
+        assert [tuple(row) for row in rows] == [("a", 61.25), ("b", None)]
+    await engine.dispose()

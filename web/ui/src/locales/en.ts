@@ -148,7 +148,7 @@ export const en: Texts = {
   'time.first_contact_s': 'First contact',
   'time.take_s': 'Taken into work in',
   'time.resolution_s': 'Resolved in',
-  'time.def.queue_wait_s': 'From entering the queue to leaving it. Menu and announcements do not count.',
+  'time.def.queue_wait_s': 'From entering the queue to leaving it; several stays are added up. Menu and announcements do not count.',
   'time.def.wait_s': 'From pressing 3 to the first talk with a person. An answer by the machine does not count.',
   'time.def.abandoned_after_s': 'From pressing 3 to hanging up, when nobody answered in time.',
   'time.def.ring_s': "From the first ring of an operator's telephone to the answer.",
