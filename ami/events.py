@@ -14,7 +14,6 @@ from datetime import datetime
 __all__ = [
     "AgentCalled",
     "AgentConnect",
-    "AgentRingNoAnswer",
     "AttendedTransfer",
     "BlindTransfer",
     "BridgeEnter",
@@ -29,14 +28,11 @@ __all__ = [
     "HangupRequested",
     "Hold",
     "LocalBridge",
-    "MixMonitorStart",
     "MixMonitorStop",
     "NewCallerid",
-    "NewConnectedLine",
     "Newchannel",
     "Newexten",
     "Newstate",
-    "ParkedCall",
     "Pickup",
     "Press3Pressed",
     "Press3StoreFailed",
@@ -95,11 +91,6 @@ class Newstate(ChannelEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewCallerid(ChannelEvent):
-    pass
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewConnectedLine(ChannelEvent):
     pass
 
 
@@ -215,13 +206,6 @@ class AttendedTransfer(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ParkedCall(Event):
-    parkee: Channel
-    lot: str
-    space: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class UnparkedCall(Event):
     parkee: Channel
     retriever: Channel | None
@@ -262,20 +246,8 @@ class AgentConnect(ChannelEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AgentRingNoAnswer(ChannelEvent):
-    queue: str
-    dest: Channel
-    interface: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MixMonitorStart(ChannelEvent):
-    """Carries no file name; that comes in VarSet MIXMONITOR_FILENAME."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class MixMonitorStop(ChannelEvent):
-    pass
+    """Carries no file name; that came in VarSet MIXMONITOR_FILENAME, which also tells the start."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

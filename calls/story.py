@@ -293,7 +293,8 @@ def _known_times(story: CallStory) -> list[datetime]:
     told += [at for leg in story.legs for at in (leg.rang_at, leg.answered_at, leg.ended_at)]
     told += [at for stay in story.stays for at in (stay.entered_at, stay.left_at)]
     told += [at for each in story.recordings for at in (each.started_at, each.stopped_at)]
-    told += [each.at for each in (*story.transfers, *story.keys)]
+    told += [transfer.at for transfer in story.transfers]
+    told += [key.at for key in story.keys]
     return [at for at in told if at is not None]
 
 

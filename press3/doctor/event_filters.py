@@ -18,7 +18,6 @@ __all__ = ["CLASS_OF", "FOREIGN", "WithoutMeaning", "kept_back", "passes", "want
 CLASS_OF = {
     "AgentCalled": "agent",
     "AgentConnect": "agent",
-    "AgentRingNoAnswer": "agent",
     "DTMFEnd": "dtmf",
     "FullyBooted": "system",
     "Newexten": "dialplan",

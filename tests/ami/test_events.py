@@ -40,11 +40,9 @@ ONE_CHANNEL: dict[str, Case] = {
     "Newchannel": (events.Newchannel, {}, {}),
     "Newstate": (events.Newstate, {}, {}),
     "NewCallerid": (events.NewCallerid, {}, {}),
-    "NewConnectedLine": (events.NewConnectedLine, {}, {}),
     "HangupRequest": (events.HangupRequested, {"Cause": "16"}, {}),
     "Hold": (events.Hold, {"MusicClass": "default"}, {}),
     "Unhold": (events.Unhold, {}, {}),
-    "MixMonitorStart": (events.MixMonitorStart, {}, {}),
     "MixMonitorStop": (events.MixMonitorStop, {}, {}),
     "Hangup": (events.Hangup, {"Cause": "26", "Cause-txt": "Answered elsewhere"}, {"cause": 26}),
     "Newexten": (
@@ -63,7 +61,6 @@ ONE_CHANNEL: dict[str, Case] = {
     "QueueCallerAbandon": (events.QueueCallerAbandon, {"Queue": "q"}, {"queue": "q"}),
     "AgentCalled": (events.AgentCalled, MEMBER | snapshot("Dest"), CALLED),
     "AgentConnect": (events.AgentConnect, MEMBER | snapshot("Dest"), CALLED),
-    "AgentRingNoAnswer": (events.AgentRingNoAnswer, MEMBER | snapshot("Dest"), CALLED),
     "Pickup": (events.Pickup, snapshot("Target"), {"target": CALLER}),
     "DTMFEnd": (
         events.DtmfEnd,
@@ -129,11 +126,6 @@ FOREIGN: dict[str, Case] = {
             "dest_type": "Bridge",
             "result": "Success",
         },
-    ),
-    "ParkedCall": (
-        events.ParkedCall,
-        snapshot("Parkee") | {"Parkinglot": "default", "ParkingSpace": "701"},
-        {"parkee": CALLER, "lot": "default", "space": "701"},
     ),
     "UnParkedCall": (
         events.UnparkedCall,

@@ -234,7 +234,6 @@ class Line:
 
     def records(self, path: str) -> None:
         self._say(ami.VarSet, variable="MIXMONITOR_FILENAME", value=path)
-        self._say(ami.MixMonitorStart)
 
     def sends_to(self, customer: "Line", exten: str) -> None:
         """Blind transfer."""

@@ -128,7 +128,7 @@ async def test_three_again_leaves_only_a_mark_and_is_told_at_once(
         await caller.done()
         spool = marks(await spool_once_ended(lab))
         first, second = ami.all("UserEvent", UserEvent="Press3")
-        assert len(ami.all("MixMonitorStart")) == 1
+        assert len(ami.all("VarSet", Variable="MIXMONITOR_FILENAME")) == 1
     again = [name for name in spool if name.startswith("again/")]
     assert set(spool) == {"", "recording", "enter", "queue", "ended", *again}
     assert again == [f"again/{second.get('At')}"]

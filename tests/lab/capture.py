@@ -105,7 +105,7 @@ async def second_round(stage: Stage) -> None:
     """The only operator lets the first round ring out (3 s) and answers in the second."""
     await stage.phone("101", TelephoneHabit(ring_s=4))
     call = await stage.call([*PRESS, Wait(20), Bye()])
-    await stage.tap.event("AgentRingNoAnswer", deadline_s=15)
+    await stage.control.event("AgentRingNoAnswer", deadline_s=15)
     await stage.phones.aclose()
     await stage.phone("101", TelephoneHabit(ring_s=1, talk_s=2))
     await call.done()
@@ -197,7 +197,7 @@ async def parked(stage: Stage) -> None:
     await stage.control.action(
         "Park", Channel=caller, TimeoutChannel=channel, AnnounceChannel=channel
     )
-    space = (await stage.tap.event("ParkedCall")).get("ParkingSpace")
+    space = (await stage.control.event("ParkedCall")).get("ParkingSpace")
     fetch = await stage.call([Speak(), WaitBye()], number="103", name="Operator 103", to=space)
     await call.done()
     await fetch.done()

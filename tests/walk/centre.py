@@ -37,7 +37,6 @@ class Centre(Callers):
     def parks(self, case: Case) -> None:
         assert case.talker is not None
         case.line.leaves()
-        self.switch.say(ami.ParkedCall, parkee=case.line.shown, lot="default", space="701")
         self.switch.bridge(case.line, waiting_room=True)
         self.clears(case.talker)
         case.talker, case.held, case.where = None, False, "parked"

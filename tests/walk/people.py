@@ -73,7 +73,6 @@ class Callers:
     def records(self, case: Case) -> None:
         path = f"/var/spool/asterisk/monitor/{case.line.uniqueid}-{len(case.story.files)}.wav"
         case.line.say(ami.VarSet, variable="MIXMONITOR_FILENAME", value=path)
-        case.line.say(ami.MixMonitorStart)
         case.line.recording = True
         case.story.files.append(path)
         if case.key:
