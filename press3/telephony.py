@@ -21,7 +21,6 @@ from calls.triggers import ObservedRule, TriggerRules
 from press3.ami_secret import secret_of
 from press3.catch_up import CatchUp
 from press3.database import Store
-from press3.errors import Replaced
 from press3.pipeline import ChangeHandler, Pipeline, PipelineParts, Stored
 from press3.settings import AsteriskSettings, Settings
 from push import pops
@@ -40,6 +39,8 @@ __all__ = [
 log = structlog.get_logger(__name__)
 
 _SWEEP_EVERY_S = 60.0
+_BEGIN_ANEW_S = (1.0, 2.0, 5.0, 10.0, 30.0)
+_SOUND_AFTER_S = 60.0  # what served for so long begins anew at once
 
 
 def number_rules(settings: Settings) -> NumberRules:
@@ -89,7 +90,10 @@ class Telephony:
         on_stored: Callable[[Stored], None],
     ) -> None:
         self.pbx = pbx.name
-        self.link = AmiLink(link_settings(pbx), now=store.now)
+        self.failed_since: datetime | None = None
+        self._link_settings = link_settings(pbx)
+        self._stopping = False
+        self.link = AmiLink(self._link_settings, now=store.now)
         self.lease = Lease(store.writer, pbx.name)
         self.pipeline: Pipeline | None = None
         self._settings = settings
@@ -98,21 +102,50 @@ class Telephony:
         self._on_stored = on_stored
 
     async def run(self) -> None:
-        """Wait for the lease, then link, pipeline, lease renewal and sweep together."""
+        """Wait for the lease, then serve while it is ours."""
         fence = await self.lease.acquire()
-        numbers = number_rules(self._settings)
-        catch_up = CatchUp(numbers)
-        self.pipeline = self._new_pipeline(fence, numbers, catch_up)
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self.link.run(), name=f"link-{self.pbx}")
-                tasks.create_task(self.pipeline.run(), name=f"pipeline-{self.pbx}")
                 tasks.create_task(self.lease.keep(), name=f"lease-{self.pbx}")
-                tasks.create_task(self._sweep(catch_up, self.pipeline), name=f"sweep-{self.pbx}")
+                tasks.create_task(self._serve(fence), name=f"serve-{self.pbx}")
         except BaseExceptionGroup as group:
             if (lost := group.subgroup(LeaseLost)) is not None:
-                raise Replaced(str(_first(lost))) from group
+                raise _first(lost) from group
             raise
+
+    async def _serve(self, fence: int) -> None:
+        """Serve until stopped. A fault of ours begins this PBX anew and leaves the others alone."""
+        pauses = iter(_BEGIN_ANEW_S)
+        while not self._stopping:
+            begun = asyncio.get_running_loop().time()
+            try:
+                await self._serve_once(fence)
+            except ExceptionGroup as group:
+                if group.subgroup(LeaseLost) is not None:
+                    raise
+                log.exception("serving a PBX failed; it is begun anew", pbx=self.pbx)
+                self.failed_since = self._store.now()
+            if asyncio.get_running_loop().time() - begun > _SOUND_AFTER_S:
+                pauses = iter(_BEGIN_ANEW_S)
+            await asyncio.sleep(next(pauses, _BEGIN_ANEW_S[-1]))
+            self._take_new_link()
+
+    async def _serve_once(self, fence: int) -> None:
+        """Link, pipeline and sweep together; raises ExceptionGroup when one of them fails."""
+        catch_up = CatchUp(number_rules(self._settings))
+        self.pipeline = pipeline = self._new_pipeline(fence, catch_up)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.link.run(), name=f"link-{self.pbx}")
+            tasks.create_task(pipeline.run(), name=f"pipeline-{self.pbx}")
+            tasks.create_task(self._sweep(catch_up, pipeline), name=f"sweep-{self.pbx}")
+
+    def _take_new_link(self) -> None:
+        """A link runs once. What it has counted stays counted."""
+        if not self._stopping:
+            counters = self.link.counters
+            self.link = AmiLink(self._link_settings, now=self._store.now)
+            self.link.counters = counters
+            self.failed_since = None
 
     def stuck_since(self) -> datetime | None:
         """Return since when the database has refused what we must store; None while it stores."""
@@ -123,7 +156,8 @@ class Telephony:
         lasted_s = asyncio.get_running_loop().time() - self.lease.trouble_since_s
         return self._store.now() - timedelta(seconds=lasted_s)
 
-    def _new_pipeline(self, fence: int, numbers: NumberRules, catch_up: CatchUp) -> Pipeline:
+    def _new_pipeline(self, fence: int, catch_up: CatchUp) -> Pipeline:
+        numbers = number_rules(self._settings)
         rules = trigger_rules(self._settings, self.pbx)
         keep = keep_rules(self._settings)
         parts = PipelineParts(
@@ -141,6 +175,7 @@ class Telephony:
 
     async def stop(self) -> None:
         """Take nothing new in, let the batch in hand commit, give the lease back."""
+        self._stopping = True
         await self.link.close()
         if self.pipeline is not None:
             await self.pipeline.drained.wait()

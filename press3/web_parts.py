@@ -32,12 +32,13 @@ def web_app(
     push_port: int | None,
 ) -> aiohttp_web.Application:
     """Return the web application of a running service."""
-    reader = AstDbReader([each.link for each in telephony], observed=observed_on(settings))
+    observed = observed_on(settings)
 
     def links() -> list[LinkView]:
         return [_link_view(each) for each in telephony]
 
     async def reconcile_day(session: AsyncSession, day: date) -> Mapping[str, Any]:
+        reader = AstDbReader([each.link for each in telephony], observed=observed)
         return await reconcile.run(session, day, settings.zone, reader)
 
     return build(
@@ -65,6 +66,11 @@ def _link_view(telephony: Telephony) -> LinkView:
     if (stuck_since := telephony.stuck_since()) is not None:
         reason = "the database refuses to store events; they are kept and tried again"
         return LinkView(pbx=telephony.pbx, state="stuck", since=stuck_since, reason=reason)
+    if telephony.failed_since is not None:
+        reason = "a fault of press3 keeps this PBX from being served; it is begun anew, see the log"
+        return LinkView(
+            pbx=telephony.pbx, state="down", since=telephony.failed_since, reason=reason
+        )
     if telephony.pipeline is None:
         reason = "another process serves this PBX"
         return LinkView(pbx=telephony.pbx, state="standby", since=link.state_since, reason=reason)
