@@ -17,6 +17,8 @@ BENCHES = {
     "push": "Push: one pop, and a broadcast, beside bare websockets",
     "audio": "Recordings: peaks and browser format beside ffmpeg alone",
     "latency": "From the AMI socket to the browser's socket",
+    "growth": "Growth: 100 thousand and a million calls in the database",
+    "day": "24 hours of calls in fast replay",
 }
 HEAD = """# Measured
 

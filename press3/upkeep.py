@@ -43,8 +43,8 @@ class Upkeep:
     async def run(self) -> None:
         """Tick every second, prune every hour."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._every(_TICK_S, self._tick), name="upkeep-tick")
-            tasks.create_task(self._every(_PRUNE_EVERY_S, self._prune), name="upkeep-prune")
+            tasks.create_task(self._every(_TICK_S, self.tick), name="upkeep-tick")
+            tasks.create_task(self._every(_PRUNE_EVERY_S, self.prune), name="upkeep-prune")
 
     async def _every(self, period_s: float, work: Callable[[], Awaitable[None]]) -> None:
         while True:
@@ -54,7 +54,7 @@ class Upkeep:
                 log.error("upkeep failed; it is tried again", period_s=period_s, error=str(error))
             await asyncio.sleep(period_s)
 
-    async def _tick(self) -> None:
+    async def tick(self) -> None:
         now = self._store.now()
 
         async def work(session: AsyncSession) -> None:
@@ -63,7 +63,7 @@ class Upkeep:
 
         await self._store.writer.run(work)
 
-    async def _prune(self) -> None:
+    async def prune(self) -> None:
         now = self._store.now()
         await self._store.writer.run(lambda session: pops.close_stale(session, now=now))
         await self._store.writer.run(lambda session: snapshot.prune(session, now, self._push_kept))
