@@ -14,12 +14,13 @@ export PYTHONDONTWRITEBYTECODE =
 PLAIN = -n 3 --dist loadfile -m "not asterisk"
 CALLS = -n 2 --dist loadfile -m asterisk
 
-.PHONY: demo test check fast bench lock ui clean help
+.PHONY: demo test check fast faults faults-long bench lock ui clean help
 
 help:
 	@echo "make demo    a call centre that calls itself: real Asterisk, press3, a screen to look at"
 	@echo "make test    install what the tests need, then lint, types, imports and every test"
 	@echo "make fast    the tests that need no Asterisk, browser or PostgreSQL"
+	@echo "make faults  everything killed and broken under calls; faults-long: for an hour and more"
 	@echo "make bench   the benchmarks; results go to bench/RESULTS.md"
 	@echo "make lock    resolve the dependencies anew into requirements*.lock"
 
@@ -40,6 +41,14 @@ check: .venv/dev
 
 fast: .venv/dev
 	$(BIN)/python -m pytest -m "not asterisk and not browser and not postgres"
+
+faults: .venv/dev ui
+	@mkdir -p var && rm -f var/faults.jsonl
+	$(BIN)/python -m pytest tests/faults --kills 100 --pbx-kills 10 --both-kills 10 --report var/faults.jsonl; \
+	  failed=$$?; $(BIN)/python -m tests.faults.report var/faults.jsonl; exit $$failed
+
+faults-long: .venv/dev ui
+	$(BIN)/python -m tests.faults.long var/faults-long.jsonl
 
 bench: .venv/dev ui
 	$(BIN)/python -m bench

@@ -299,7 +299,7 @@ class AmiLink:
         finally:
             self._session = None
             session.end("closed" if self._closing else "given up")
-            down = LinkDown(at=self._now(), reason=session.lost.result())
+            down = LinkDown(at=self._now(), reason=session.lost.result(), pbx_now=self.pbx_now())
             self.counters.dropped += self._inbox.down(down)
             manager.close()
 

@@ -4,6 +4,7 @@
 configured to allow), `network` (the line between). The text is built once, here.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -21,6 +22,7 @@ __all__ = [
     "LoginRefused",
     "MissingField",
     "ReplyTooLong",
+    "SpoolUnread",
     "TooManyActions",
     "UnsafeValue",
     "Untrusted",
@@ -147,6 +149,14 @@ class ReplyTooLong(AmiError):
         self.action = action
         self.limit_bytes = limit_bytes
         super().__init__(f"the reply to AMI action {action} is longer than {limit_bytes} bytes")
+
+
+class SpoolUnread(AmiError):
+    """Minutes of the spool that can't be read, though the PBX answers; all others were read."""
+
+    def __init__(self, minutes: Sequence[str]) -> None:
+        self.minutes = tuple(minutes)
+        super().__init__(f"the presses of {', '.join(minutes)} (UTC minutes) can't be read")
 
 
 class IncompleteList(AmiError):

@@ -46,10 +46,14 @@ class EventBroken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkDown:
-    """The session that the last LinkUp began is over; all its events came before."""
+    """The session that the last LinkUp began is over; all its events came before.
+
+    `pbx_now` is the PBX's clock at that moment, reckoned from its last Ping.
+    """
 
     at: datetime
     reason: str
+    pbx_now: datetime | None = None
 
 
 _arrived = factory(EventArrived, ("event", "raw"))
@@ -86,10 +90,10 @@ class Inbox:
         self._held = []
 
     def up(self, item: LinkUp) -> None:
-        """The session is open: LinkUp, then what was held back."""
+        """The session is open: LinkUp, then what was held back, which came at about that time."""
         held, self._held = self._held or [], None
         self._items.append(item)
-        self._items.extend(held)
+        self._items.extend((raw, at, pbx_at or item.pbx_now) for raw, at, pbx_at in held)
         self._changed.set()
 
     def down(self, item: LinkDown) -> int:

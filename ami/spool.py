@@ -15,6 +15,7 @@ import structlog
 
 from ami.actions import db_get_tree, getvar
 from ami.asking import Asking
+from ami.errors import ActionFailed, IncompleteList, ReplyTooLong, SpoolUnread
 from ami.wire import text_of
 
 __all__ = [
@@ -38,6 +39,9 @@ KEPT = timedelta(days=8)  # the rendered dialplan prunes what is older
 PRESSES_AT_ONCE = 200
 # A span of up to so many minutes is read minute by minute without looking first.
 DIRECT_MINUTES = 60
+# Digits of a family → digits of its parts: day, hour, ten minutes, minute.
+_NARROWER = {0: 8, 8: 10, 10: 11, 11: 12}
+_TRIES = 2  # a list that something foreign fell into is whole the next time
 _KEY = re.compile(r"/?(press3/\d{12}/[^/%\x00-\x1f]{1,150})(?:/([a-z]+)(?:/([^/]*))?)?")
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 # What the time of a press is the time of: the key itself, or what followed or came before it.
@@ -284,16 +288,48 @@ async def read_families(
     is never locked for long. A long span is looked through by day, hour and minute, counting before
     reading (`press3/20261121____`: AstDB takes `_` as any character). Damaged rows go to `on_damage`;
     None means the log.
+
+    Raises SpoolUnread, after all that can be read, when there are minutes that can't.
     """
     tell = on_damage or _log_damage(link)
     first, last = _minute(since), _minute(until)
+    unread: list[str] = []
     async for pattern in _patterns(link, first, last):
-        rows = await db_get_tree(link, f"{ROOT}/{pattern}")
-        presses, damage = parse_tree(row for row in rows if first <= _family(row[0]) <= last)
-        for each in damage:
-            tell(each)
-        if presses:
-            yield presses
+        async for rows in _trees(link, pattern, first, last, unread):
+            presses, damage = parse_tree(row for row in rows if first <= _family(row[0]) <= last)
+            for each in damage:
+                tell(each)
+            if presses:
+                yield presses
+    if unread:
+        raise SpoolUnread(unread)
+
+
+async def _trees(
+    link: Asking, pattern: str, first: str, last: str, unread: list[str]
+) -> AsyncIterator[list[tuple[str, str]]]:
+    """The rows of a pattern; part by part when its list is broken, so that one minute hides no other.
+
+    Minutes that can't be read are added to `unread`.
+    """
+    prefix = pattern.rstrip("_")
+    tries = _TRIES if len(prefix) == 12 else 1
+    for _ in range(tries):
+        try:
+            rows = await db_get_tree(link, f"{ROOT}/{pattern}")
+        except (ActionFailed, IncompleteList, ReplyTooLong) as error:
+            log.warning(
+                "a part of the spool can't be read", pbx=link.pbx, part=pattern, error=str(error)
+            )
+        else:
+            yield rows
+            return
+    if len(prefix) == 12:
+        unread.append(pattern)
+        return
+    for part in _parts(prefix, _NARROWER[len(prefix)], first, last):
+        async for rows in _trees(link, part.ljust(12, "_"), first, last, unread):
+            yield rows
 
 
 def _minute(at: datetime) -> str:
@@ -328,8 +364,7 @@ async def _narrowed(link: Asking, prefix: str, first: str, last: str) -> AsyncIt
     if len(prefix) == 12 or (presses is not None and presses <= PRESSES_AT_ONCE):
         yield pattern
         return
-    length = {0: 8, 8: 10, 10: 11, 11: 12}[len(prefix)]
-    for part in _parts(prefix, length, first, last):
+    for part in _parts(prefix, _NARROWER[len(prefix)], first, last):
         async for narrower in _narrowed(link, part, first, last):
             yield narrower
 

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from ami import actions, spool
 from ami.actions import LiveChannel
-from ami.errors import AmiError
+from ami.errors import AmiError, SpoolUnread
 from ami.inbox import LinkDown, LinkUp
 from ami.spool import SpoolPress
 from calls import history, resync
@@ -27,7 +27,7 @@ from people.model import Role
 from press3.pipeline import Pipeline
 from store.outbox import Message, emit
 
-__all__ = ["CatchUp"]
+__all__ = ["SETTLED", "CatchUp"]
 
 log = structlog.get_logger(__name__)
 
@@ -35,7 +35,8 @@ _OVERLAP = timedelta(minutes=10)
 _AHEAD = timedelta(minutes=1)
 _CLOCK_MAY_HAVE_RUN = timedelta(days=1)  # how long a PBX was blind before its clock went back
 _SWEEP_BACK = timedelta(minutes=1)
-_SETTLED = timedelta(seconds=5)
+SETTLED = timedelta(seconds=5)
+_STORED_AT_ONCE = 25  # presses a commit: pings, screens and the lease wait no longer than for one
 _YOUNG = timedelta(seconds=1)  # a uniqueid tells the second of its birth
 _EVERYONE_IN_CHARGE = Audience(roles=(Role.SUPERVISOR, Role.ADMIN), departments=None).to_json()
 
@@ -52,12 +53,14 @@ class CatchUp:
         self._owed: LinkUp | None = None
         self._recovered: set[str] = set()  # calls and presses learned, over all tries at one gap
         self._brought: set[str] = set()
+        self._unread: set[str] = set()  # minutes of the spool, in the last try
 
     async def link_down(self, pipeline: Pipeline, item: LinkDown) -> None:
         """Open the blind window at the PBX's last sign of life and tell those in charge, once."""
         self._owed = None  # the next login begins again
-        if item.reason == "closed":
-            return  # we are stopping; the next start opens the window
+        if item.reason == "closed":  # we are stopping; the next start opens the window from here on
+            await pipeline.store((), contact_at=item.pbx_now)
+            return
         pbx, now = pipeline.parts.pbx, pipeline.parts.now()
 
         async def work(session: AsyncSession) -> None:
@@ -99,7 +102,7 @@ class CatchUp:
             at = pipeline.told_until(await actions.ping(pipeline.parts.link))
             if at is None:
                 return  # the login itself still waits to be taken in, and the gap with it
-            settled = at - _SETTLED
+            settled = at - SETTLED
             await self._read_spool(pipeline, at - _SWEEP_BACK, at, settled_before=settled)
             unseen = self._unseen(pipeline)
             for story in unseen:
@@ -125,6 +128,7 @@ class CatchUp:
 
     async def _mend(self, pipeline: Pipeline, login: LinkUp, at: datetime) -> None:
         """Read what was before `at` (PBX time, at `login` or later); what came since is told by events."""
+        self._unread = set()
         state = await self._state(pipeline)
         blind_since = await self._blind_since(pipeline, state, at)
         # Who is on the line, asked before the reading takes its time: who leaves meanwhile says so.
@@ -179,11 +183,20 @@ class CatchUp:
         settled_before: datetime,
     ) -> list[CallChange]:
         changes: list[CallChange] = []
-        async for presses in spool.read_families(pipeline.parts.link, since, until):
-            facts: list[Fact] = []
-            for press in presses:
-                facts += await self._told_by(pipeline, press, settled_before)
-            changes += await pipeline.store(facts)
+        try:
+            async for presses in spool.read_families(pipeline.parts.link, since, until):
+                for n in range(0, len(presses), _STORED_AT_ONCE):
+                    facts: list[Fact] = []
+                    for press in presses[n : n + _STORED_AT_ONCE]:
+                        facts += await self._told_by(pipeline, press, settled_before)
+                    changes += await pipeline.store(facts)
+        except SpoolUnread as error:  # raised after all the others
+            self._unread.update(error.minutes)
+            log.error(
+                "presses can't be read from the PBX: compare by `press3 reconcile`, look with `doctor`",
+                pbx=pipeline.parts.pbx,
+                minutes=error.minutes,
+            )
         return changes
 
     async def _told_by(
@@ -233,6 +246,7 @@ class CatchUp:
     async def _close_window(self, pipeline: Pipeline, login: LinkUp, at: datetime) -> None:
         pbx, now = pipeline.parts.pbx, pipeline.parts.now()
         recovered, brought = len(self._recovered), len(self._brought)
+        unread = ", ".join(sorted(self._unread))
 
         async def work(session: AsyncSession) -> None:
             await history.note_login(session, pbx, at, login.startup)
@@ -240,6 +254,8 @@ class CatchUp:
             if window is None:
                 return
             window.ended_at = max(login.pbx_now, window.started_at)
+            if unread:
+                window.reason += f"; the presses of {unread} (UTC minutes) could not be read"
             window.calls_recovered += recovered
             window.appeals_recovered += brought
             emit(

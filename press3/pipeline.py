@@ -93,6 +93,7 @@ class Pipeline:
         self.broken_events = 0
         self.stuck_since: datetime | None = None
         self.drained = asyncio.Event()
+        self.doubtful = asyncio.Event()  # an event could not be read: it may have told of a press
         self.turn = asyncio.Lock()  # batches and the sweep must not change the same stories at once
         self._has_batch = False
         self._told_until: datetime | None = None
@@ -168,6 +169,7 @@ class Pipeline:
                 await self._link_down(self, item)
             case EventBroken():
                 self._broken(item.error)
+                self.doubtful.set()
 
     def _broken(self, error: EventError) -> None:
         self.broken_events += 1
@@ -195,6 +197,7 @@ class Pipeline:
         except Exception:
             # A fault of ours in one event must not deafen us to the next; the journal keeps the event.
             self.broken_events += 1
+            self.doubtful.set()
             log.exception(
                 "an event could not be understood", pbx=self.parts.pbx, event=type(event).__name__
             )

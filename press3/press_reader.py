@@ -1,6 +1,6 @@
 """The day's presses, read afresh from the PBX for the reconciliation: never from our own tables."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 
 import structlog
@@ -8,6 +8,7 @@ import structlog
 from ami import actions, spool
 from ami.asking import Asking
 from ami.errors import AmiError
+from ami.spool import SpoolPress
 from appeals.reconcile import Press, PressReading, PressSource
 from press3.settings import Settings
 
@@ -34,7 +35,8 @@ class AstDbReader:
         for link in self._links:
             name = f"{link.pbx}: AstDB"
             try:
-                pressed += await _read_one(link, start, end)
+                async for presses in spool.read_families(link, start, end):
+                    pressed += _within(link, presses, start, end)
                 complete = start >= await actions.ping(link) - spool.KEPT
             except AmiError as error:
                 log.warning("presses can't be read from the PBX", pbx=link.pbx, error=str(error))
@@ -53,12 +55,11 @@ def observed_on(settings: Settings) -> frozenset[str]:
     return names if every else frozenset(rule.asterisk for rule in rules if rule.asterisk)
 
 
-async def _read_one(link: Asking, start: datetime, end: datetime) -> list[Press]:
-    found = []
-    async for presses in spool.read_families(link, start, end):
-        found += [
-            Press(pbx=link.pbx, uniqueid=p.uniqueid, pressed_at=p.pressed_at, key=p.key)
-            for p in presses
-            if start <= p.pressed_at < end
-        ]
-    return found
+def _within(
+    link: Asking, presses: Iterable[SpoolPress], start: datetime, end: datetime
+) -> list[Press]:
+    return [
+        Press(pbx=link.pbx, uniqueid=p.uniqueid, pressed_at=p.pressed_at, key=p.key)
+        for p in presses
+        if start <= p.pressed_at < end
+    ]

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -19,7 +20,7 @@ from calls.story import CallChange
 from calls.tracker import Tracker
 from calls.triggers import ObservedRule, TriggerRules
 from press3.ami_secret import secret_of
-from press3.catch_up import CatchUp
+from press3.catch_up import SETTLED, CatchUp
 from press3.database import Store
 from press3.pipeline import ChangeHandler, Pipeline, PipelineParts, Stored
 from press3.settings import AsteriskSettings, Settings
@@ -41,6 +42,7 @@ log = structlog.get_logger(__name__)
 _SWEEP_EVERY_S = 60.0
 _BEGIN_ANEW_S = (1.0, 2.0, 5.0, 10.0, 30.0)
 _SOUND_AFTER_S = 60.0  # what served for so long begins anew at once
+_SETTLES_S = SETTLED.total_seconds() + 1
 
 
 def number_rules(settings: Settings) -> NumberRules:
@@ -182,9 +184,17 @@ class Telephony:
         await self.lease.release()
 
     async def _sweep(self, catch_up: CatchUp, pipeline: Pipeline) -> None:
-        """Once a minute read the newest presses again: what an event failed to tell, AstDB tells."""
+        """Once a minute read the newest presses again: what an event failed to tell, AstDB tells.
+
+        After an event that could not be read, as soon as its press can be told from one still coming.
+        """
         while True:
-            await asyncio.sleep(_SWEEP_EVERY_S)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_SWEEP_EVERY_S):
+                    await pipeline.doubtful.wait()
+            if pipeline.doubtful.is_set():
+                pipeline.doubtful.clear()
+                await asyncio.sleep(_SETTLES_S)
             if self.link.state is not LinkState.UP:
                 continue
             try:

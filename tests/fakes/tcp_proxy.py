@@ -6,11 +6,14 @@ async with TcpProxy(pbx_port) as line:
     line.cut()                     # both ends see the connection reset, in mid-event if data flowed
     line.refuse = True             # new connections are closed at once
     line.reset_after(17)           # the next 17 bytes to the client pass, then reset
+    line.bytes_per_s = 2_000       # so slow is each direction; what does not fit waits at its sender
+    line.tamper = lambda data: data.replace(b"Press3", b"Prexx3")   # what clients get, segment by segment
 """
 
 import asyncio
 import socket
 import struct
+from collections.abc import Callable
 from enum import Enum, auto
 from types import TracebackType
 
@@ -29,6 +32,8 @@ class TcpProxy:
     def __init__(self, target_port: int) -> None:
         self.mode = Mode.PASS
         self.refuse = False
+        self.bytes_per_s: int | None = None
+        self.tamper: Callable[[bytes], bytes] = lambda data: data
         self.port = 0
         self.target_port = target_port
         self._left_bytes: int | None = None
@@ -99,17 +104,28 @@ class TcpProxy:
             writer.close()
 
     async def _forward(self, data: bytes, writer: asyncio.StreamWriter, *, to_client: bool) -> None:
+        if to_client:
+            data = self.tamper(data)
         left = self._left_bytes if to_client else None
         if left is not None:
             data, self._left_bytes = data[:left], left - len(data[:left])
-        step = 1 if self.mode is Mode.TRICKLE else len(data)
-        for at in range(0, len(data), max(step, 1)):
-            writer.write(data[at : at + step])
-            await writer.drain()
-            await asyncio.sleep(0)
+        while data:
+            data = await self._step(data, writer)
         if left is not None and self._left_bytes == 0:
             self._left_bytes = None
             self.cut()
+
+    async def _step(self, data: bytes, writer: asyncio.StreamWriter) -> bytes:
+        """Send the next segment as slowly as the line is now; return what is left."""
+        size = 1 if self.mode is Mode.TRICKLE else len(data)
+        rate, pause_s = self.bytes_per_s, 0.0
+        if rate is not None:
+            size = min(size, max(rate // 20, 1))
+            pause_s = size / rate
+        writer.write(data[:size])
+        await writer.drain()
+        await asyncio.sleep(pause_s)
+        return data[size:]
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:

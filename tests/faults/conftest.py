@@ -8,6 +8,7 @@ import pytest
 
 from tests.faults.options import FaultOptions
 from tests.faults.site import FAULTS, Site, open_site
+from tests.faults.without import DIALPLAN, SERVICE
 from tests.lab.fixtures import Labs
 from tests.lab.harness import LabMenu
 
@@ -21,9 +22,12 @@ def fault_options(request: pytest.FixtureRequest) -> FaultOptions:
 
 @pytest.fixture
 async def open_a_site(
-    labs: Labs, fault_options: FaultOptions, tmp_path: Path
+    labs: Labs, fault_options: FaultOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[OpenSite]:
     """Make a site with an Asterisk of its own: `site = await open_a_site("22", through_proxy=True)`."""
+    without = fault_options.without
+    if without in DIALPLAN:
+        DIALPLAN[without](monkeypatch)
     async with AsyncExitStack() as stack:
 
         async def make(version: str = "22", config: LabMenu = FAULTS, **options: object) -> Site:
@@ -34,7 +38,7 @@ async def open_a_site(
                 tmp_path,
                 seed=fault_options.seed,
                 report=fault_options.report,
-                without=fault_options.without,
+                without=without if without in SERVICE else None,
                 **options,  # type: ignore[arg-type]
             )
             return await stack.enter_async_context(site)

@@ -45,6 +45,7 @@ class Service(Desk):
     async def start(self) -> None:
         await self.spawn()
         await self.ready()
+        await self.serving()
 
     async def spawn(self) -> None:
         """Start the process and wait for nothing."""
@@ -123,8 +124,12 @@ class Service(Desk):
             if "Traceback" in text
         ]
 
-    def processes(self) -> list[int]:
-        """Return every living process of this service, also those a killed start left behind."""
+    def left_behind(self) -> list[int]:
+        """Return the living processes of starts that were killed: there must be none."""
+        assert self.process is not None
+        return [pid for pid in self._processes() if not _descends(pid, self.process.pid)]
+
+    def _processes(self) -> list[int]:
         wanted = f"{_MARK}={self._mark}".encode()
         found = []
         for folder in Path("/proc").iterdir():
@@ -136,6 +141,16 @@ class Service(Desk):
         if self._without is None:
             return (sys.executable, "-m", "press3")
         return (sys.executable, "-m", "tests.faults.without", self._without)
+
+
+def _descends(pid: int, ancestor: int) -> bool:
+    """Whether `pid` is `ancestor` or a child of its, or ended while we looked."""
+    while pid > 1 and pid != ancestor:
+        try:
+            pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            return True
+    return pid == ancestor
 
 
 def _environment(folder: Path) -> bytes:

@@ -133,6 +133,7 @@ async def open_site(
     through_proxy: bool = False,
     database_url: str = "",
     more: str = "",
+    start: bool = True,
 ) -> AsyncIterator[Site]:
     """Run press3 beside `lab`; `through_proxy` puts a line between them that can be broken.
 
@@ -147,6 +148,7 @@ async def open_site(
             folder,
             database_url=database_url,
             more=_SOON_MISSING + more,
+            start=start,
             make=lambda config, http: Service(config, http, without=without),
         ) as service:
             assert isinstance(service, Service)

@@ -27,9 +27,9 @@ RECONNECT_S = 3  # the promise: the AMI link is up so soon after the PBX is back
 async def called_by_the_world(site: Site, labs: Labs, folder: Path) -> AsyncIterator[WorldCallers]:
     """Let callers who record what they hear call inside the block."""
     port = site.lab.ports.sip
-    async with world_callers(labs.tree("22"), port, folder / "world", seed=site.seed) as callers:
-        async with site.calling(callers):
-            yield callers
+    world = world_callers(labs.tree("22"), port, folder / "world", seed=site.seed)
+    async with world as callers, site.calling(callers):
+        yield callers
 
 
 async def test_asterisk_killed_again_and_again(

@@ -216,6 +216,50 @@ async def test_a_link_that_breaks_while_the_gap_is_read_does_not_shorten_the_gap
     assert await served.told() == ["link.restored"]
 
 
+async def test_a_minute_that_can_not_be_read_hides_no_other_and_is_told(
+    served: Served, writer: Writer
+) -> None:
+    peer, damaged = served.peer, IN_THE_GAP + timedelta(minutes=3)
+    for minutes in (3, 4, 70):
+        press(peer, IN_THE_GAP + timedelta(minutes=minutes))
+    read = peer._handlers["dbgettree"]
+
+    def broken(action: Action) -> Any:
+        """The list of one minute, and of every pattern that takes it in, is shorter than its count."""
+        answer = list(read(action))
+        if any(f"{damaged:%Y%m%d%H%M}".encode() in row for row in answer):
+            return [answer[0], *answer[2:]]
+        return answer
+
+    peer.on("DBGetTree", broken)
+    await served.start(writer)
+
+    async def closed_windows() -> list[BlindWindow]:
+        return [window for window in await served.rows(BlindWindow) if window.ended_at]
+
+    (closed,) = await until(closed_windows, what="the gap is read")
+    assert f"{damaged:%Y%m%d%H%M} (UTC minutes) could not be read" in closed.reason
+    told = {appeal.pressed_at - IN_THE_GAP for appeal in await served.rows(Appeal)}
+    assert told == {timedelta(minutes=minutes) for minutes in (0, 4, 70)}
+
+
+async def test_a_clean_stop_keeps_how_long_the_pbx_was_heard(
+    served: Served, writer: Writer
+) -> None:
+    clock = asyncio.get_running_loop().time
+    began = clock()
+    await served.start(writer)
+
+    async def is_read() -> bool:
+        return await served.last_contact() == BACK
+
+    await until(is_read, what="caught up")
+    await asyncio.sleep(0.3)  # nothing is said meanwhile
+    await served.stop()
+    heard_s = (await served.last_contact() - BACK).total_seconds()
+    assert 0.3 <= heard_s <= clock() - began
+
+
 async def test_a_sweep_before_the_login_is_taken_in_does_not_hide_the_gap(
     served: Served, writer: Writer
 ) -> None:

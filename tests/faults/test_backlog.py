@@ -1,0 +1,30 @@
+"""press3 comes back after hours: the presses of that time are read within seconds of the login."""
+
+import time
+from datetime import timedelta
+
+import pytest
+
+from tests.faults.backlog import fill_spool
+from tests.faults.conftest import OpenSite
+from tests.faults.outside import look
+
+pytestmark = pytest.mark.asterisk
+
+PRESSES = 2_000
+READ_S = 10  # the promise
+
+
+async def test_two_thousand_presses_are_read_in_ten_seconds(open_a_site: OpenSite) -> None:
+    site = await open_a_site("22", start=False)  # never started before: it reads all there is
+    service = site.service
+    await fill_spool(site.lab, PRESSES, over=timedelta(hours=6))
+    await service.spawn()
+    await service.ready()
+    await service.serving()
+    logged_in = time.perf_counter()
+    await service.linked(deadline_s=60)
+    read_s = time.perf_counter() - logged_in
+    seen = await look(service, site.lab)
+    assert len(seen.appeals) == len(seen.spool) == PRESSES
+    assert read_s <= READ_S

@@ -1,0 +1,60 @@
+"""A line that is up but does not tell everything: an event damaged on its way, an event that never comes."""
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tests.faults.callers import Habit, Pressed
+from tests.faults.conftest import OpenSite
+from tests.faults.site import Site
+from tests.faults.test_link import line_of
+from tests.waiting import until
+
+pytestmark = pytest.mark.asterisk
+
+CALL = Habit(before_s=0.5, presses=True, stays_s=3)
+DAMAGED_S = 12  # who could not be understood is looked up when his marks have settled
+UNHEARD_S = 70  # who was never heard, by the minute's sweep
+
+
+async def test_a_press_whose_event_is_damaged_is_registered_within_seconds(
+    open_a_site: OpenSite,
+) -> None:
+    site = await open_a_site("22", through_proxy=True)
+    late_s = await registered_though(
+        site, lambda data: data.replace(b"\r\nKey: press3/", b"\r\nXey: press3/")
+    )
+    assert "an event could not be read" in site.service.log.read_text()
+    await site.conclude("an event damaged", times=1, noticed_s=late_s)
+    assert late_s <= DAMAGED_S
+
+
+async def test_a_press_whose_event_never_comes_is_registered_by_the_sweep(
+    open_a_site: OpenSite,
+) -> None:
+    site = await open_a_site("22", through_proxy=True)
+    late_s = await registered_though(
+        site, lambda data: data.replace(b"UserEvent: Press3\r\n", b"UserEvent: Prexx3\r\n")
+    )
+    await site.conclude("an event lost", times=1, noticed_s=late_s)
+    assert late_s <= UNHEARD_S
+
+
+async def registered_though(site: Site, tamper: Callable[[bytes], bytes]) -> float:
+    """Let one caller press while the line tampers; return the seconds from his key to the appeal."""
+    line_of(site).tamper = tamper
+    chief = await site.service.person("chief")
+    async with site.calling(per_second=0.001) as callers:
+        await callers.call(CALL)
+
+        async def appeal() -> bool:
+            return bool((await chief.get("/appeals"))["items"])
+
+        def pressed() -> tuple[Pressed, ...]:
+            return callers.truth.pressed
+
+        await until(pressed, what="the caller has pressed")
+        began = time.perf_counter()
+        await until(appeal, deadline_s=UNHEARD_S + 20, what="the press has its appeal")
+        return time.perf_counter() - began

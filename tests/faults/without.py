@@ -1,0 +1,182 @@
+"""press3 without one of its protections: `python -m tests.faults.without NAME serve -c FILE`.
+
+A fault test that stays green without the protection it is about proves nothing. Each name here takes
+one protection out of the process under test, by replacing functions before the command runs; the
+product itself has no such switch. `pytest tests/faults --without NAME` runs the experiments so;
+docs/faults.md says which test went red for which name.
+"""
+
+import asyncio
+import dataclasses
+import sys
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+__all__ = ["DIALPLAN", "SERVICE"]
+
+Replace = Callable[[], None]
+
+
+def _spool() -> None:
+    """What the PBX kept is read neither after a login nor by the sweep."""
+    from press3.catch_up import CatchUp
+
+    async def nothing(*_: Any, **__: Any) -> list[Any]:
+        return []
+
+    CatchUp._read_spool = nothing  # type: ignore[method-assign]
+
+
+def _sweep() -> None:
+    """Nothing is read again between logins."""
+    from press3.telephony import Telephony
+
+    Telephony._sweep = _for_ever  # type: ignore[method-assign, assignment]
+
+
+def _idempotence() -> None:
+    """A press that is told twice counts twice: neither the story nor the key of the appeal knows it."""
+    from appeals import intake
+    from calls import story
+
+    new_appeal, requested = intake._new_appeal, story._requested
+
+    def of_its_own(told: Any, fact: Any, key: str, *rest: Any) -> dict[str, Any]:
+        return new_appeal(told, fact, f"{key}#{uuid.uuid4().hex[:8]}", *rest)
+
+    async def unknown(*_: Any) -> None:
+        return None
+
+    def as_if_new(known: Any, fact: Any) -> Any:
+        return requested(dataclasses.replace(known, pressed_at=None), fact)
+
+    intake._new_appeal = of_its_own
+    intake._appeal_of_key = unknown  # type: ignore[assignment]
+    story._FOLDS[story.ComplaintRequested] = as_if_new
+
+
+def _ping() -> None:
+    """Nobody asks whether the PBX is still there."""
+    from ami.connection import AmiLink
+    from ami.errors import LinkDownError
+
+    async def wait_for_the_end(self: Any, session: Any) -> None:
+        await asyncio.wait({session.lost})
+        raise LinkDownError(session.lost.result())
+
+    AmiLink._keep_alive = wait_for_the_end  # type: ignore[method-assign]
+
+
+def _roll_call() -> None:
+    """Who is still on the line is not asked: calls that ended unseen stay."""
+    from press3.catch_up import CatchUp
+
+    async def nobody(*_: Any, **__: Any) -> tuple[()]:
+        return ()
+
+    CatchUp._roll_call = nobody  # type: ignore[method-assign, assignment]
+    CatchUp._after_restart = nobody  # type: ignore[method-assign, assignment]
+
+
+def _journal() -> None:
+    """The tracker is not rebuilt from the journal at the start."""
+    from store import journal
+
+    async def empty(*_: Any) -> list[Any]:
+        return []
+
+    journal.read_open = empty
+
+
+def _blind_windows() -> None:
+    """Gaps are read, but not shown."""
+    from calls import history
+
+    begin = history.begin_window
+
+    def hidden(session: Any, *rest: Any) -> Any:
+        window = begin(session, *rest)
+        session.expunge(window)
+        return window
+
+    history.begin_window = hidden
+
+
+def _recording_sweep() -> None:
+    """The folder is not searched for files that nobody told of."""
+    from recordings.worker import RecordingWorker
+
+    RecordingWorker._keep_sweeping = _for_ever  # type: ignore[method-assign, assignment]
+
+
+def _dead_holder() -> None:
+    """A killed holder of the lease is waited for until the lease runs out."""
+    from store.lease import Lease
+
+    defaults = dict(Lease.__init__.__kwdefaults__ or {})
+    Lease.__init__.__kwdefaults__ = defaults | {"is_alive": lambda holder: None}
+
+
+def _quick_retry() -> None:
+    """A lost link is tried again after 10 to 20 s, as a refused login is."""
+    _link_settings(retry_min_s=10, retry_max_s=20)
+
+
+def _refused() -> None:
+    """A refused login looks like a lost line."""
+    from ami.connection import AmiLink, LinkState
+
+    set_state = AmiLink._set_state
+
+    def lost(self: Any, state: LinkState, reason: str) -> None:
+        set_state(self, LinkState.DOWN if state is LinkState.REFUSED else state, reason)
+
+    AmiLink._set_state = lost  # type: ignore[method-assign]
+
+
+def _link_settings(**changes: Any) -> None:
+    from press3 import telephony
+
+    of = telephony.link_settings
+    telephony.link_settings = lambda pbx: dataclasses.replace(of(pbx), **changes)
+
+
+async def _for_ever(*_: Any) -> None:
+    await asyncio.Event().wait()
+
+
+def _settle(monkeypatch: Any) -> None:
+    """«принято» is said at once, not 1.2 s after the write."""
+    from ivr import dialplan
+
+    monkeypatch.setattr(dialplan, "SETTLE_S", 0)
+
+
+SERVICE: dict[str, Replace] = {
+    "spool": _spool,
+    "sweep": _sweep,
+    "idempotence": _idempotence,
+    "ping": _ping,
+    "roll-call": _roll_call,
+    "journal": _journal,
+    "blind-windows": _blind_windows,
+    "recording-sweep": _recording_sweep,
+    "dead-holder": _dead_holder,
+    "quick-retry": _quick_retry,
+    "refused": _refused,
+}
+# These are rendered into the PBX's files by the test itself, not done in the service.
+DIALPLAN: dict[str, Callable[[Any], None]] = {"settle": _settle}
+
+
+def main() -> None:
+    name = sys.argv.pop(1)
+    SERVICE[name]()
+    from press3.cli import main as press3
+
+    press3(prog_name="press3")
+
+
+if __name__ == "__main__":
+    main()
