@@ -3,7 +3,7 @@
 All functions work in the caller's transaction. Times are aware UTC.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -20,6 +20,7 @@ from store.base import UtcDateTime, table
 __all__ = [
     "begin_window",
     "find_by_press",
+    "known_channels",
     "load_facts",
     "load_open",
     "load_story",
@@ -64,6 +65,17 @@ async def find_by_press(session: AsyncSession, pbx: str, uniqueid: str) -> CallS
         .limit(1)
     )
     return None if call is None else await load_story(session, call)
+
+
+async def known_channels(session: AsyncSession, pbx: str, uniqueids: Collection[str]) -> set[str]:
+    """Return which of `uniqueids` pressed 3 in a call that is stored, or began one."""
+    rows = await session.execute(
+        select(Call.press_uniqueid, Call.uniqueid).where(
+            Call.pbx == pbx,
+            or_(Call.press_uniqueid.in_(uniqueids), Call.uniqueid.in_(uniqueids)),
+        )
+    )
+    return {uniqueid for row in rows for uniqueid in row if uniqueid in uniqueids}
 
 
 def _facts() -> Select[Any]:

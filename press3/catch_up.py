@@ -5,7 +5,7 @@ spool, DESIGN §5) and from who is still on the line (CoreShowChannels). Everyth
 twice: facts that say nothing new change nothing.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 import structlog
@@ -124,7 +124,8 @@ class CatchUp:
             return
         press = await spool.read_press(pipeline.parts.link, story.press_key)
         if press is not None:
-            await pipeline.store(await self._told_by(pipeline, press, settled))
+            known = await self._story_of(pipeline, press)
+            await pipeline.store(self._beyond(pipeline, known, press, settled))
 
     async def _mend(self, pipeline: Pipeline, login: LinkUp, at: datetime) -> None:
         """Read what was before `at` (PBX time, at `login` or later); what came since is told by events."""
@@ -186,10 +187,8 @@ class CatchUp:
         try:
             async for presses in spool.read_families(pipeline.parts.link, since, until):
                 for n in range(0, len(presses), _STORED_AT_ONCE):
-                    facts: list[Fact] = []
-                    for press in presses[n : n + _STORED_AT_ONCE]:
-                        facts += await self._told_by(pipeline, press, settled_before)
-                    changes += await pipeline.store(facts)
+                    some = presses[n : n + _STORED_AT_ONCE]
+                    changes += await self._take_up(pipeline, some, settled_before)
         except SpoolUnread as error:  # raised after all the others
             self._unread.update(error.minutes)
             log.error(
@@ -199,11 +198,27 @@ class CatchUp:
             )
         return changes
 
-    async def _told_by(
-        self, pipeline: Pipeline, press: SpoolPress, settled_before: datetime
+    async def _take_up(
+        self, pipeline: Pipeline, presses: Sequence[SpoolPress], settled_before: datetime
+    ) -> Iterable[CallChange]:
+        """Store what `presses` tell; who is not known at all is asked for once, all together."""
+        pbx, uniqueids = pipeline.parts.pbx, {press.uniqueid for press in presses}
+        known = await pipeline.read(lambda session: history.known_channels(session, pbx, uniqueids))
+        facts: list[Fact] = []
+        for press in presses:
+            story = await self._story_of(pipeline, press) if press.uniqueid in known else None
+            facts += self._beyond(pipeline, story, press, settled_before)
+        return await pipeline.store(facts)
+
+    def _beyond(
+        self,
+        pipeline: Pipeline,
+        story: CallStory | None,
+        press: SpoolPress,
+        settled_before: datetime,
     ) -> list[Fact]:
         return resync.from_spool(
-            await self._story_of(pipeline, press),
+            story,
             press,
             pbx=pipeline.parts.pbx,
             numbers=self._numbers,

@@ -30,6 +30,7 @@ async def test_a_press_whose_event_is_damaged_is_registered_within_seconds(
     assert late_s <= DAMAGED_S
 
 
+@pytest.mark.faults_only
 async def test_a_press_whose_event_never_comes_is_registered_by_the_sweep(
     open_a_site: OpenSite,
 ) -> None:
@@ -39,6 +40,23 @@ async def test_a_press_whose_event_never_comes_is_registered_by_the_sweep(
     )
     await site.conclude("an event lost", times=1, noticed_s=late_s)
     assert late_s <= UNHEARD_S
+
+
+@pytest.mark.faults_only
+async def test_a_recording_that_nobody_told_of_is_found_by_its_name(open_a_site: OpenSite) -> None:
+    """The mark of the recording is gone, as when the PBX was killed in that second, and no event came."""
+    site = await open_a_site("22")
+    assert await site.service.stop() == 0
+    site.blind()
+    async with site.calling(per_second=0.001) as callers:
+        await callers.call(CALL)
+    await site.lab.quiet()
+    for key in [key for key in await site.lab.spool() if key.endswith("/recording")]:
+        family, _, mark = key.rpartition("/")
+        await site.lab.pbx.rx(f"database del {family} {mark}")
+    await site.service.start()
+    await site.service.linked()
+    await site.conclude("a recording nobody told of", times=1)
 
 
 async def registered_though(site: Site, tamper: Callable[[bytes], bytes]) -> float:
