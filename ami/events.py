@@ -19,6 +19,7 @@ __all__ = [
     "BridgeEnter",
     "BridgeLeave",
     "Channel",
+    "ChannelEvent",
     "DialBegin",
     "DialEnd",
     "DtmfEnd",

@@ -167,12 +167,24 @@ def _ask_password(*, stdin: bool) -> str:
 
 @main.command()
 @_config
-def doctor(file: Path) -> None:
-    """Look at everything press3 needs and say what is wrong and what to do."""
+@click.option(
+    "--call", is_flag=True, help="Watch a test call: call, press 3, see what press3 sees."
+)
+@click.option("--pbx", help="With --call: at which PBX; the first when left out.")
+@click.option("--from", "caller", default="", help="With --call: only a call from this number.")
+@click.option("--wait", "wait_s", type=click.FloatRange(1, 3600), default=120, show_default=True)
+def doctor(file: Path, *, call: bool, pbx: str | None, caller: str, wait_s: float) -> None:
+    """Look at everything press3 needs and say what is wrong and what to do. Changes nothing."""
     from press3.doctor.examination import examine
+    from press3.doctor.guided_call import guide
 
     logs.set_up(level=logs.ERROR)
-    if not asyncio.run(examine(settings.load(file), click.echo, file)):
+    found = settings.load(file)
+    if call:
+        work = guide(found, click.echo, pbx=pbx, caller=caller, wait_s=wait_s)
+    else:
+        work = examine(found, click.echo, file)
+    if not asyncio.run(work):
         sys.exit(1)
 
 

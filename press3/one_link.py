@@ -1,11 +1,11 @@
-"""A link for one command (doctor, reconcile): connected beside a running service, its events thrown away."""
+"""A link for one command (doctor, reconcile): connected beside a running service, its events thrown away or watched."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from ami.connection import AmiLink, LinkState
-from ami.inbox import LinkUp
+from ami.inbox import LinkItem, LinkUp
 from press3.clock import now
 from press3.errors import Press3Error
 from press3.settings import AsteriskSettings
@@ -15,13 +15,21 @@ __all__ = ["one_link"]
 
 
 @asynccontextmanager
-async def one_link(pbx: AsteriskSettings, *, limit_s: float = 10) -> AsyncIterator[AmiLink]:
-    """Connect and log in; raises Press3Error saying why that was not possible within `limit_s`."""
+async def one_link(
+    pbx: AsteriskSettings,
+    *,
+    limit_s: float = 10,
+    on_item: Callable[[LinkItem], None] = lambda item: None,
+) -> AsyncIterator[AmiLink]:
+    """Connect and log in; raises Press3Error saying why that was not possible within `limit_s`.
+
+    `on_item` is called with everything the link says.
+    """
     link = AmiLink(link_settings(pbx), now=now)
     is_up = asyncio.Event()
     tasks = [
         asyncio.create_task(link.run(), name="one-link"),
-        asyncio.create_task(_drain(link, is_up), name="one-link-drain"),
+        asyncio.create_task(_drain(link, is_up, on_item), name="one-link-drain"),
     ]
     try:
         await _wait_up(link, is_up, pbx, limit_s)
@@ -33,10 +41,12 @@ async def one_link(pbx: AsteriskSettings, *, limit_s: float = 10) -> AsyncIterat
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _drain(link: AmiLink, is_up: asyncio.Event) -> None:
+async def _drain(link: AmiLink, is_up: asyncio.Event, on_item: Callable[[LinkItem], None]) -> None:
     while True:
-        if any(isinstance(item, LinkUp) for item in await link.next_batch()):
-            is_up.set()
+        for item in await link.next_batch():
+            on_item(item)
+            if isinstance(item, LinkUp):
+                is_up.set()
 
 
 async def _wait_up(

@@ -12,7 +12,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from calls.model import PbxState
@@ -35,15 +34,6 @@ menu_timeout_s = 1
 queue_timeout_s = 20
 ring_s = 4
 """
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def people(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Path]:
-    """A data folder with the desk's people, and no service running."""
-    folder = tmp_path_factory.mktemp("people")
-    side = PbxSide(port=1, username="press3", secret="x", monitor=folder)
-    async with open_desk(side, folder, start=False) as desk:
-        yield desk.config.with_suffix(".data")
 
 
 async def findings(

@@ -79,3 +79,19 @@ def test_a_menu_fault_is_said_with_its_line(tmp_path: Path, text: str, said: str
         render_files(load(file), file)
     assert said in str(error.value)
     assert str(file) in str(error.value)
+
+
+def test_several_pbxs_are_rendered_into_a_folder_each(tmp_path: Path) -> None:
+    pbxs = [{"name": "main", "secret": "one"}, {"name": "branch", "secret": "two"}]
+    observe = [{"asterisk": "branch", "context": "ivr-7", "exten": "3"}]
+    found = Settings.model_validate({"asterisk": pbxs, "ivr": {"observe": observe}})
+    files = render_files(found)
+    assert len(files) == 8
+    assert {name.split("/")[0] for name in files} == {"main", "branch"}
+    assert "secret = one" in files["main/manager_press3.conf"]
+    assert "Newexten" not in files["main/manager_press3.conf"]
+    assert "secret = two" in files["branch/manager_press3.conf"]
+    assert "Newexten" in files["branch/manager_press3.conf"]
+    assert render_files(found.model_copy(update={"asterisk": found.asterisk[:1]})).keys() == {
+        name.removeprefix("main/") for name in files if name.startswith("main/")
+    }

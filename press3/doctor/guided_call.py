@@ -1,0 +1,195 @@
+"""`press3 doctor --call`: somebody calls and presses 3, and is told what press3 sees of it.
+
+It listens in an AMI session of its own, with the very account of the service, beside it or without
+it; it writes nothing.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+from ami import actions, spool
+from ami.connection import AmiLink
+from ami.errors import AmiError
+from ami.events import ChannelEvent
+from ami.inbox import EventArrived, LinkItem
+from ami.wire import event_type
+from calls.tracker import Tracker
+from people.model import Employee, Extension
+from press3.doctor.call_story import CallStory
+from press3.doctor.database import opened
+from press3.errors import Press3Error
+from press3.one_link import one_link
+from press3.recording_settings import recording_settings
+from press3.settings import AsteriskSettings, Settings
+from press3.telephony import keep_rules, number_rules, trigger_rules
+from recordings import files
+
+__all__ = ["guide"]
+
+_LOOK_EVERY_S = 0.5
+_CALL_LIMIT_S = 300.0  # a test call that lasts longer is reported as it stands
+_SETTLE_S = 2.0  # the last marks and events after the end
+_WHOLE_FILE_BYTES = 1024  # what is larger holds sound: MixMonitor writes in pieces of 32 KiB
+
+
+async def guide(
+    settings: Settings,
+    say: Callable[[str], None],
+    *,
+    pbx: str | None = None,
+    caller: str = "",
+    wait_s: float = 120,
+) -> bool:
+    """Tell of one call as it happens, then what did not come; return whether nothing failed.
+
+    `pbx`: None is the first one. `caller`: only a call of this number; empty: the next one that comes.
+    """
+    chosen = _choose(settings, pbx)
+    async with opened(settings) as (_, sessions):
+        owners = await _owners(sessions)
+        guided = _Guided(settings, chosen, owners, caller, say)
+        async with one_link(chosen, on_item=guided.take) as link:
+            return await guided.run(link, wait_s)
+
+
+def _choose(settings: Settings, name: str | None) -> AsteriskSettings:
+    for pbx in settings.asterisk:
+        if name in (None, pbx.name):
+            return pbx
+    known = ", ".join(pbx.name for pbx in settings.asterisk) or "none"
+    raise Press3Error(f"no [[asterisk]] {name or ''!r} in the configuration; there is: {known}")
+
+
+async def _owners(sessions: async_sessionmaker[AsyncSession] | None) -> dict[str, str]:
+    """Return extension → name of whose it is now; empty when the database can't be read."""
+    if sessions is None:
+        return {}
+    query = (
+        select(Extension.number, Employee.name)
+        .join(Employee, Employee.id == Extension.employee_id)
+        .where(Extension.until.is_(None), Employee.disabled_at.is_(None))
+    )
+    async with sessions() as session:
+        return {row.number: row.name for row in await session.execute(query)}
+
+
+class _Guided:
+    """One run: events come by `take`, the rest is asked for by the clock."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        pbx: AsteriskSettings,
+        owners: dict[str, str],
+        caller: str,
+        say: Callable[[str], None],
+    ) -> None:
+        self._settings = settings
+        self._pbx = pbx
+        self._owners = owners
+        self._caller = caller
+        self._say = say
+        self._tracker = Tracker(
+            pbx.name,
+            trigger_rules(settings, pbx.name),
+            number_rules(settings),
+            keep_rules(settings),
+        )
+        self._story: CallStory | None = None
+        self._sizes: dict[str, int] = {}
+        self._there_at_first: set[str] = set()
+        self._listed: set[str] = set()
+        self._heard: set[str] = set()
+
+    def take(self, item: LinkItem) -> None:
+        """Called for whatever the link says."""
+        if not isinstance(item, EventArrived) or self._story is None:
+            return
+        if event_type(item.raw) != b"FullyBooted":  # the greeting never has a time
+            self._story.untimed |= b"\r\nTimestamp: " not in item.raw
+        if isinstance(item.event, ChannelEvent):
+            self._heard.add(item.event.channel.uniqueid)
+        for line in self._story.hear(self._tracker.feed(item.event)):
+            self._say(line)
+
+    async def run(self, link: AmiLink, wait_s: float) -> bool:
+        begun = await actions.ping(link)
+        self._there_at_first = {row.uniqueid for row in await actions.show_channels(link)}
+        self._story = story = CallStory(
+            begun=begun, zone=self._settings.zone, owner=self._owners.get, caller=self._caller
+        )
+        whose = f" from {self._caller}" if self._caller else ""
+        self._say(f"Call now{whose} and press 3. I wait {wait_s:.0f} s; here is what I see:")
+        async for _ in _ticks(wait_s, until=lambda: story.has_begun):
+            await self._look(link, story)
+        async for _ in _ticks(_CALL_LIMIT_S if story.has_begun else 0, until=lambda: story.is_over):
+            await self._look(link, story)
+        if story.has_begun:
+            await asyncio.sleep(_SETTLE_S)
+            await self._look(link, story)
+        return self._conclude(story, timedelta(seconds=wait_s))
+
+    def _conclude(self, story: CallStory, waited: timedelta) -> bool:
+        story.channels_unheard = bool(self._listed - self._there_at_first - self._heard)
+        findings = story.missing(waited)
+        for finding in findings:
+            self._say(str(finding))
+        fine = not any(finding.level == "fail" for finding in findings)
+        if fine:
+            self._say("[  ok] the call was seen as it should be")
+        return fine
+
+    async def _look(self, link: AmiLink, story: CallStory) -> None:
+        """Ask for what no event tells. Trouble with one question is no reason to end the call."""
+        try:
+            await self._read_spool(link, story)
+            if not story.has_begun:
+                await self._look_for_channels(link)
+            await self._look_at_files(link, story)
+        except AmiError as error:
+            self._say(f"  the PBX does not answer now: {error}")
+
+    async def _read_spool(self, link: AmiLink, story: CallStory) -> None:
+        if story.key is not None:
+            press = await spool.read_press(link, story.key)
+            presses = [press] if press is not None else []
+        else:
+            until = link.pbx_now() or story.begun
+            read = spool.read_families(link, story.begun - timedelta(minutes=1), until)
+            presses = [press async for batch in read for press in batch]
+        for press in presses:
+            for line in story.read(press):
+                self._say(line)
+
+    async def _look_for_channels(self, link: AmiLink) -> None:
+        self._listed |= {row.uniqueid for row in await actions.show_channels(link)}
+
+    async def _look_at_files(self, link: AmiLink, story: CallStory) -> None:
+        if "grew" in story.seen:
+            return
+        settings = recording_settings(self._settings)
+        for path in story.paths:
+            seen = await asyncio.to_thread(files.look, self._pbx.name, path, settings)
+            if not isinstance(seen, files.Present):
+                continue
+            before = self._sizes.setdefault(path, seen.size_bytes)
+            at = link.pbx_now()
+            if at is not None and (
+                seen.size_bytes > max(before, _WHOLE_FILE_BYTES)
+                or (story.is_over and seen.size_bytes > _WHOLE_FILE_BYTES)
+            ):
+                self._say(story.grew(at, str(seen.path), seen.size_bytes))
+                return
+
+
+async def _ticks(limit_s: float, *, until: Callable[[], bool]) -> AsyncIterator[None]:
+    """Come round every half second until `until` holds or `limit_s` is over."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + limit_s
+    while not until() and loop.time() < deadline:
+        yield
+        await asyncio.sleep(_LOOK_EVERY_S)
