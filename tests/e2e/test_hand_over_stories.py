@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from tests.e2e.office import SILENT, reasons, seen
+from tests.e2e.office import SILENT, reasons, seconds, seen
 from tests.e2e.rooms import (
     ASKED,
     TALKS,
@@ -215,6 +215,11 @@ async def sent_blindly_to_another_queue(scene: Scene) -> None:
         appeal = (await scene.office.appeals(scene.number))[0]
     assert (shown["call"], shown["caller"]["raw"]) == (call["id"], scene.number)
     assert (shown["appeal"], call["queue"]) == (appeal["number"], scene.room.second_queue)
+    in_queues_s = seconds(call["queue_entered_at"], call["answered_at"])
+    in_queues_s += (again - moved).total_seconds()
+    assert appeal["times"]["queue_wait_s"] == pytest.approx(in_queues_s, abs=0.3), (
+        "without the talk"
+    )
     assert reasons(third, shown["pop_id"]) == ["answered_here"]
     check_transfer(call, "blind", one, to, moved)
     check_legs(
