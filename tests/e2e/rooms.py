@@ -43,7 +43,7 @@ __all__ = [
     "check_transfer",
 ]
 
-AT_ONCE = 4
+AT_ONCE = 3
 TALKS = TelephoneHabit(ring_s=0.4)
 ASKED = TelephoneHabit(ring_s=0.8)
 WAITS: list[Step] = [*PRESS, WaitBye(90)]

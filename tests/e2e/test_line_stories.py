@@ -46,7 +46,7 @@ def lost(extension: str, phone: SippCall, outcome: str = "elsewhere") -> LegSeen
 async def picked_up(scene: Scene, code: str) -> None:
     """The third operator, no member of the queue, takes a call that rings at the two others.
 
-    Alone: Asterisk 22.10 stopped answering SIP for good when two pickups and a parking fell together.
+    Alone: once Asterisk 22.10 answered SIP no more when two pickups and a parking fell together.
     """
     one, two, three = scene.room.extensions
     async with (

@@ -160,7 +160,7 @@ async def test_pressed_twice_is_one_appeal(office: Office) -> None:
     assert any(near(entry["data"]["at"], press) for press in presses[1:])
     from_first_to_last_s = seconds(call["queue_entered_at"], call["queue_left_at"])
     between_s = from_first_to_last_s - appeal["times"]["queue_wait_s"]
-    assert 1.2 <= between_s < seconds(call["pressed_at"], call["queue_left_at"]) - 7
+    assert 0.2 < between_s < 3, "in the menu again, until the second key"
     assert len({pop["pop_id"] for pop in first.of("pop.shown")}) == 1
     assert (await office.get(f"/appeals/{appeal['number']}"))["verified"] == "verified"
 

@@ -10,6 +10,7 @@ A test asks for the fixture `asterisk` (see `fixtures.py`), and reads like a tel
 """
 
 import math
+import socket
 import subprocess
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -155,7 +156,14 @@ class SippCall:
 class Lab:
     """A running private Asterisk with its telephones. Made by `start_lab`."""
 
-    def __init__(self, pbx: PrivateAsterisk, ports: PbxPorts, config: LabMenu, phones: int) -> None:
+    def __init__(
+        self,
+        pbx: PrivateAsterisk,
+        ports: PbxPorts,
+        config: LabMenu,
+        phones: int,
+        held: Sequence[socket.socket],
+    ) -> None:
         self.pbx = pbx
         self.ports = ports
         self.config = config
@@ -165,6 +173,7 @@ class Lab:
         self._calls: list[SippCall] = []
         self._files = 0
         self._cseq = 100
+        self._held = held
 
     @property
     def directory(self) -> Path:
@@ -225,8 +234,11 @@ class Lab:
         call = self._sipp(f"phone-{name}", telephone_xml(habit, self.speech), port)
         try:
             await until(
-                lambda: _udp_port_taken(port), deadline_s=30, what=f"telephone {name} is plugged in"
+                lambda: _udp_port_taken(port) or not call.running,
+                deadline_s=30,
+                what=f"telephone {name} is plugged in",
             )
+            assert call.running, call.log.with_suffix(".err").read_text(errors="replace")
             yield call
         finally:
             call.kill()
@@ -282,6 +294,8 @@ class Lab:
     def close(self) -> None:
         """Stop everything. Blocks a moment; safe from any event loop or none."""
         self._kill_calls()
+        for held in self._held:
+            held.close()
         self.pbx.kill9()
 
     def _kill_calls(self) -> None:
@@ -295,9 +309,10 @@ async def start_lab(tree: AsteriskTree, directory: Path, config: LabMenu | None 
     config = config or LabMenu()
     ports = PbxPorts()
     phones = free_port_range(10 * len(config.telephones))
+    held = [_held(phones + n) for n in range(10 * len(config.telephones))]
     pbx = PrivateAsterisk(tree, directory, etc=_files(config, ports, phones))
     await pbx.start()
-    return Lab(pbx, ports, config, phones)
+    return Lab(pbx, ports, config, phones, held)
 
 
 def _files(config: LabMenu, ports: PbxPorts, phones: int) -> dict[str, str]:
@@ -322,6 +337,13 @@ def _files(config: LabMenu, ports: PbxPorts, phones: int) -> dict[str, str]:
         **render(config.menu, config.account, observed=config.observed),
         **config.files,
     }
+
+
+def _held(port: int) -> socket.socket:
+    """Hold the TCP side of a telephone's port: nobody who looks for free ports takes it meanwhile."""
+    held = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    held.bind(("127.0.0.1", port))
+    return held
 
 
 def _extension(phone: str) -> str:
