@@ -200,9 +200,16 @@ class Scene:
         await until(lambda: call.truth.picked_up, deadline_s=30, what="the telephone has answered")
         return call.truth.picked_up[0]
 
-    async def told(self, *, caller: SippCall, contact: datetime, ended_at: datetime) -> Json:
-        """Return the one call of the one appeal, over, after checking what such stories have in common."""
+    async def told(
+        self, *, caller: SippCall, contact: datetime, hung_up: datetime | None = None
+    ) -> Json:
+        """Return the one call of the one appeal, over, after checking what such stories have in common.
+
+        `hung_up`: when the caller did so himself; else he was told.
+        """
         await self.office.over(self.number)
+        if hung_up is None:
+            await caller.done()
         appeal = await self.office.appeal(self.number)
         call: Json = appeal["calls"][0]
         told = (appeal["verified"], call["outcome"], call["direction"], call["from"]["raw"])
@@ -210,7 +217,7 @@ class Scene:
         pressed_at = caller.truth.at("INFO")
         assert near(call["pressed_at"], pressed_at)
         assert near(call["answered_at"], contact)
-        assert near(call["ended_at"], ended_at)
+        assert near(call["ended_at"], hung_up or caller.truth.at("BYE", "R"))
         times = appeal["times"]
         assert times["wait_s"] == pytest.approx((contact - pressed_at).total_seconds(), abs=0.3)
         assert times["first_contact_s"] == times["wait_s"]

@@ -50,7 +50,7 @@ async def consulted_by_feature_code_and_handed_over(scene: Scene) -> None:
         left = await first.told("call.left")
         await until(lambda: third.of("pop.withdrawn"), what="the colleague's pop is his call")
         over = await scene.hangs_up(c)
-        call = await scene.told(ended_at=over, caller=caller, contact=contact)
+        call = await scene.told(caller=caller, contact=contact)
     assert (shown["call"], shown["caller"]["raw"]) == (call["id"], scene.number)
     assert shown["appeal"] == call["appeal"]
     assert left["call"] == call["id"]
@@ -87,7 +87,7 @@ async def consulted_on_a_second_line_and_handed_over(scene: Scene) -> None:
         withdrawn = await third.told("pop.withdrawn")
         await first.told("call.left")
         over = await scene.hangs_up(c)
-        call = await scene.told(ended_at=over, caller=caller, contact=contact)
+        call = await scene.told(caller=caller, contact=contact)
     assert (shown["call"], shown["caller"]["raw"]) == (call["id"], scene.number)
     assert withdrawn == {"pop_id": shown["pop_id"], "reason": "answered_here"}
     check_transfer(call, "attended", one, three, moved)
@@ -117,7 +117,7 @@ async def consulted_in_vain_and_came_back(scene: Scene) -> None:
         assert (await third.told("pop.withdrawn"))["reason"] == "rejected"
         await scene.within(a, Keys("*1"), Wait(1))
         over = await scene.hangs_up(a)
-        call = await scene.told(ended_at=over, caller=caller, contact=contact)
+        call = await scene.told(caller=caller, contact=contact)
     assert (call["transfers"], shown["caller"]["raw"]) == ([], scene.number)
     assert len(first.of("pop.shown")) == 1
     assert len(reasons(first, first.of("pop.shown")[0]["pop_id"])) == 1
@@ -149,7 +149,7 @@ async def consulted_in_vain_and_was_rung_back(scene: Scene) -> None:
         rings, answers = seen(a.truth, "INVITE", "R"), a.truth.picked_up
         await until(lambda: len(first.of("pop.withdrawn")) == 2, what="he answered again")
         over = await scene.hangs_up(a)
-        call = await scene.told(ended_at=over, caller=caller, contact=contact)
+        call = await scene.told(caller=caller, contact=contact)
     pops = first.of("pop.shown")
     assert [pop["round"] for pop in pops] == [1, 2]
     assert {pop["caller"]["raw"] for pop in pops} == {scene.number}
@@ -181,7 +181,7 @@ async def consulted_and_declined(scene: Scene) -> None:
         refused = await scene.hangs_up(c)
         left = await third.told("call.left")
         over = await scene.hangs_up(a)
-        call = await scene.told(ended_at=over, caller=caller, contact=contact)
+        call = await scene.told(caller=caller, contact=contact)
     assert lifted < refused
     assert (call["transfers"], left["call"]) == ([], call["id"])
     assert reasons(third, third.of("pop.shown")[0]["pop_id"]) == ["answered_here"]
@@ -211,7 +211,7 @@ async def sent_blindly_to_another_queue(scene: Scene) -> None:
         shown = await third.told("pop.shown")
         again = await scene.answered(c)
         over = await scene.hangs_up(c)
-        call = await scene.told(ended_at=over, caller=caller, contact=contact)
+        call = await scene.told(caller=caller, contact=contact)
         appeal = (await scene.office.appeals(scene.number))[0]
     assert (shown["call"], shown["caller"]["raw"]) == (call["id"], scene.number)
     assert (shown["appeal"], call["queue"]) == (appeal["number"], scene.room.second_queue)
@@ -247,7 +247,7 @@ async def sent_blindly_by_refer(scene: Scene) -> None:
         shown = await third.told("pop.shown")
         again = await scene.answered(c)
         over = await scene.hangs_up(c)
-        call = await scene.told(ended_at=over, caller=caller, contact=contact)
+        call = await scene.told(caller=caller, contact=contact)
     assert (shown["call"], shown["caller"]["raw"]) == (call["id"], scene.number)
     assert reasons(third, shown["pop_id"]) == ["answered_here"]
     check_transfer(call, "blind", one, three, moved)
@@ -277,7 +277,7 @@ async def sent_blindly_and_nobody_is_there(scene: Scene) -> None:
         moved = a.truth.at("BYE", "R")
         over = await scene.hangs_up(caller)
         assert (await third.told("pop.withdrawn"))["reason"] == "abandoned"
-        call = await scene.told(ended_at=over, caller=caller, contact=contact)
+        call = await scene.told(caller=caller, contact=contact, hung_up=over)
     assert (shown["call"], shown["caller"]["raw"]) == (call["id"], scene.number)
     check_transfer(call, "blind", one, three, moved)
     check_legs(

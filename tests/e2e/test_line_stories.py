@@ -66,7 +66,7 @@ async def picked_up(scene: Scene, code: str) -> None:
             assert (await screen.told("pop.withdrawn"))["reason"] == "answered_elsewhere"
         assert (await third.told("pop.withdrawn"))["reason"] == "answered_here"
         over = await scene.hangs_up(pickup)
-        call = await scene.told(caller=caller, contact=contact, ended_at=over)
+        call = await scene.told(caller=caller, contact=contact)
     assert (shown["call"], shown["caller"]["raw"]) == (call["id"], scene.number)
     assert shown["appeal"] == call["appeal"]
     assert (call["transfers"], call["queue"]) == ([], scene.room.queue)
@@ -105,7 +105,7 @@ async def held_and_resumed(scene: Scene) -> None:
         await until(lambda: len(seen(a.truth, "INVITE")) == 2, what="held and resumed")
         await until(lambda: len(seen(a.truth, "ACK")) == 2, what="resumed")
         over = await scene.hangs_up(a)
-        call = await scene.told(caller=caller, contact=contact, ended_at=over)
+        call = await scene.told(caller=caller, contact=contact)
     held, resumed = seen(a.truth, "INVITE")
     assert len(first.of("pop.shown")) == len(first.of("pop.withdrawn")) == 1
     assert call["transfers"] == []
@@ -148,7 +148,7 @@ async def parked_and_fetched(scene: Scene) -> None:
         shown = await third.told("pop.shown")
         assert (await third.told("pop.withdrawn"))["reason"] == "answered_here"
         over = await scene.hangs_up(fetch)
-        call = await scene.told(caller=caller, contact=contact, ended_at=over)
+        call = await scene.told(caller=caller, contact=contact)
     assert (left["call"], shown["call"]) == (call["id"], call["id"])
     assert shown["caller"]["raw"] == scene.number
     assert call["transfers"] == []
@@ -175,7 +175,7 @@ async def parked_and_forgotten(scene: Scene) -> None:
         await until(lambda: len(a.truth.picked_up) == 2, deadline_s=30, what="he comes back")
         await until(lambda: len(first.of("pop.withdrawn")) == 2, what="the card again")
         over = await scene.hangs_up(a)
-        call = await scene.told(caller=caller, contact=contact, ended_at=over)
+        call = await scene.told(caller=caller, contact=contact)
     pops = first.of("pop.shown")
     assert [pop["round"] for pop in pops] == [1, 2]
     assert {pop["caller"]["raw"] for pop in pops} == {scene.number}
@@ -204,7 +204,7 @@ async def members_are_local_channels(scene: Scene) -> None:
         assert (await second.told("pop.withdrawn"))["reason"] == "answered_elsewhere"
         assert (await first.told("pop.withdrawn"))["reason"] == "answered_here"
         over = await scene.hangs_up(a)
-        call = await scene.told(caller=caller, contact=contact, ended_at=over)
+        call = await scene.told(caller=caller, contact=contact)
     for screen in (first, second):
         assert [pop["caller"]["raw"] for pop in screen.of("pop.shown")] == [scene.number]
         assert len(screen.of("pop.withdrawn")) == 1
@@ -229,7 +229,7 @@ async def two_devices(scene: Scene) -> None:
         assert (await first.told("pop.withdrawn"))["reason"] == "answered_here"
         await second.told("pop.withdrawn")
         over = await scene.hangs_up(mobile)
-        call = await scene.told(caller=caller, contact=contact, ended_at=over)
+        call = await scene.told(caller=caller, contact=contact)
     assert len(first.of("pop.shown")) == len(first.of("pop.withdrawn")) == 1
     assert len(first.of("call.left")) <= 1
     rang_at = min(desk.truth.at("INVITE", "R"), mobile.truth.at("INVITE", "R"))
@@ -270,14 +270,15 @@ async def one_customer_in_two_calls(scene: Scene) -> None:
     assert old["customer"] == new["customer"]
     (entry,) = await scene.office.history(new["number"], "related")
     assert entry["data"]["appeals"] == [old["number"]]
-    for call, caller, contact, over in (
-        (earlier_call, earlier, first_contact, earlier_over),
-        (later_call, later, second_contact, later_over),
+    for call, caller, contact in (
+        (earlier_call, earlier, first_contact),
+        (later_call, later, second_contact),
     ):
+        await caller.done()
         assert call["outcome"] == "answered"
         assert near(call["pressed_at"], caller.truth.at("INFO"))
         assert near(call["answered_at"], contact)
-        assert near(call["ended_at"], over)
+        assert near(call["ended_at"], caller.truth.at("BYE", "R"))
     (card,) = first.of("pop.shown")
     assert (card["call"], card["appeal"]) == (earlier_call["id"], old["number"])
     lost_card, own_card = second.of("pop.shown")
@@ -308,7 +309,7 @@ async def one_after_the_other(scene: Scene) -> None:
         contact = await scene.answered(c)
         await screens[2].told("pop.withdrawn")
         over = await scene.hangs_up(c)
-        call = await scene.told(caller=caller, contact=contact, ended_at=over)
+        call = await scene.told(caller=caller, contact=contact)
     told = [event for screen in screens for event in screen.events]
     cards = [event for event in told if event["type"].startswith("pop.")]
     assert [(card["type"], card["data"].get("reason")) for card in cards] == [
@@ -350,7 +351,7 @@ async def called_back_from_the_telephone(scene: Scene) -> None:
         assert (call["from"]["raw"], call["to"]["e164"]) == (one, scene.number)
         assert (call["appeal"], call["pressed_at"]) == (appeal["number"], None)
         assert near(call["answered_at"], phone.truth.picked_up[0])
-        assert near(call["ended_at"], over)
+        assert near(call["ended_at"], phone.truth.at("BYE", "R"))
         check_legs(call, LegSeen(one, "answered", None, phone.truth.picked_up[0], over))
         assert (shown["call"], shown["caller"]["e164"]) == (call["id"], scene.number)
         assert (shown["appeal"], shown["open_appeals"]) == (appeal["number"], [appeal["number"]])
