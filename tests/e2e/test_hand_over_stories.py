@@ -23,7 +23,7 @@ from tests.e2e.rooms import (
 )
 from tests.lab.dialogs import Keys, Refer
 from tests.lab.fixtures import Labs
-from tests.lab.scenarios import Speak, TelephoneHabit, Wait, WaitBye
+from tests.lab.scenarios import Bye, Speak, TelephoneHabit, Wait, WaitBye
 from tests.waiting import until
 
 pytestmark = [pytest.mark.asterisk, pytest.mark.asyncio(loop_scope="module")]
@@ -275,7 +275,8 @@ async def sent_blindly_and_nobody_is_there(scene: Scene) -> None:
         shown = await third.told("pop.shown")
         await first.told("call.left")
         moved = a.truth.at("BYE", "R")
-        over = await scene.hangs_up(caller)
+        bye = await scene.within(caller, Bye())
+        over = bye.truth.at("200", "R")  # the PBX has heard it
         assert (await third.told("pop.withdrawn"))["reason"] == "abandoned"
         call = await scene.told(caller=caller, contact=contact, hung_up=over)
     assert (shown["call"], shown["caller"]["raw"]) == (call["id"], scene.number)
@@ -284,7 +285,7 @@ async def sent_blindly_and_nobody_is_there(scene: Scene) -> None:
         call,
         LegSeen(one, "answered", a.truth.at("INVITE", "R"), contact, moved),
         LegSeen(two, "elsewhere", b.truth.at("INVITE", "R"), None, b.truth.at("CANCEL", "R")),
-        LegSeen(three, "no_answer", c.truth.at("INVITE", "R"), None, over),
+        LegSeen(three, "no_answer", c.truth.at("INVITE", "R"), None, c.truth.at("CANCEL", "R")),
     )
 
 
