@@ -207,11 +207,11 @@ async def sent_blindly_to_another_queue(scene: Scene) -> None:
         contact = await scene.answered(a)
         await scene.within(a, Wait(0.5), Keys("##"), Wait(0.8), Keys(to))
         await first.told("call.left")
-        moved = a.truth.at("BYE", "R")
         shown = await third.told("pop.shown")
         again = await scene.answered(c)
         over = await scene.hangs_up(c)
         call = await scene.told(caller=caller, contact=contact)
+        moved = a.truth.at("BYE", "R")
         appeal = (await scene.office.appeals(scene.number))[0]
     assert (shown["call"], shown["caller"]["raw"]) == (call["id"], scene.number)
     assert (shown["appeal"], call["queue"]) == (appeal["number"], scene.room.second_queue)
@@ -274,11 +274,11 @@ async def sent_blindly_and_nobody_is_there(scene: Scene) -> None:
         await scene.within(a, Wait(0.5), Keys("##"), Wait(0.8), Keys(three))
         shown = await third.told("pop.shown")
         await first.told("call.left")
-        moved = a.truth.at("BYE", "R")
         bye = await scene.within(caller, Bye())
         over = bye.truth.at("200", "R")  # the PBX has heard it
         assert (await third.told("pop.withdrawn"))["reason"] == "abandoned"
         call = await scene.told(caller=caller, contact=contact, hung_up=over)
+        moved = a.truth.at("BYE", "R")
     assert (shown["call"], shown["caller"]["raw"]) == (call["id"], scene.number)
     check_transfer(call, "blind", one, three, moved)
     check_legs(
