@@ -22,6 +22,7 @@ from calls.triggers import ObservedRule, TriggerRules
 from press3.ami_secret import secret_of
 from press3.catch_up import SETTLED, CatchUp
 from press3.database import Store
+from press3.errors import Replaced
 from press3.pipeline import ChangeHandler, Pipeline, PipelineParts, Stored
 from press3.settings import AsteriskSettings, Settings
 from push import pops
@@ -112,7 +113,7 @@ class Telephony:
                 tasks.create_task(self._serve(fence), name=f"serve-{self.pbx}")
         except BaseExceptionGroup as group:
             if (lost := group.subgroup(LeaseLost)) is not None:
-                raise _first(lost) from group
+                raise Replaced(str(_first(lost))) from group
             raise
 
     async def _serve(self, fence: int) -> None:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,7 +21,7 @@ from tests.waiting import until
 pytestmark = pytest.mark.asterisk
 
 HOUR = 3600
-LINKED_S = 60  # the promise: no recording waits for a clock to come round again
+SETTLED_S = 90  # recordings within the promised minute, files of a call begun unseen with the sweep
 # Half an hour: a step of an hour makes every appeal overdue, and one back none.
 _DEADLINES = "[deadlines]\nresolve_h = 0.5\ndue_soon_h = 0.1\n"
 
@@ -70,7 +71,7 @@ async def test_the_clock_of_our_machine_steps_by_an_hour(
         await site.service.start()
         await more_presses(callers, 2)
     verdict = await site.conclude("clock of our machine stepped by an hour, four times", times=4)
-    assert verdict.settled_s <= LINKED_S
+    assert verdict.settled_s <= SETTLED_S
 
 
 async def overdue(site: Site) -> int:
@@ -112,11 +113,12 @@ class Steps:
             press.number
             for press in truth.pressed
             for since, _ in self._steps[1:]
-            if press.at - _CALL < since < (press.hung_up_at or press.at + _CALL) + _CALL
+            if press.at - _BEFORE < since < (press.hung_up_at or press.at + _CALL) + _AFTER
         }
 
 
-_CALL = timedelta(seconds=12)  # what a caller does before his key and after it, generously
+# What a caller does before his key, after it, and what is left to do when he has hung up.
+_BEFORE, _CALL, _AFTER = timedelta(seconds=3), timedelta(seconds=12), timedelta(seconds=1)
 
 
 async def test_the_clock_of_the_pbx_steps_by_an_hour(
@@ -129,9 +131,9 @@ async def test_the_clock_of_the_pbx_steps_by_an_hour(
     site = await open_a_site("22", replace(FAULTS))
     async with site.calling() as callers:
         for off_s in (HOUR, 0, HOUR):
-            await more_presses(callers, 4)
+            await more_presses(callers, 8)
             steps.to(off_s)
-        await more_presses(callers, 4)
+        await more_presses(callers, 6)
         await site.service.kill9()  # blind, by one clock and by the other
         await more_presses(callers, 3)
         steps.to(0)
@@ -142,21 +144,26 @@ async def test_the_clock_of_the_pbx_steps_by_an_hour(
 
 
 async def until_judged(site: Site, steps: Steps) -> None:
-    truth = site.truth
-    crossed = steps.crossed(truth)
-    verdict = await site.verdict(truth=steps.of(truth))
+    """The verdict, by the PBX's clock; only who was in a call at a step may have odd times."""
+    crossed, truth = steps.crossed(site.truth), steps.of(site.truth)
     chief = await site.service.person("chief")
-    numbers = {
-        call["id"]: call["from"]["e164"] for call in (await chief.get("/calls?limit=200"))["items"]
-    }
-    left = [
-        each
-        for each in verdict.differences
-        if not (
-            each.startswith("times of ") and numbers.get(each.split()[2].rstrip(",:")) in crossed
-        )
-    ]
-    assert not left, f"seed {site.seed}: {left}\n{verdict}\n{site.service.last_words()}"
+
+    async def wrong() -> list[str]:
+        calls = (await chief.get("/calls?limit=200"))["items"]
+        numbers = {call["id"]: call["from"]["e164"] for call in calls}
+        verdict = await site.verdict(truth=truth, deadline_s=0)
+        return [
+            each
+            for each in verdict.differences
+            if not each.startswith("times of ")
+            or numbers[each.split()[2].rstrip(",:")] not in crossed
+        ]
+
+    async def well() -> bool:
+        return not await wrong()
+
+    with suppress(AssertionError):  # the differences themselves say more
+        await until(well, deadline_s=SETTLED_S)
+    assert await wrong() == [], f"seed {site.seed}: {site.service.last_words()}"
     assert not site.service.tracebacks(), site.service.tracebacks()[0]
-    stayed = truth.possible - crossed
-    assert len(stayed) >= 4, "some calls had one clock from beginning to end"
+    assert len(truth.possible - crossed) >= 2, "some calls had one clock from beginning to end"
