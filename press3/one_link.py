@@ -27,13 +27,13 @@ async def one_link(
     """
     link = AmiLink(link_settings(pbx), now=now)
     is_up = asyncio.Event()
-    tasks = [
-        asyncio.create_task(link.run(), name="one-link"),
-        asyncio.create_task(_drain(link, is_up, on_item), name="one-link-drain"),
-    ]
+    drain = asyncio.create_task(_drain(link, is_up, on_item), name="one-link-drain")
+    tasks = [asyncio.create_task(link.run(), name="one-link"), drain]
     try:
         await _wait_up(link, is_up, pbx, limit_s)
         yield link
+        if drain.done():
+            drain.result()  # a fault in `on_item` is the caller's
     finally:
         await link.close()
         for task in tasks:

@@ -45,8 +45,11 @@ async def findings(patient: Patient) -> AsyncIterator[Finding]:
         steps = [_step(row) for row in await _show(patient) if row.get("Application")]
         for finding in _loaded(patient, steps):
             yield finding
-        yield await _gosub(patient, steps)
-        yield await _queue(patient)
+        is_there = any(step.context == "press3-complaint" for step in steps)
+        if is_there:
+            yield await _gosub(patient, steps)
+        if is_there or not patient.is_observed:
+            yield await _queue(patient)
     except AmiError as error:
         yield fail(
             f"{patient.name}: the PBX does not tell what is loaded: {error}",

@@ -49,7 +49,9 @@ async def guide(
     `pbx`: None is the first one. `caller`: only a call of this number; empty: the next one that comes.
     """
     chosen = _choose(settings, pbx)
-    async with opened(settings) as (_, sessions):
+    async with opened(settings) as (state, sessions):
+        if sessions is None:
+            say(str(state))
         owners = await _owners(sessions)
         guided = _Guided(settings, chosen, owners, caller, say)
         async with one_link(chosen, on_item=guided.take) as link:
@@ -64,17 +66,19 @@ def _choose(settings: Settings, name: str | None) -> AsteriskSettings:
     raise Press3Error(f"no [[asterisk]] {name or ''!r} in the configuration; there is: {known}")
 
 
-async def _owners(sessions: async_sessionmaker[AsyncSession] | None) -> dict[str, str]:
-    """Return extension → name of whose it is now; empty when the database can't be read."""
+async def _owners(
+    sessions: async_sessionmaker[AsyncSession] | None,
+) -> Callable[[str], str | None]:
+    """Return who tells the name of an extension's owner of now; "?" when the database can't be read."""
     if sessions is None:
-        return {}
+        return lambda extension: "?"
     query = (
         select(Extension.number, Employee.name)
         .join(Employee, Employee.id == Extension.employee_id)
         .where(Extension.until.is_(None), Employee.disabled_at.is_(None))
     )
     async with sessions() as session:
-        return {row.number: row.name for row in await session.execute(query)}
+        return {row.number: row.name for row in await session.execute(query)}.get
 
 
 class _Guided:
@@ -84,13 +88,13 @@ class _Guided:
         self,
         settings: Settings,
         pbx: AsteriskSettings,
-        owners: dict[str, str],
+        owner: Callable[[str], str | None],
         caller: str,
         say: Callable[[str], None],
     ) -> None:
         self._settings = settings
         self._pbx = pbx
-        self._owners = owners
+        self._owner = owner
         self._caller = caller
         self._say = say
         self._tracker = Tracker(
@@ -100,6 +104,7 @@ class _Guided:
             keep_rules(settings),
         )
         self._story: CallStory | None = None
+        self._trouble = ""
         self._sizes: dict[str, int] = {}
         self._there_at_first: set[str] = set()
         self._listed: set[str] = set()
@@ -120,7 +125,7 @@ class _Guided:
         begun = await actions.ping(link)
         self._there_at_first = {row.uniqueid for row in await actions.show_channels(link)}
         self._story = story = CallStory(
-            begun=begun, zone=self._settings.zone, owner=self._owners.get, caller=self._caller
+            begun=begun, zone=self._settings.zone, owner=self._owner, caller=self._caller
         )
         whose = f" from {self._caller}" if self._caller else ""
         self._say(f"Call now{whose} and press 3. I wait {wait_s:.0f} s; here is what I see:")
@@ -151,7 +156,9 @@ class _Guided:
                 await self._look_for_channels(link)
             await self._look_at_files(link, story)
         except AmiError as error:
-            self._say(f"  the PBX does not answer now: {error}")
+            if str(error) != self._trouble:
+                self._say(f"  the PBX does not answer now: {error}")
+            self._trouble = str(error)
 
     async def _read_spool(self, link: AmiLink, story: CallStory) -> None:
         if story.key is not None:

@@ -2,17 +2,18 @@
 
 from collections.abc import AsyncIterator
 
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from ami import actions
 from ami.errors import AmiError
 from ivr.menu import RENDERED_QUEUE
 from people import directory
-from people.model import Employee
 from press3.clock import now
 from press3.doctor.findings import Finding, fail, ok, warn
 from press3.doctor.patient import Patient
 from press3.telephony import number_rules
 
-__all__ = ["findings", "owner_of"]
+__all__ = ["findings"]
 
 
 async def findings(patient: Patient) -> AsyncIterator[Finding]:
@@ -32,30 +33,25 @@ async def findings(patient: Patient) -> AsyncIterator[Finding]:
         )
     elif all(row.get("Paused") == "1" for row in members):
         yield warn(f"{patient.name}: every member of queue {queue} is paused", "unpause one")
-    for row in members:
-        yield await _member(patient, row.get("StateInterface") or row.get("Location"))
+    if patient.sessions is None:
+        return  # whose they are stands in the database, which can't be read: said already
+    async with patient.sessions() as session:
+        for row in members:
+            interface = row.get("StateInterface") or row.get("Location")
+            yield await _member(patient, session, interface)
 
 
-async def _member(patient: Patient, interface: str) -> Finding:
+async def _member(patient: Patient, session: AsyncSession, interface: str) -> Finding:
     extension = number_rules(patient.settings).extension(interface)
     if extension is None:
         return warn(
             f"{patient.name}: {interface} is read as nobody's extension: its calls raise no pop",
             "let a pattern of [calls] interface match it",
         )
-    owner = await owner_of(patient, extension)
-    if owner is None:
+    owner = await directory.employee_at(session, extension, now())
+    if owner is None or owner.disabled_at is not None:
         return warn(
             f"{patient.name}: {interface} belongs to no employee: its calls raise no pop",
             f"press3 user add LOGIN --role operator --extension {extension}",
         )
     return ok(f"{patient.name}: {interface} raises its pops at {owner.name}")
-
-
-async def owner_of(patient: Patient, extension: str) -> Employee | None:
-    """Return whose telephone this is now; None when nobody's, or the database can't be read."""
-    if patient.sessions is None:
-        return None
-    async with patient.sessions() as session:
-        owner = await directory.employee_at(session, extension, now())
-    return None if owner is None or owner.disabled_at is not None else owner

@@ -15,6 +15,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from calls.model import PbxState
+from ivr.menu import ObservedMenu
 from ivr.render import render
 from press3.clock import now
 from press3.database import open_store
@@ -209,6 +210,27 @@ async def test_a_pbx_as_rendered_is_fine(
     assert one(said, "PJSIP/102 raises").endswith("at Op102")
     assert f"records to {lab.monitor}" in one(said, "which press3 reads")
     assert one(said, "the clocks agree")
+
+
+@pytest.mark.asterisk
+async def test_a_pbx_that_is_only_observed_may_do_without_the_dialplan(
+    asterisk: StartAsterisk, people: Path, tmp_path: Path
+) -> None:
+    lab = await asterisk("22", OWN_PBX)
+    observe = '[[ivr.observe]]\ncontext = "incoming"\nexten = "100"\n'
+    extensions = without('#include "extensions_press3.conf"')(DIALPLAN)
+    observing = render(QUICK, PRESS3, observed=[ObservedMenu(context="incoming")])
+    async with (
+        with_file(lab, "extensions.conf", extensions),
+        with_file(lab, "manager_press3.conf", observing["manager_press3.conf"]),
+    ):
+        fine, said = await findings(lab, people, tmp_path, more=observe)
+    assert fine, said
+    assert one(said, "presses are only observed").startswith("[warn]")
+    assert "let key 3 do Goto(press3-complaint,s,1)" in one(said, "observed menu incoming")
+    assert one(said, "lets through what is read")
+    fine, said = await findings(lab, people, tmp_path, more=observe)
+    assert "keeps back Newexten in incoming" in one(said, "[fail]")
 
 
 @pytest.mark.asterisk

@@ -19,6 +19,7 @@ from recordings.access import (
     state_counts,
 )
 from recordings.model import Recording, RecordingState
+from recordings.settings import PathMap
 from tests.recordings.at_hand import AT, Desk, add_call, ended, started, stopped, story
 from tests.recordings.sounds import unclosed, write_gsm, write_wav
 from tests.waiting import until
@@ -118,6 +119,27 @@ async def test_several_recordings_of_one_call(desk: Desk) -> None:
         await desk.tell(story(call), *(started(call, name) for name in names), ended(call))
         await desk.reach(S.CONVERTED, S.CONVERTED, S.CONVERTED)
     assert len(await desk.messages()) == 3
+
+
+async def test_two_pbxs_that_name_their_files_alike_have_each_its_own(desk: Desk) -> None:
+    """Equal uniqueids in the same second make equal names below the same remote folder."""
+    remote = Path("/var/spool/asterisk/monitor")
+    desk.maps = tuple(
+        PathMap(asterisk=pbx, remote=remote, local=desk.folder / pbx) for pbx in ("main", "branch")
+    )
+    for seconds, each in enumerate(desk.maps, 1):
+        write_wav(each.local / "1.1.wav", seconds)
+    async with desk.working():
+        for pbx in ("main", "branch"):
+            call = await add_call(desk.writer, "1.1", pbx=pbx)
+            await desk.tell(story(call), started(call, f"{remote}/1.1.wav"), ended(call))
+        rows = await desk.reach(S.CONVERTED, S.CONVERTED)
+    told = {row.pbx: (row.call_id, row.path, row.duration_s) for row in rows}
+    assert told == {
+        "main": ("main-1.1", str(desk.folder / "main/1.1.wav"), 1),
+        "branch": ("branch-1.1", str(desk.folder / "branch/1.1.wav"), 2),
+    }
+    assert len({row.audio_path for row in rows}) == 2
 
 
 async def test_no_file_is_missing_with_an_explanation_within_a_minute(desk: Desk) -> None:
