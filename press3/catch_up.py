@@ -124,15 +124,11 @@ class CatchUp:
             return
         press = await spool.read_press(pipeline.parts.link, story.press_key)
         if press is not None:
-<<<<<<< HEAD
-            known = await self._story_of(pipeline, press)
-            await pipeline.store(self._beyond(pipeline, known, press, settled))
-=======
             # A press ahead of the clock is none of the last seconds: the clock was set back.
             if press.pressed_at > settled + _AHEAD:
                 settled = press.pressed_at + _MAY_BE_BLIND
-            await pipeline.store(await self._told_by(pipeline, press, settled))
->>>>>>> 069880b (The clock of a PBX set back while press3 was away hid presses and left ghost calls: all that the PBX keeps is read then, by both clocks. faults: clocks stepped by an hour, with libfaketime; screens cut, stalled, a thousand at once)
+            known = await self._story_of(pipeline, press)
+            await pipeline.store(self._beyond(pipeline, known, press, settled))
 
     async def _mend(self, pipeline: Pipeline, login: LinkUp, at: datetime) -> None:
         """Read what was before `at` (PBX time, at `login` or later); what came since is told by events."""
