@@ -1,7 +1,7 @@
 """What a gap left out, as facts: from the spool and from the list of living channels. Pure.
 
-Only what the story does not know yet comes back, marked `recovered`; applied twice, nothing comes
-the second time.
+Only what the story does not know yet comes back; applied twice, nothing comes the second time. What
+happened in a blind window is marked `recovered`.
 """
 
 from collections.abc import Collection, Iterable
@@ -42,12 +42,15 @@ def from_spool(
     pbx: str,
     numbers: NumberRules,
     settled_before: datetime | None = None,
+    blind_until: datetime | None = None,
 ) -> list[Fact]:
     """Return what `press` tells beyond `story` (null: the call is not known).
 
     Marks younger than `settled_before` are left to the events, which may still be on their way.
+    `blind_until`: when the last blind window ended; what is younger happened while we listened, and
+    the PBX just says it in more words than its events. None: everything happened in the window.
     """
-    told = _Telling(story)
+    told = _Telling(story, blind_until)
     if settled_before is not None and press.pressed_at >= settled_before:
         return []
     _tell_press(told, press, pbx, numbers)
@@ -70,8 +73,9 @@ def from_channels(stories: Iterable[CallStory], alive: Collection[str], at: date
 class _Telling:
     """Collects the facts that say something new to the story as it grows."""
 
-    def __init__(self, story: CallStory | None) -> None:
+    def __init__(self, story: CallStory | None, blind_until: datetime | None = None) -> None:
         self._story = story
+        self._blind_until = blind_until
         self.facts: list[Fact] = []
 
     @property
@@ -85,7 +89,8 @@ class _Telling:
         return self._story
 
     def tell(self, fact: Fact, *, recovered: bool = True) -> None:
-        fact = replace(fact, recovered=recovered)
+        blind = self._blind_until is None or fact.at <= self._blind_until
+        fact = replace(fact, recovered=recovered and blind)
         after = fold(self._story, fact)
         if after is not self._story:
             self.facts.append(fact)

@@ -51,6 +51,7 @@ class CatchUp:
     def __init__(self, numbers: NumberRules) -> None:
         self._numbers = numbers
         self._owed: LinkUp | None = None
+        self._blind_until: datetime | None = None  # PBX time of the last login
         self._recovered: set[str] = set()  # calls and presses learned, over all tries at one gap
         self._brought: set[str] = set()
         self._unread: set[str] = set()  # minutes of the spool, in the last try
@@ -82,7 +83,7 @@ class CatchUp:
 
     async def link_up(self, pipeline: Pipeline, item: LinkUp) -> None:
         """Read the gap; what can't be read now stays owed."""
-        self._owed = item
+        self._owed, self._blind_until = item, item.pbx_now
         try:
             await self._mend(pipeline, item, item.pbx_now)
         except AmiError as error:
@@ -230,6 +231,7 @@ class CatchUp:
             pbx=pipeline.parts.pbx,
             numbers=self._numbers,
             settled_before=settled_before,
+            blind_until=self._blind_until,
         )
 
     async def _story_of(self, pipeline: Pipeline, press: SpoolPress) -> CallStory | None:

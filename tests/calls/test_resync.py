@@ -257,3 +257,19 @@ def test_the_spool_corrects_a_call_that_was_given_up_for_lost() -> None:
         "OperatorAnswered",
         "RecordingStopped",
     ]
+
+
+def test_only_what_happened_in_the_blind_window_is_recovered() -> None:
+    """The login was between the press and the answer: who talked then was heard, the press was not."""
+    login = START + seconds(5)
+    facts = from_spool(None, WHOLE, pbx="main", numbers=NUMBERS, blind_until=login)
+    assert {fact.at <= login for fact in facts} == {True, False}
+    assert [fact.recovered for fact in facts] == [fact.at <= login for fact in facts]
+
+
+def test_what_the_sweep_adds_to_a_call_that_was_heard_is_not_recovered() -> None:
+    _, heard = recover(PRESS)
+    heard = replace(heard, recovered=False)
+    facts = from_spool(heard, WHOLE, pbx="main", numbers=NUMBERS, blind_until=START - seconds(60))
+    assert "CallEnded" in names(facts)
+    assert not any(fact.recovered for fact in facts)

@@ -320,3 +320,25 @@ async def test_calls_of_a_restarted_pbx_end_and_its_new_ones_stay(
     assert outcomes[old] == "failed"
     assert outcomes[new] is None
     assert served.pipeline.tracker.open_calls() == {new}
+
+
+async def test_what_the_sweep_learns_of_a_call_heard_all_along_is_not_recovered(
+    served: Served, writer: Writer
+) -> None:
+    """Its press was cut off before the dialplan could tell of it; only AstDB has it."""
+    await served.start(writer)
+    at = BACK + timedelta(seconds=30)
+    heard = incoming(served.peer, at)
+    await until(lambda: served.pipeline.book.get(heard), what="the call is heard")
+    uniqueid, key = heard.removeprefix(f"{PBX}-"), f"press3/{at:%Y%m%d%H%M}/x-1"
+    row = f"2|{uniqueid}|{uniqueid}|{at.timestamp():.3f}|+79110000002|Anna|74951234567|press3|q"
+    served.peer.astdb |= {key: row, f"{key}/enter": f"{at.timestamp() + 2:.3f}|q"}
+    served.peer.clock = f"{(BACK + timedelta(seconds=60)).timestamp():.6f}"
+    served.peer.channels = [{"Channel": "PJSIP/trunk-00000009", "Uniqueid": uniqueid}]
+    await served.catch_up.sweep(served.pipeline)
+
+    calls = {call.id: call for call in await served.rows(Call)}
+    assert calls[heard].pressed_at == at
+    assert calls[heard].queue_entered_at == at + timedelta(seconds=2)
+    assert calls[heard].recovered is False
+    assert sum(call.recovered for call in calls.values()) == 1, "the one of the gap"
