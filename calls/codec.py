@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from calls import facts
-from calls.facts import CallArrived, Fact, Party
+from calls.facts import CallArrived, CallerNamed, Fact, Party
 
 __all__ = ["fact_from_row", "fact_to_data"]
 
@@ -33,6 +33,8 @@ def fact_from_row(call: str, kind: str, at: datetime, data: dict[str, Any]) -> F
     values = dict(data)
     if cls is CallArrived:
         values["caller"], values["to"] = Party(**values["caller"]), Party(**values["to"])
+    elif cls is CallerNamed:
+        values["caller"] = Party(**values["caller"])
     return cls(call=call, at=at, **values)
 
 

@@ -12,6 +12,7 @@ from typing import Literal
 __all__ = [
     "CallArrived",
     "CallEnded",
+    "CallerNamed",
     "ComplaintRequested",
     "Evidence",
     "Fact",
@@ -84,6 +85,13 @@ class CallArrived(Fact):
     direction: Direction
     caller: Party
     to: Party
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallerNamed(Fact):
+    """The dialplan looked up the caller's name or rewrote his number, before anybody saw him."""
+
+    caller: Party
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

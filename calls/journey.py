@@ -4,12 +4,12 @@ A journey turns what the tracker finds in the channel graph into facts. It speak
 `arrived`, that is, once it is known to be a call worth keeping; until then it only remembers.
 """
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from calls.facts import (
     CallArrived,
     CallEnded,
+    CallerNamed,
     ComplaintRequested,
     Direction,
     Fact,
@@ -33,24 +33,11 @@ from calls.facts import (
 )
 from calls.graph import Chan
 from calls.outcomes import unanswered_outcome
+from calls.queues import QueueStay
 from calls.rings import Ring, Rings
 from calls.triggers import Press
 
-__all__ = ["Journey", "QueueStay"]
-
-
-@dataclass(slots=True)
-class QueueStay:
-    """`left_at` set while the reason is not known yet: only what follows tells it.
-
-    `left_in` is the (context, exten) he left from: found elsewhere later, he had not hung up.
-    """
-
-    queue: str
-    chan: str
-    joined_at: datetime
-    left_at: datetime | None = None
-    left_in: tuple[str, str] = ("", "")
+__all__ = ["Journey"]
 
 
 class Journey:
@@ -115,6 +102,12 @@ class Journey:
             )
         )
         self.tell_pending(at)
+
+    def named(self, caller: Party, at: datetime) -> None:
+        """The caller is somebody else by the dialplan's word; once people saw him he stays who he was."""
+        seen = self._presses or self._stay or self._last_queue_reason or self.rings.begun
+        if self.speaks and not seen:
+            self._out.append(CallerNamed(call=self.id, at=at, caller=caller))
 
     def tell_pending(self, at: datetime) -> None:
         """Tell what the channels did before they belonged to a call worth keeping."""

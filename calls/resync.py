@@ -26,7 +26,7 @@ from calls.facts import (
     RecordingStopped,
 )
 from calls.numbers import NumberRules, resource
-from calls.queue_results import QUEUE_RESULTS
+from calls.queues import QUEUE_RESULTS
 from calls.story import CallStory, LegStory, fold
 from calls.switchboard import born_at
 

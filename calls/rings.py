@@ -82,6 +82,11 @@ class Rings:
     def __iter__(self) -> Iterator[Ring]:
         return iter(tuple(self._rings))
 
+    @property
+    def begun(self) -> bool:
+        """Whether a telephone ever rang."""
+        return bool(self._rounds)
+
     def start(self, chan: Chan, extension: str, at: datetime) -> tuple[Ring, int | None]:
         """Add a ringing device; return its ring and the round's number when the ringing is new."""
         for ring in self._rings:

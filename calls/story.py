@@ -13,6 +13,7 @@ from typing import Any
 from calls.facts import (
     CallArrived,
     CallEnded,
+    CallerNamed,
     ComplaintRequested,
     Evidence,
     Fact,
@@ -88,6 +89,10 @@ def _arrived(fact: CallArrived) -> CallStory:
         started_at=fact.at,
         recovered=fact.recovered,
     )
+
+
+def _named(story: CallStory, fact: CallerNamed) -> CallStory:
+    return story if story.caller == fact.caller else replace(story, caller=fact.caller)
 
 
 def _requested(story: CallStory, fact: ComplaintRequested) -> CallStory:
@@ -332,6 +337,7 @@ def _not_before(start: datetime | None, at: datetime) -> datetime:
 
 
 _FOLDS: dict[type[Fact], Callable[[CallStory, Any], CallStory]] = {
+    CallerNamed: _named,
     ComplaintRequested: _requested,
     MenuKeyPressed: _key_pressed,
     QueueEntered: _queue_entered,

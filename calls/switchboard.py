@@ -61,6 +61,13 @@ class Switchboard:
             self._arrive_incoming(chan, at, wait_for_number=born)
         return chan
 
+    def named(self, chan: Chan, channel: Channel, at: datetime) -> None:
+        """The dialplan set the caller id of `chan`: routes rewrite numbers and look up names."""
+        chan.number, chan.caller_name = channel.caller_number, channel.caller_name
+        journey = chan.journey
+        if journey.direction == "in" and chan is journey.customer:
+            journey.named(self._parties.caller(chan), journey.tick(at))
+
     def gone(self, chan: Chan, at: datetime, *, cause: int, lost: bool = False) -> None:
         """The channel hung up; `lost`: it was found missing, so that no reason is made up."""
         journey = chan.journey

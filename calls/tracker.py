@@ -44,7 +44,7 @@ from calls.graph import Chan
 from calls.keep import KeepRules
 from calls.live import LiveChannel, as_channel
 from calls.numbers import NumberRules, resource
-from calls.queue_results import QUEUE_REFUSALS, QUEUE_RESULTS
+from calls.queues import QUEUE_REFUSALS, QUEUE_RESULTS
 from calls.switchboard import Switchboard, born_at, reason
 from calls.transfers import Transfers
 from calls.triggers import TriggerRules
@@ -77,7 +77,7 @@ class Tracker:
         self._handlers: dict[type[Event], Callable[[Any], None]] = {
             Newchannel: self._on_newchannel,
             Newstate: self._on_channel,
-            NewCallerid: self._on_channel,
+            NewCallerid: self._on_new_callerid,
             Newexten: self._on_menu,
             DtmfEnd: self._on_menu,
             Press3Pressed: self._on_menu,
@@ -183,6 +183,12 @@ class Tracker:
                 "",
                 "",
             )  # it was elsewhere in between: reaching the menu's key again is a new press
+
+    def _on_new_callerid(self, event: NewCallerid) -> None:
+        self._on_channel(event)
+        chan = self._graph.get(event.channel.uniqueid)
+        if chan is not None:
+            self._board.named(chan, event.channel, event.at)
 
     def _on_menu(self, event: Newchannel | Newexten | DtmfEnd | Press3Pressed) -> None:
         chan = self._board.see(event.channel, event.at)

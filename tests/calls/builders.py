@@ -122,9 +122,9 @@ class Line:
 
     # -- the caller
 
-    def presses_3(self, key: str = "press3/202611211430/x-1") -> None:
+    def presses_3(self, key: str = "press3/202611211430/x-1", *, queue: str = "") -> None:
         at = self.pbx.now + timedelta(milliseconds=1)
-        self._say(ami.Press3Pressed, key=key, pressed_at=at)
+        self._say(ami.Press3Pressed, key=key, pressed_at=at, queue=queue)
 
     def goes_to(self, context: str, exten: str) -> None:
         """The dialplan moves on: Newexten."""

@@ -4,74 +4,120 @@ The real Asterisk, 22 and 16; truth is what the callers and the telephones logge
 """
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime
 
 import pytest
 
 from tests.e2e.conftest import StartDesk
-from tests.e2e.duty import hang_up
-from tests.e2e.office import PRESS, SILENT, STORIES, Office, near, reasons, seconds
+from tests.e2e.desk import Desk
+from tests.e2e.office import PRESS, STORIES, Json, Office, near
+from tests.lab.ami_tap import AmiTap
 from tests.lab.fixtures import StartAsterisk
-from tests.lab.scenarios import TelephoneHabit, WaitBye
+from tests.lab.harness import SippCall
+from tests.lab.scenarios import Bye, TelephoneHabit, WaitBye
 
 pytestmark = pytest.mark.asterisk
 
-CONFIG = replace(STORIES, menu=replace(STORIES.menu, ring_s=10, queue_timeout_s=60))
+CONFIG = replace(STORIES, menu=replace(STORIES.menu, ring_s=15, queue_timeout_s=60))
 KEPT, MENDED = "+79110004101", "+79110004102"
 
 
 async def test_longer_than_the_services_life(
     asterisk: StartAsterisk, asterisk_version: str, desk: StartDesk
 ) -> None:
-    """Nothing happens in the gaps to the first call; the second is answered in one and over in the next."""
+    """Nothing happens to the first call in the gaps; the second is answered in one and ends in the next."""
     lab = await asterisk(asterisk_version, CONFIG)
     service = await desk(lab)
     office = Office(lab, service)
-    answers_late = TelephoneHabit(ring_s=3)
     async with (
         lab.telephone("101", TelephoneHabit(ring_s=0.3)) as one,
-        lab.telephone("102", answers_late) as two,
+        lab.telephone("102", TelephoneHabit(ring_s=4)) as two,
         lab.telephone("103", TelephoneHabit(ring_s=0.5)) as three,
         lab.control() as pbx,
     ):
         kept = await lab.call(number=KEPT, steps=[*PRESS, WaitBye(300)])
         await office.call_when(KEPT, lambda call: call["answered_at"])
-        async with office.screens("op102") as (screen,):
-            mended = await lab.call(number=MENDED, steps=[*PRESS, WaitBye(300)])
-            is_mended = lambda pop: pop["caller"]["e164"] == MENDED  # noqa: E731
-            shown = await screen.told("pop.shown", is_mended)
-            last_seq = screen.events[-1]["seq"]
-            await service.kill9()
-        await pbx.event("AgentConnect", MemberName="PJSIP/102", deadline_s=20)
-
-        await service.start()
-        await service.linked()
-        call = await office.call_when(MENDED, lambda call: call["answered_at"])
-        assert near(call["answered_at"], two.truth.at("200"))
-        assert call["recovered"] is True
-        back = await (await service.person("op102")).screen(last_seq).__aenter__()
-        withdrawn = await back.told("pop.withdrawn", lambda told: told["pop_id"] == shown["pop_id"])
-        assert withdrawn["reason"] == "answered_here"
-        await pbx.action(
-            "BlindTransfer",
-            Channel=await lab.channel("PJSIP/102"),
-            Context="from-internal",
-            Exten="103",
-        )
-        talks = lambda call: any(  # noqa: E731
-            leg["extension"] == "103" and leg["answered_at"] for leg in call["legs"]
-        )
-        await office.call_when(MENDED, talks)
+        mended = await lab.call(number=MENDED, steps=[*PRESS, WaitBye(300)])
+        pop, last_seq = await _killed_while_ringing(office, pbx)
+        await _back(service)
+        answered = await office.call_when(MENDED, lambda call: call["answered_at"])
+        assert answered["recovered"] is True
+        person = await service.person("op102")
+        async with person.screen(last_seq) as screen:
+            gone = await screen.told("pop.withdrawn", lambda told: told["pop_id"] == pop)
+            assert gone["reason"] == "answered_here"
+        await _handed_over(office, pbx)
 
         assert await service.stop() == 0
-        await hang_up(pbx, await lab.channel("PJSIP/103"))
-        await mended.done()
-
-        await service.start()
-        await service.linked()
-        await office.over(MENDED)
+        ended_unseen = await _hangs_up(office, mended)
+        await _back(service)
+        assert (await office.over(MENDED))["recovered"] is True
         going_on = (await office.calls(KEPT))[0]
         assert (going_on["ended_at"], going_on["recovered"]) == (None, False)
-        await hang_up(pbx, await lab.channel("PJSIP/101"))
-        await kept.done()
+        ended = await _hangs_up(office, kept)
         await office.over(KEPT)
+
+    call = await _one_appeal(office, KEPT, kept, one.truth.picked_up[0], ended)
+    assert call["recovered"] is False, "all that happened to it was heard"
+    assert _legs(call) == {"101": "answered", "102": "elsewhere"}
+    call = await _one_appeal(office, MENDED, mended, two.truth.picked_up[0], ended_unseen)
+    assert call["recovered"] is True
+    assert _legs(call) == {"102": "answered", "103": "answered"}
+    (transfer,) = call["transfers"]
+    assert (transfer["kind"], transfer["from"], transfer["to"]) == ("blind", "102", "103")
+    third = next(leg for leg in call["legs"] if leg["extension"] == "103")
+    assert near(third["answered_at"], three.truth.picked_up[0])
+    assert near(third["ended_at"], ended_unseen)
+
+
+async def _killed_while_ringing(office: Office, pbx: AmiTap) -> tuple[str, int]:
+    """Kill press3 while 102 rings, who answers before it is back; return his pop and the last number he had."""
+    async with office.screens("op102") as (screen,):
+        shown = await screen.told("pop.shown", lambda pop: pop["caller"]["e164"] == MENDED)
+        seq: int = screen.events[-1]["seq"]
+        await office.desk.kill9()
+    await pbx.event("AgentConnect", Interface="PJSIP/102", deadline_s=30)
+    return str(shown["pop_id"]), seq
+
+
+async def _back(service: Desk) -> None:
+    await service.start()
+    await service.linked(deadline_s=30)
+
+
+async def _handed_over(office: Office, pbx: AmiTap) -> None:
+    connected = pbx.all("AgentConnect", Interface="PJSIP/102")[-1]
+    await pbx.action(
+        "BlindTransfer",
+        Channel=connected.get("DestChannel"),
+        Context="from-internal",
+        Exten="103",
+    )
+    talks = lambda call: [leg["answered_at"] for leg in call["legs"] if leg["extension"] == "103"]  # noqa: E731
+    await office.call_when(MENDED, lambda call: any(talks(call)))
+
+
+async def _hangs_up(office: Office, caller: SippCall) -> datetime:
+    doing = await office.lab.within(caller, Bye())
+    await doing.done()
+    return doing.truth.at("BYE")
+
+
+async def _one_appeal(
+    office: Office, number: str, caller: SippCall, contact: datetime, ended: datetime
+) -> Json:
+    appeal = await office.appeal(number)
+    call: Json = appeal["calls"][0]
+    assert (appeal["verified"], call["outcome"]) == ("verified", "answered")
+    pressed = caller.truth.at("INFO")
+    assert near(call["pressed_at"], pressed)
+    assert near(call["answered_at"], contact)
+    assert near(call["ended_at"], ended)
+    waited_s = (contact - pressed).total_seconds()
+    assert appeal["times"]["wait_s"] == pytest.approx(waited_s, abs=0.3)
+    await office.playable(number)
+    return call
+
+
+def _legs(call: Json) -> dict[str, str]:
+    return {leg["extension"]: leg["outcome"] for leg in call["legs"]}

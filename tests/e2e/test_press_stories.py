@@ -6,6 +6,7 @@ queue has only the members that a story signs in.
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 
@@ -15,11 +16,12 @@ import pytest_asyncio
 from ivr.menu import Action
 from tests.e2e.desk import open_desk
 from tests.e2e.duty import on_duty, pause
-from tests.e2e.office import PRESS, SHORT, SILENT, STORIES, Office, near, reasons, seconds
+from tests.e2e.office import PRESS, SHORT, SILENT, STORIES, Office, near, reasons, seconds, seen
 from tests.lab.ami_tap import AmiTap
 from tests.lab.fixtures import Labs
 from tests.lab.harness import SippCall, Truth
-from tests.lab.scenarios import Bye, Wait, WaitBye
+from tests.lab.rtp import RtpSide, rtp_side
+from tests.lab.scenarios import Bye, Key, Speak, Step, TelephoneHabit, Wait, WaitBye
 from tests.waiting import until
 
 pytestmark = [pytest.mark.asterisk, pytest.mark.asyncio(loop_scope="module")]
@@ -180,3 +182,137 @@ async def test_nobody_to_take_the_call(office: Office) -> None:
         if number != left:
             assert times["queue_wait_s"] == 0, "refused at the door"
         await office.playable(number)
+
+
+async def test_all_refuse_and_the_caller_is_let_go(office: Office) -> None:
+    """Busy and declined, round after round; when the queue's time is over the caller is told."""
+    number = "+79110003201"
+    async with (
+        office.screens("op101", "op102", "chief") as (first, second, board),
+        office.lab.telephone("101", TelephoneHabit(ring_s=0.2, then="busy")) as busy,
+        office.lab.telephone("102", TelephoneHabit(ring_s=0.3, then="reject")) as rejects,
+        office.lab.control() as pbx,
+        on_duty(pbx, "101", "102"),
+    ):
+        caller = await office.lab.call(number=number, steps=[*PRESS, WaitBye(60)])
+        await caller.done()
+        await office.over(number)
+        ended = await board.told("call.ended")
+        assert said_to(pbx, number, "timeout")
+        refused = {
+            "101": seen(busy.truth, "SIP/2.0 486"),
+            "102": seen(rejects.truth, "SIP/2.0 603"),
+        }
+    appeal = await office.appeal(number)
+    (call,) = appeal["calls"]
+    assert (ended["outcome"], call["outcome"], call["recovered"]) == ("no_answer",) * 2 + (False,)
+    assert near(call["ended_at"], caller.truth.at("BYE", "R"))
+    for screen, extension, outcome in ((first, "101", "busy"), (second, "102", "rejected")):
+        legs = [leg for leg in call["legs"] if leg["extension"] == extension]
+        rounds = len(refused[extension])
+        assert rounds >= 2, "the queue goes on asking"
+        assert [leg["outcome"] for leg in legs] == [outcome] * rounds
+        for leg, at in zip(legs, refused[extension], strict=True):
+            assert near(leg["ended_at"], at)
+            assert leg["answered_at"] is None
+        pops = screen.of("pop.shown")
+        assert [pop["round"] for pop in pops] == list(range(1, rounds + 1))
+        assert len({pop["pop_id"] for pop in pops}) == 1
+        assert reasons(screen, pops[0]["pop_id"]) == ["rejected"] * rounds
+    times = appeal["times"]
+    assert 6 <= times["queue_wait_s"] < 11
+    assert (times["wait_s"], times["abandoned_after_s"], times["ring_s"]) == (None,) * 3
+    await office.playable(number)
+
+
+# keys (as INFO, `+` a pause of a second) → whether 3 was pressed as a complaint
+KEYS = {
+    "3": True,
+    "33": True,
+    "+3": True,  # the greeting is over
+    "5+3": True,  # 5 plays the menu again
+    "9++3": True,  # no such key: «invalid», and the menu again
+    "1": False,
+    "13": False,  # 3 in the other menu
+    "1+3": False,
+    "#+3": False,
+    "*": False,
+    "*3": False,  # he was told good-bye
+    "": False,
+}
+
+
+async def test_which_keys_are_a_complaint(office: Office) -> None:
+    numbers = {f"+791100033{n:02d}": keys for n, keys in enumerate(KEYS)}
+    async with (
+        office.screens("chief") as (board,),
+        office.lab.telephone("101", SILENT),
+        office.lab.control() as pbx,
+        on_duty(pbx, "101"),
+    ):
+        callers = {
+            number: await office.lab.call(number=number, steps=typed(keys))
+            for number, keys in numbers.items()
+        }
+        await all_done(callers)
+        calls = {number: await office.over(number) for number in numbers}
+        await until(
+            lambda: len(board.of("call.ended")) == len(numbers), what="the screens know all ends"
+        )
+    for number, keys in numbers.items():
+        call, truth = calls[number], callers[number].truth
+        appeals = await office.appeals(number)
+        assert (len(appeals), call["pressed_at"] is not None) == (KEYS[keys], KEYS[keys]), keys
+        assert (call["answered_at"], call["recovered"]) == (None, False), keys
+        if not appeals:
+            assert call["recordings"] == [], "nobody's talk with a menu is recorded"
+            continue
+        first_3 = seen(truth, "INFO")[keys.replace("+", "").index("3")]
+        assert near(call["pressed_at"], first_3 + timedelta(seconds=TONE_S)), keys
+        assert await office.history(appeals[0]["number"], "pressed_again") == [], keys
+    opened = board.of("appeal.opened")
+    assert len(opened) == len({told["call"] for told in opened}) == sum(KEYS.values())
+
+
+def typed(keys: str) -> list[Step]:
+    steps: list[Step] = [Speak(), Wait(0.3)]
+    for key in keys:
+        steps += [Wait(1)] if key == "+" else [Key(key), Wait(0.15)]
+    return [*steps, Wait(2), Bye()] if KEYS[keys] else [*steps, WaitBye(60)]
+
+
+async def test_keys_as_rfc_4733_events(office: Office) -> None:
+    """Quick, long, and let go in the moment of hanging up: each is one press at the time of its end."""
+    lasting_s = {"+79110003401": 0.06, "+79110003402": 0.1, "+79110003403": 1.2}
+    async with rtp_sides(len(lasting_s)) as sides, office.lab.control() as pbx:
+        callers = {
+            number: await office.lab.call(number=number, steps=[WaitBye(60)], rtp_port=side.port)
+            for number, side in zip(lasting_s, sides, strict=True)
+        }
+        released = dict(
+            zip(
+                lasting_s,
+                await asyncio.gather(
+                    *(
+                        side.key("3", lasts_s=lasts_s)
+                        for side, lasts_s in zip(sides, lasting_s.values(), strict=True)
+                    )
+                ),
+                strict=True,
+            )
+        )
+        await all_done(callers)
+        assert len(pbx.all("DTMFEnd", Digit="3", Direction="Received")) == len(lasting_s)
+    for number, let_go in released.items():
+        await office.over(number)
+        appeal = await office.appeal(number)
+        (call,) = appeal["calls"]
+        assert call["outcome"] == "no_answer", "nobody is signed in"
+        assert near(call["pressed_at"], let_go)
+        assert await office.history(appeal["number"], "pressed_again") == []
+
+
+@asynccontextmanager
+async def rtp_sides(n: int) -> AsyncIterator[list[RtpSide]]:
+    async with AsyncExitStack() as stack:
+        yield [await stack.enter_async_context(rtp_side()) for _ in range(n)]

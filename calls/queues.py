@@ -1,8 +1,11 @@
-"""What Asterisk's QUEUESTATUS means here; used for events and for the spool alike."""
+"""A caller's stay in a queue, and what Asterisk's QUEUESTATUS says of its end; for events and spool alike."""
+
+from dataclasses import dataclass
+from datetime import datetime
 
 from calls.facts import QueueLeftReason
 
-__all__ = ["QUEUE_REFUSALS", "QUEUE_RESULTS"]
+__all__ = ["QUEUE_REFUSALS", "QUEUE_RESULTS", "QueueStay"]
 
 # The queue did not take the caller in: no QueueCallerJoin tells of him.
 QUEUE_REFUSALS = frozenset({"FULL", "JOINEMPTY", "JOINUNAVAIL", "UNKNOWN"})
@@ -21,3 +24,17 @@ QUEUE_RESULTS: dict[str, QueueLeftReason] = {
     "ABANDON": "abandoned",
     "ABANDONED": "abandoned",
 }
+
+
+@dataclass(slots=True)
+class QueueStay:
+    """`left_at` set while the reason is not known yet: only what follows tells it.
+
+    `left_in` is the (context, exten) he left from: found elsewhere later, he had not hung up.
+    """
+
+    queue: str
+    chan: str
+    joined_at: datetime
+    left_at: datetime | None = None
+    left_in: tuple[str, str] = ("", "")
