@@ -21,7 +21,7 @@ from press3.clock import now
 from press3.database import open_store
 from press3.doctor.examination import examine
 from press3.settings import load
-from tests.e2e.desk import PbxSide, config_text, open_desk
+from tests.e2e.desk import PbxSide, config_text, open_desk, run
 from tests.fakes.ami_peer import AmiPeer
 from tests.lab.fixtures import StartAsterisk
 from tests.lab.harness import DIALPLAN, PRESS3, QUICK, Lab, LabMenu
@@ -304,6 +304,22 @@ async def test_clocks_that_disagree(
         )
         _, said = await findings(_side(peer, tmp_path), people, tmp_path)
     assert one(said, words).startswith(f"[{level}] main: ")
+
+
+async def test_the_command_that_watches_a_call(people: Path, tmp_path: Path) -> None:
+    async with AmiPeer() as peer:
+        peer.clock = f"{now().timestamp()}"
+        config = tmp_path / "config.toml"
+        config.write_text(config_text(_side(peer, tmp_path), people))
+        config.chmod(0o600)
+        watch = ("doctor", "--call", "-c", str(config))
+        told = await asyncio.to_thread(run, *watch, "--wait", "1", "--from", "+79110000001")
+        nowhere = await asyncio.to_thread(run, *watch, "--pbx", "branch")
+    assert (told.returncode, told.stderr) == (1, "")
+    assert told.stdout.startswith("Call now from +79110000001 and press 3. I wait 1 s")
+    assert "[fail] no call came in 1 s" in told.stdout
+    assert nowhere.returncode == 1
+    assert "no [[asterisk]] 'branch' in the configuration; there is: main" in nowhere.stderr
 
 
 async def test_days_that_can_not_be_read_any_more_and_data_open_to_others(tmp_path: Path) -> None:
