@@ -221,6 +221,8 @@ def _opened(appeal: Appeal, fact: ComplaintRequested, now: datetime) -> Entry:
         "deadline_at": appeal.deadline_at.isoformat() if appeal.deadline_at else None,
         "recovered": fact.recovered,
     }
+    if fact.timed_by != "key":  # the PBX kept no time of the key itself
+        data["pressed_at_is"] = fact.timed_by
     caller = {
         "raw": appeal.caller_raw,
         "e164": appeal.caller_e164,

@@ -4,6 +4,8 @@ What was pressed is read from the PBX each time, never from press3's own tables:
 press3 lost must show up. Every difference comes with `mend`, the way to put it right:
 
 - `read_spool`: the PBX knows the press; reading its spool again opens the appeal.
+- `look_at_call`: a log of the PBX shows a call in the queue of an observed menu that nobody saw press;
+  look at the call, and register it by hand when it was a complaint.
 - `complete_source`: the PBX's source is incomplete for that day, so absence there proves nothing.
 - `check_evidence`: the PBX was read completely and does not know the press; look at its evidence.
 - `find_recording`: look for the sound on the PBX and in the folders; the sweep links it when found.
@@ -31,12 +33,16 @@ _SAME_PRESS: Final = timedelta(hours=6)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Press:
-    """A press as the PBX keeps it; `key` is its AstDB key, null when another source told it."""
+    """A press as the PBX keeps it; `key` is its AstDB key, if it is known.
+
+    `observed`: a call in the queue that key 3 of an observed menu leads to.
+    """
 
     pbx: str
     uniqueid: str
     pressed_at: datetime
     key: str | None = None
+    observed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +55,7 @@ class PressSource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PressReading:
-    """One press may be told by several sources."""
+    """One press may be told by several sources, whose time is the best first."""
 
     pressed: Sequence[Press]
     sources: Sequence[PressSource]
@@ -114,7 +120,9 @@ class _Presses:
 
 def _distinct(presses: Sequence[Press]) -> list[Press]:
     seen = _Presses()
-    return [press for press in sorted(presses, key=lambda p: p.pressed_at) if seen.add(press)]
+    return sorted(
+        (press for press in presses if seen.add(press)), key=lambda press: press.pressed_at
+    )
 
 
 async def _appeals(session: AsyncSession, start: datetime, end: datetime) -> list[Appeal]:
@@ -129,7 +137,11 @@ async def _appeals(session: AsyncSession, start: datetime, end: datetime) -> lis
 def _not_registered(presses: Sequence[Press], appeals: Sequence[Appeal]) -> list[dict[str, Any]]:
     known = _Presses(_press_of(appeal) for appeal in appeals)
     return [
-        _difference("not_registered", "read_spool", call=f"{press.pbx}-{press.uniqueid}")
+        _difference(
+            "not_registered",
+            "look_at_call" if press.observed else "read_spool",
+            call=f"{press.pbx}-{press.uniqueid}",
+        )
         for press in presses
         if press not in known
     ]

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from ami.spool import TimedBy
+
 __all__ = [
     "CallArrived",
     "CallEnded",
@@ -103,13 +105,15 @@ class MenuKeyPressed(Fact):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComplaintRequested(Fact):
     """The caller's first 3. `uniqueid` is the caller's channel at that moment: (pbx, uniqueid) is the
-    unique key of the appeal. `key` is the AstDB key, null for an observed menu. `at` is the press."""
+    unique key of the appeal. `key` is the AstDB key, null for an observed menu. `at` is the press, or
+    what `timed_by` says where the key's own time is not known."""
 
     uniqueid: str
     key: str | None
     evidence: Evidence
     menu: str
     queue: str | None
+    timed_by: TimedBy = "key"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,8 +18,11 @@ from people.directory import employee_at
 from store.base import UtcDateTime, table
 
 __all__ = [
+    "FIRST_START",
+    "Gap",
     "begin_window",
     "find_by_press",
+    "gaps",
     "known_channels",
     "load_facts",
     "load_open",
@@ -212,6 +215,22 @@ async def open_window(session: AsyncSession, pbx: str) -> BlindWindow | None:
         .order_by(BlindWindow.id.desc())
         .limit(1)
     )
+
+
+Gap = tuple[datetime, datetime]
+FIRST_START = "first start"  # before that press3 watched nothing: no gap in its watching
+
+
+async def gaps(session: AsyncSession, pbx: str, since: datetime, *, now: datetime) -> list[Gap]:
+    """Return the blind windows of `pbx` that were open at `since` or later; an open one lasts until `now`."""
+    windows = await session.scalars(
+        select(BlindWindow).where(
+            BlindWindow.pbx == pbx,
+            ~BlindWindow.reason.startswith(FIRST_START),
+            or_(BlindWindow.ended_at.is_(None), BlindWindow.ended_at >= since),
+        )
+    )
+    return [(window.started_at, window.ended_at or now) for window in windows]
 
 
 def begin_window(session: AsyncSession, pbx: str, started_at: datetime, reason: str) -> BlindWindow:

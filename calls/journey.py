@@ -73,6 +73,11 @@ class Journey:
     def speaks(self) -> bool:
         return self.arrived and not self.ended
 
+    @property
+    def waits(self) -> bool:
+        """Whether the caller is in a queue."""
+        return self._stay is not None and self._stay.left_at is None
+
     def tick(self, at: datetime) -> datetime:
         """Return `at`, never earlier than what this call has seen: reordered events make no negative times."""
         self._clock = max(self._clock, at)

@@ -3,12 +3,12 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index
+from sqlalchemy import BigInteger, ForeignKey, Index
 from sqlalchemy.orm import Mapped, mapped_column
 
 from store.base import Base
 
-__all__ = ["BlindWindow", "Call", "Leg", "PbxState", "SetAside", "StoredFact"]
+__all__ = ["BlindWindow", "Call", "Leg", "LogRead", "PbxState", "SetAside", "StoredFact"]
 
 
 class Call(Base):
@@ -109,3 +109,15 @@ class PbxState(Base):
     pbx: Mapped[str] = mapped_column(primary_key=True)
     last_contact_at: Mapped[datetime]
     startup: Mapped[str]
+
+
+class LogRead(Base):
+    """How far a log file of a PBX was read (`ami.log_tail.LogPosition`); `log` is `queue_log` or `CDR`."""
+
+    __tablename__ = "log_reads"
+
+    pbx: Mapped[str] = mapped_column(primary_key=True)
+    log: Mapped[str] = mapped_column(primary_key=True)
+    inode: Mapped[int] = mapped_column(BigInteger)
+    offset: Mapped[int] = mapped_column(BigInteger)
+    head: Mapped[bytes]

@@ -115,17 +115,25 @@ def _tell_press(told: _Telling, press: SpoolPress, pbx: str, numbers: NumberRule
     call = told.now.id
     requested = ComplaintRequested(
         call=call,
-        at=press.pressed_at,
+        at=_pressed_at(told.now, press),
         uniqueid=press.uniqueid,
         key=press.key,
         evidence="verified",
         menu=press.menu,
         queue=press.queue or None,
+        timed_by=press.timed_by,
     )
     # Evidence alone does not make a call a recovered one: the press itself was seen as it happened.
     told.tell(requested, recovered=told.now.pressed_at is None)
     for at in press.again:
         told.tell(MenuKeyPressed(call=call, at=at, digit="3", context=press.menu))
+
+
+def _pressed_at(story: CallStory, press: SpoolPress) -> datetime:
+    """A time that is not the key's own never makes a second press of a known one."""
+    if press.timed_by == "key":
+        return press.pressed_at
+    return story.pressed_at or max(press.pressed_at, story.started_at)
 
 
 def _tell_marks(told: _Telling, press: SpoolPress, numbers: NumberRules) -> None:
@@ -143,26 +151,35 @@ def _tell_marks(told: _Telling, press: SpoolPress, numbers: NumberRules) -> None
     if press.queue_left is not None:
         _tell_queue_left(told, press, *press.queue_left)
     if press.ended_at is not None:
-        _tell_end(told, press.ended_at, _outcome(told.now))
+        _tell_end(told, press.ended_at, _outcome(told.now, press.queue_left))
 
 
 def _tell_answer(told: _Telling, answer: SpoolAnswer, numbers: NumberRules) -> None:
     extension = numbers.extension(answer.channel) or resource(answer.channel)
-    leg = _leg_at(told.now, extension, answer.at)
+    leg = _leg_at(told.now, extension, answer)
     if leg is not None and leg.outcome not in (None, "answered", "unknown"):
         return  # it was lifted, but customer and operator never heard each other
     told.tell(
         OperatorAnswered(
             call=told.now.id,
             at=answer.at,
-            leg=leg.uniqueid if leg else answer.channel,
+            leg=leg.uniqueid if leg else answer.uniqueid or answer.channel,
             extension=extension,
         )
     )
 
 
-def _leg_at(story: CallStory, extension: str, at: datetime) -> LegStory | None:
-    """Return the leg of `extension` within whose ringing or talk `at` lies."""
+def _leg_at(story: CallStory, extension: str, answer: SpoolAnswer) -> LegStory | None:
+    """Return the leg that answered: by its channel, else that of `extension` within whose ringing or talk it lies.
+
+    queue_log may know the operator by a name of the queue's: then who answered just then.
+    """
+    at = answer.at
+    for leg in story.legs:
+        if leg.uniqueid == answer.uniqueid:
+            return leg
+        if answer.uniqueid and leg.answered_at is not None and abs(leg.answered_at - at) <= _NEAR:
+            return leg
     for leg in reversed(story.legs):
         since = leg.rang_at or leg.answered_at
         if leg.extension != extension or (since is not None and at < since - _NEAR):
@@ -221,12 +238,13 @@ def _tell_waiting_over(told: _Telling, at: datetime) -> None:
         told.tell(QueueLeft(call=story.id, at=left_at, queue=stay.queue, reason=reason))  # type: ignore[arg-type]
 
 
-def _outcome(story: CallStory) -> Outcome:
+def _outcome(story: CallStory, left: tuple[datetime, str] | None = None) -> Outcome:
+    """`left`: how he left a queue that no stay tells of."""
     if story.answered_at is not None:
         return "answered"
     if story.direction == "out":
         return "no_answer"
-    last = story.stays[-1].reason if story.stays else None
+    last = story.stays[-1].reason if story.stays else QUEUE_RESULTS.get(left[1] if left else "")
     return "no_answer" if last in ("timeout", "empty") else "abandoned"
 
 

@@ -199,6 +199,8 @@ class Tracker:
             chan.place = (event.channel.context, event.channel.exten)
         if press is None or not (press.key is not None or _may_press(chan)):
             return
+        if isinstance(event, DtmfEnd) and (chan.bridge is not None or chan.journey.waits):
+            return  # a key to whom he talks or to the queue's music is not one to the menu
         if not chan.journey.arrived:
             self._board.arrive(chan, event.at)
         chan.journey.pressed(press)

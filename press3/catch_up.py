@@ -24,6 +24,7 @@ from calls.story import CallChange, CallStory
 from calls.switchboard import born_at
 from people.audience import Audience
 from people.model import Role
+from press3.log_follower import LogFollower
 from press3.pipeline import Pipeline
 from store.outbox import Message, emit
 
@@ -48,8 +49,9 @@ class CatchUp:
     whatever is heard meanwhile. It is tried again by each sweep and after each login.
     """
 
-    def __init__(self, numbers: NumberRules) -> None:
+    def __init__(self, numbers: NumberRules, logs: LogFollower | None = None) -> None:
         self._numbers = numbers
+        self._logs = logs
         self._owed: LinkUp | None = None
         self._blind_until: datetime | None = None  # PBX time of the last login
         self._recovered: set[str] = set()  # calls and presses learned, over all tries at one gap
@@ -115,6 +117,15 @@ class CatchUp:
             if self._owed is not None:
                 await self._mend(pipeline, self._owed, settled)
 
+    async def follow_logs(self, pipeline: Pipeline) -> None:
+        """Read on in the PBX's own logs; while a gap is owed, that comes first and reads them too."""
+        async with pipeline.turn:
+            if self._logs is None or self._owed is not None:
+                return
+            at = pipeline.told_until(await actions.ping(pipeline.parts.link))
+            if at is not None:
+                await self._logs.read_on(pipeline, at - SETTLED)
+
     def _unseen(self, pipeline: Pipeline) -> list[CallStory]:
         """Return the open calls that the tracker does not know: they began in a blind window."""
         tracked = pipeline.tracker.open_calls()
@@ -142,6 +153,9 @@ class CatchUp:
         set_back = blind_since > at + _AHEAD
         settled = until if set_back else at
         self._count(await self._read_spool(pipeline, since, until, settled_before=settled))
+        if self._logs is not None:
+            alive = {row.uniqueid for row in there}
+            self._count(await self._logs.read_gap(pipeline, since, settled, alive))
         if state is not None and state.startup != login.startup:
             self._count(await self._after_restart(pipeline, blind_since))
         older = [row for row in there if _is_older(row, at)]
@@ -165,7 +179,7 @@ class CatchUp:
         started, reason = (
             (state.last_contact_at, "press3 was not running")
             if state
-            else (at - spool.KEPT, "first start")
+            else (at - spool.KEPT, history.FIRST_START)
         )
 
         async def work(session: AsyncSession) -> datetime:

@@ -1,65 +1,111 @@
 """The day's presses, read afresh from the PBX for the reconciliation: never from our own tables."""
 
-from collections.abc import Collection, Iterable, Sequence
-from datetime import datetime
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 
 import structlog
 
 from ami import actions, spool
 from ami.asking import Asking
-from ami.errors import AmiError
+from ami.errors import AmiError, LogUnreadable
+from ami.log_tail import lines_between, oldest_line_at
 from ami.spool import SpoolPress
 from appeals.reconcile import Press, PressReading, PressSource
-from press3.settings import Settings
+from press3.pbx_logs import PbxLog, PbxLogs
 
-__all__ = ["AstDbReader", "observed_on"]
+__all__ = ["PbxReader"]
 
 log = structlog.get_logger(__name__)
 
+# A call that began before the period may write in it, and one that began in it after its end.
+_CALLS_LAST = timedelta(hours=6)
 
-class AstDbReader:
-    """Reads the AstDB families of a period from every linked PBX.
 
-    Incomplete is a PBX that can't be read, a period that the dialplan has pruned, and a menu that is
-    only observed (`observed`: the names of such PBXs): its presses are in no AstDB.
+class PbxReader:
+    """Reads the presses of a period from every linked PBX: its AstDB, its `logs` (by PBX name).
+
+    Incomplete is what can't be read, a period that the dialplan has pruned or a log does not reach
+    back to, a queue_log without presses that AstDB has, and an observed menu whose key leads to no
+    queue of its own.
     """
 
-    def __init__(self, links: Sequence[Asking], *, observed: Collection[str] = ()) -> None:
+    def __init__(self, links: Sequence[Asking], logs: Mapping[str, PbxLogs]) -> None:
         self._links = links
-        self._observed = observed
+        self._logs = logs
 
     async def read(self, start: datetime, end: datetime) -> PressReading:
-        """Return the presses from `start` to `end` (PBX time) and which sources told them."""
+        """Return the presses from `start` to `end` (PBX time) and which sources told them, the best timed first."""
         pressed: list[Press] = []
         sources: list[PressSource] = []
         for link in self._links:
-            name = f"{link.pbx}: AstDB"
-            try:
-                async for presses in spool.read_families(link, start, end):
-                    pressed += _within(link, presses, start, end)
-                complete = start >= await actions.ping(link) - spool.KEPT
-            except AmiError as error:
-                log.warning("presses can't be read from the PBX", pbx=link.pbx, error=str(error))
-                complete = False
-            sources.append(PressSource(name=name, complete=complete))
-            if link.pbx in self._observed:
-                sources.append(PressSource(name=f"{link.pbx}: observed menu", complete=False))
+            of_astdb, source = await _astdb(link, start, end)
+            of_logs, told = await asyncio.to_thread(
+                _read_logs, self._logs[link.pbx], of_astdb, start, end
+            )
+            pressed += [*of_astdb, *of_logs]
+            sources += [source, *told]
         return PressReading(pressed=tuple(pressed), sources=tuple(sources))
 
 
-def observed_on(settings: Settings) -> frozenset[str]:
-    """Return the names of the PBXs that have a menu which is only observed."""
-    names = frozenset(pbx.name for pbx in settings.asterisk)
-    rules = settings.ivr.observe
-    every = any(rule.asterisk is None for rule in rules)
-    return names if every else frozenset(rule.asterisk for rule in rules if rule.asterisk)
+async def _astdb(link: Asking, start: datetime, end: datetime) -> tuple[list[Press], PressSource]:
+    found: list[Press] = []
+    complete = False
+    try:
+        async for presses in spool.read_families(link, start, end):
+            found += [_press(link.pbx, p) for p in presses if start <= p.pressed_at < end]
+        complete = start >= await actions.ping(link) - spool.KEPT
+    except AmiError as error:
+        log.warning("presses can't be read from the PBX", pbx=link.pbx, error=str(error))
+    return found, PressSource(name=f"{link.pbx}: AstDB", complete=complete)
 
 
-def _within(
-    link: Asking, presses: Iterable[SpoolPress], start: datetime, end: datetime
-) -> list[Press]:
-    return [
-        Press(pbx=link.pbx, uniqueid=p.uniqueid, pressed_at=p.pressed_at, key=p.key)
-        for p in presses
-        if start <= p.pressed_at < end
-    ]
+def _press(pbx: str, press: SpoolPress) -> Press:
+    return Press(
+        pbx=pbx,
+        uniqueid=press.uniqueid,
+        pressed_at=press.pressed_at,
+        key=press.key,
+        observed=press.key is None,
+    )
+
+
+def _read_logs(
+    logs: PbxLogs, of_astdb: Sequence[Press], start: datetime, end: datetime
+) -> tuple[list[Press], list[PressSource]]:
+    pressed: list[Press] = []
+    sources: list[PressSource] = []
+    for each in logs.logs:
+        found, complete = _read_log(each, logs, of_astdb, start, end)
+        pressed += found
+        sources.append(PressSource(name=f"{each.pbx}: {each.name}", complete=complete))
+    if logs.observed:
+        shown = logs.is_shown and any(source.complete for source in sources)
+        sources.append(PressSource(name=f"{logs.pbx}: observed menu", complete=shown))
+    return pressed, sources
+
+
+def _read_log(
+    source: PbxLog, logs: PbxLogs, of_astdb: Sequence[Press], start: datetime, end: datetime
+) -> tuple[list[Press], bool]:
+    """Return the presses that `source` tells of the period, and whether it tells all."""
+    try:
+        lines = lines_between(source.path, start - _CALLS_LAST, end + _CALLS_LAST, source.time_of)
+        calls = source.calls_of(lines)
+        oldest = oldest_line_at(source.path, source.time_of)
+    except LogUnreadable as error:
+        log.warning("presses can't be read from a log of the PBX", pbx=source.pbx, error=str(error))
+        return [], False
+    told = [call for call in calls if call.key is not None or logs.is_observed_press(call)]
+    found = [_press(source.pbx, call) for call in told if start <= call.pressed_at < end]
+    keys = {press.key for press in found}
+    lacks = [p for p in of_astdb if source.tells_keys and p.key not in keys and p.pressed_at < end]
+    if oldest is None or oldest > start:
+        return found, False
+    if lacks:
+        log.warning(
+            "queue_log lacks presses that AstDB has: is it written to this file?",
+            pbx=source.pbx,
+            presses=len(lacks),
+        )
+    return found, not lacks

@@ -7,8 +7,10 @@ from datetime import date
 from appeals import reconcile
 from press3.database import open_store
 from press3.one_link import one_link
-from press3.press_reader import AstDbReader, observed_on
+from press3.pbx_logs import logs_by_pbx
+from press3.press_reader import PbxReader
 from press3.settings import Settings
+from press3.telephony import number_rules
 
 __all__ = ["report"]
 
@@ -19,7 +21,7 @@ async def report(settings: Settings, day: date | None, say: Callable[[str], None
         store = await stack.enter_async_context(open_store(settings))
         links = [await stack.enter_async_context(one_link(pbx)) for pbx in settings.asterisk]
         chosen = day or store.now().astimezone(settings.zone).date()
-        reader = AstDbReader(links, observed=observed_on(settings))
+        reader = PbxReader(links, logs_by_pbx(settings, number_rules(settings)))
         async with store.sessions() as session:
             found = await reconcile.run(session, chosen, settings.zone, reader)
     say(

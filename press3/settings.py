@@ -72,6 +72,8 @@ class AsteriskSettings(Section):
     tls_ca: Path | None = None
     tls_name: str = ""
     permit: list[str] = ["127.0.0.1"]
+    queue_log: Path | None = None
+    cdr: Path | None = None
 
     @model_validator(mode="after")
     def _fits_together(self) -> "AsteriskSettings":
@@ -154,12 +156,16 @@ class CallsSettings(Section):
 
 
 class ObserveSettings(Section):
-    """An existing menu that press3 only watches: `context` and either `exten` or `digit`."""
+    """An existing menu that press3 only watches: `context` and either `exten` or `digit`.
+
+    `leads_to` names the queue that this key alone leads to: then the PBX's logs show missed presses.
+    """
 
     asterisk: str | None = None
     context: str
     exten: str | None = None
     digit: str | None = Field(default=None, pattern=r"^[0-9*#A-D]$")
+    leads_to: str = ""
 
     @model_validator(mode="after")
     def _one_rule(self) -> "ObserveSettings":

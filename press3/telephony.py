@@ -23,6 +23,8 @@ from press3.ami_secret import secret_of
 from press3.catch_up import SETTLED, CatchUp
 from press3.database import Store
 from press3.errors import Replaced
+from press3.log_follower import LogFollower
+from press3.pbx_logs import logs_of
 from press3.pipeline import ChangeHandler, Pipeline, PipelineParts, Stored
 from press3.settings import AsteriskSettings, Settings
 from push import pops
@@ -41,6 +43,7 @@ __all__ = [
 log = structlog.get_logger(__name__)
 
 _SWEEP_EVERY_S = 60.0
+_FOLLOW_EVERY_S = 2.0
 _BEGIN_ANEW_S = (1.0, 2.0, 5.0, 10.0, 30.0)
 _SOUND_AFTER_S = 60.0  # what served for so long begins anew at once
 _SETTLES_S = SETTLED.total_seconds() + 1
@@ -99,6 +102,7 @@ class Telephony:
         self.link = AmiLink(self._link_settings, now=store.now)
         self.lease = Lease(store.writer, pbx.name)
         self.pipeline: Pipeline | None = None
+        self._pbx = pbx
         self._settings = settings
         self._store = store
         self._handlers = handlers
@@ -134,13 +138,18 @@ class Telephony:
             self._take_new_link()
 
     async def _serve_once(self, fence: int) -> None:
-        """Link, pipeline and sweep together; raises ExceptionGroup when one of them fails."""
-        catch_up = CatchUp(number_rules(self._settings))
+        """Link, pipeline, sweep and the PBX's logs together; raises ExceptionGroup when one of them fails."""
+        numbers = number_rules(self._settings)
+        logs = logs_of(self._settings, self._pbx, numbers)
+        catch_up = CatchUp(numbers, LogFollower(logs))
         self.pipeline = pipeline = self._new_pipeline(fence, catch_up)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.link.run(), name=f"link-{self.pbx}")
             tasks.create_task(pipeline.run(), name=f"pipeline-{self.pbx}")
             tasks.create_task(self._sweep(catch_up, pipeline), name=f"sweep-{self.pbx}")
+            if logs.logs:
+                follow = self._follow_logs(catch_up, pipeline)
+                tasks.create_task(follow, name=f"logs-{self.pbx}")
 
     def _take_new_link(self) -> None:
         """A link runs once. What it has counted stays counted."""
@@ -204,6 +213,17 @@ class Telephony:
                 log.warning(
                     "the minute's presses can't be read now", pbx=self.pbx, error=str(error)
                 )
+
+    async def _follow_logs(self, catch_up: CatchUp, pipeline: Pipeline) -> None:
+        """Every two seconds: queue_log proves presses, and knows those that AstDB lost on a full disk."""
+        while True:
+            await asyncio.sleep(_FOLLOW_EVERY_S)
+            if self.link.state is not LinkState.UP:
+                continue
+            try:
+                await catch_up.follow_logs(pipeline)
+            except AmiError as error:
+                log.warning("the PBX's logs can't be followed now", pbx=self.pbx, error=str(error))
 
 
 def _first(group: BaseExceptionGroup[LeaseLost]) -> BaseException:

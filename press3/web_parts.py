@@ -12,9 +12,10 @@ import web
 from appeals import reconcile
 from press3.database import Store
 from press3.metrics import service_registry
-from press3.press_reader import AstDbReader, observed_on
+from press3.pbx_logs import logs_by_pbx
+from press3.press_reader import PbxReader
 from press3.settings import Settings
-from press3.telephony import Telephony
+from press3.telephony import Telephony, number_rules
 from recordings.worker import RecordingWorker
 from web.app import build
 from web.deps import LinkView, WebDeps
@@ -32,13 +33,13 @@ def web_app(
     push_port: int | None,
 ) -> aiohttp_web.Application:
     """Return the web application of a running service."""
-    observed = observed_on(settings)
+    logs = logs_by_pbx(settings, number_rules(settings))
 
     def links() -> list[LinkView]:
         return [_link_view(each) for each in telephony]
 
     async def reconcile_day(session: AsyncSession, day: date) -> Mapping[str, Any]:
-        reader = AstDbReader([each.link for each in telephony], observed=observed)
+        reader = PbxReader([each.link for each in telephony], logs)
         return await reconcile.run(session, day, settings.zone, reader)
 
     return build(

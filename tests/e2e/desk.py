@@ -58,9 +58,14 @@ class PbxSide:
 
 
 def config_text(
-    lab: Lab | PbxSide, data_dir: Path, *, database_url: str = "", more: str = ""
+    lab: Lab | PbxSide,
+    data_dir: Path,
+    *,
+    database_url: str = "",
+    asterisk: str = "",
+    more: str = "",
 ) -> str:
-    """Return the file of CONTRACT's black-box run for `lab`."""
+    """Return the file of CONTRACT's black-box run for `lab`; `asterisk` are further keys of its [[asterisk]]."""
     side = PbxSide.of(lab) if isinstance(lab, Lab) else lab
     return f"""
 [service]
@@ -71,6 +76,7 @@ host = "127.0.0.1"
 port = {side.port}
 username = "{side.username}"
 secret = "{side.secret}"
+{asterisk}
 [database]
 url = "{database_url}"
 [http]
@@ -271,6 +277,7 @@ async def open_desk(
     folder: Path,
     *,
     database_url: str = "",
+    asterisk: str = "",
     more: str = "",
     start: bool = True,
     operators: Sequence[str] = (),
@@ -282,7 +289,8 @@ async def open_desk(
     """
     config = folder / f"config-{next(_FOLDERS)}.toml"
     data_dir = config.with_suffix(".data")
-    config.write_text(config_text(lab, data_dir, database_url=database_url, more=more))
+    text = config_text(lab, data_dir, database_url=database_url, asterisk=asterisk, more=more)
+    config.write_text(text)
     config.chmod(0o600)
     settings = load(config)
     async with open_store(settings) as store:

@@ -3,11 +3,15 @@
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ami.connection import AmiLink, LinkSettings, LinkState
-from press3.press_reader import AstDbReader, observed_on
+from calls.numbers import NumberRules
+from press3.pbx_logs import logs_by_pbx
+from press3.press_reader import PbxReader
 from press3.settings import Settings
 from tests.fakes.ami_peer import AmiPeer
 from tests.waiting import until
@@ -34,21 +38,31 @@ async def link() -> AsyncIterator[AmiLink]:
         await task
 
 
+def reader(link: AmiLink, *observe: dict[str, Any], **main: Any) -> PbxReader:
+    settings = Settings(asterisk=[{"name": "main", **main}], ivr={"observe": observe})  # type: ignore[arg-type, list-item]
+    return PbxReader([link], logs_by_pbx(settings, NumberRules()))
+
+
+def told(reading: Any) -> list[tuple[str, bool]]:
+    return [(source.name, source.complete) for source in reading.sources]
+
+
 async def test_the_presses_of_the_period_and_a_complete_source(link: AmiLink) -> None:
-    reading = await AstDbReader([link]).read(NOW - timedelta(hours=1), NOW)
+    reading = await reader(link).read(NOW - timedelta(hours=1), NOW)
     assert [press.uniqueid for press in reading.pressed] == ["1.7"]
     assert [(source.name, source.complete) for source in reading.sources] == [("main: AstDB", True)]
 
 
 async def test_what_the_dialplan_has_pruned_proves_nothing(link: AmiLink) -> None:
     start = NOW - timedelta(days=9)
-    reading = await AstDbReader([link]).read(start, start + timedelta(days=1))
+    reading = await reader(link).read(start, start + timedelta(days=1))
     assert [source.complete for source in reading.sources] == [False]
 
 
 async def test_a_menu_only_observed_makes_the_pbx_an_incomplete_source(link: AmiLink) -> None:
-    reader = AstDbReader([link], observed={"main"})
-    reading = await reader.read(NOW - timedelta(hours=1), NOW)
+    reading = await reader(link, {"context": "ivr-7", "exten": "3"}).read(
+        NOW - timedelta(hours=1), NOW
+    )
     assert [(source.name, source.complete) for source in reading.sources] == [
         ("main: AstDB", True),
         ("main: observed menu", False),
@@ -57,7 +71,7 @@ async def test_a_menu_only_observed_makes_the_pbx_an_incomplete_source(link: Ami
 
 async def test_a_pbx_that_can_not_be_read_is_incomplete(link: AmiLink) -> None:
     await link.close()
-    reading = await AstDbReader([link]).read(NOW - timedelta(hours=1), NOW)
+    reading = await reader(link).read(NOW - timedelta(hours=1), NOW)
     assert [source.complete for source in reading.sources] == [False]
     assert not reading.pressed
 
@@ -66,6 +80,105 @@ def test_a_rule_for_no_pbx_in_particular_observes_all_of_them() -> None:
     pbxs = [{"name": "main"}, {"name": "branch"}]
     one = {"observe": [{"asterisk": "branch", "context": "ivr-7", "exten": "3"}]}
     every = {"observe": [{"context": "ivr-7", "digit": "3"}]}
-    assert observed_on(Settings(asterisk=pbxs)) == frozenset()  # type: ignore[arg-type]
+
+    def observed_on(settings: Settings) -> set[str]:
+        return {n for n, logs in logs_by_pbx(settings, NumberRules()).items() if logs.observed}
+
+    assert observed_on(Settings(asterisk=pbxs)) == set()  # type: ignore[arg-type]
     assert observed_on(Settings(asterisk=pbxs, ivr=one)) == {"branch"}  # type: ignore[arg-type]
     assert observed_on(Settings(asterisk=pbxs, ivr=every)) == {"main", "branch"}  # type: ignore[arg-type]
+
+
+# -- the PBX's own logs -------------------------------------------------------------------------
+
+KEY = f"press3/{PRESSED:%Y%m%d%H%M}/1.7-1"
+LEADS = {"context": "ivr-7", "exten": "3", "leads_to": "600"}
+
+
+def line(at: datetime, rest: str) -> str:
+    return f"{at.timestamp():.0f}|{rest}\n"
+
+
+def entry(at: datetime, uniqueid: str, queue: str = "600", number: str = "+79110000002") -> str:
+    return line(at, f"{uniqueid}|{queue}|NONE|ENTERQUEUE||{number}|1")
+
+
+@pytest.fixture
+def queue_log(tmp_path: Path) -> Path:
+    """It goes back to yesterday and has the press that AstDB has."""
+    log = tmp_path / "queue_log"
+    log.write_text(
+        line(NOW - timedelta(days=1), "NONE|NONE|NONE|QUEUESTART|")
+        + line(PRESSED, f"1.7|press3|NONE|PRESS3|{KEY}")
+    )
+    return log
+
+
+async def test_a_press_in_both_is_one_press(link: AmiLink, queue_log: Path) -> None:
+    reading = await reader(link, queue_log=queue_log).read(NOW - timedelta(hours=1), NOW)
+    assert {press.key for press in reading.pressed} == {KEY}
+    assert told(reading) == [("main: AstDB", True), ("main: queue_log", True)]
+
+
+async def test_a_queue_log_that_begins_too_late_or_lacks_a_press_is_incomplete(
+    link: AmiLink, queue_log: Path
+) -> None:
+    for number, text in enumerate(
+        (
+            line(NOW - timedelta(days=1), "NONE|NONE|NONE|QUEUESTART|"),
+            line(PRESSED, f"1.7|press3|NONE|PRESS3|{KEY}"),
+            "",
+        )
+    ):
+        log = queue_log.with_name(f"{number}-queue_log")
+        log.write_text(text)
+        reading = await reader(link, queue_log=log).read(NOW - timedelta(hours=1), NOW)
+        assert told(reading) == [("main: AstDB", True), ("main: queue_log", False)], text
+    nowhere = queue_log.with_name("nowhere")
+    reading = await reader(link, queue_log=nowhere).read(NOW - timedelta(hours=1), NOW)
+    assert told(reading)[1] == ("main: queue_log", False)
+
+
+async def test_a_call_in_the_queue_that_the_key_leads_to_is_a_press(
+    link: AmiLink, queue_log: Path
+) -> None:
+    with queue_log.open("a") as log:
+        log.write(entry(PRESSED, "1.8"))
+        log.write(entry(PRESSED + timedelta(seconds=30), "1.8"))  # came back: once per call
+        log.write(entry(PRESSED, "1.9", queue="601"))
+        log.write(entry(PRESSED, "1.10", number="101"))  # a colleague
+        log.write(entry(NOW, "1.11"))  # after the period
+    reading = await reader(link, LEADS, queue_log=queue_log).read(NOW - timedelta(hours=1), NOW)
+    assert [(p.uniqueid, p.observed) for p in reading.pressed if p.key is None] == [("1.8", True)]
+    assert told(reading)[2] == ("main: observed menu", True)
+
+
+async def test_two_menus_of_which_one_leads_nowhere_of_its_own_are_incomplete(
+    link: AmiLink, queue_log: Path
+) -> None:
+    other = {"context": "ivr-8", "digit": "3"}
+    reading = await reader(link, LEADS, other, queue_log=queue_log).read(
+        NOW - timedelta(hours=1), NOW
+    )
+    assert told(reading)[2] == ("main: observed menu", False)
+
+
+async def test_the_cdr_file_of_an_observed_menu(link: AmiLink, tmp_path: Path) -> None:
+    def row(at: datetime, queue: str, n: int) -> str:
+        times = f'"{at:%F %T}","{at:%F %T}","{at + timedelta(seconds=9):%F %T}",9,9,"ANSWERED"'
+        return (
+            f'"","+79110000002","600","ext-queues","x","PJSIP/t","PJSIP/101-1","Queue","{queue},t",'
+            f'{times},"DOCUMENTATION","{at.timestamp():.0f}.{n}"\n'
+        )
+
+    cdr = tmp_path / "Master.csv"
+    cdr.write_text(
+        row(NOW - timedelta(days=1), "600", 1)
+        + row(PRESSED, "600", 2)
+        + row(PRESSED, "601", 3)
+        + row(PRESSED, "600", 2)
+    )
+    reading = await reader(link, LEADS, cdr=cdr).read(NOW - timedelta(hours=1), NOW)
+    found = [press.uniqueid for press in reading.pressed if press.key is None]
+    assert found == [f"{PRESSED.timestamp():.0f}.2"]
+    assert told(reading)[1:] == [("main: CDR", True), ("main: observed menu", True)]

@@ -419,6 +419,7 @@ export const en: Texts = {
   'recon.no_recording': 'No recording',
   'recon.orphan_recording': 'Recording without a call',
   'mend.read_spool': 'the PBX knows the press: the appeal opens by itself when its notes are read next, within a minute',
+  'mend.look_at_call': 'a log of the PBX shows a call in the queue of an observed menu: look at the call, register it by hand if it was a complaint',
   'mend.complete_source': 'the PBX’s data of that day are incomplete: absence proves nothing',
   'mend.check_evidence': 'the PBX was read completely and does not know the press: check the evidence in the appeal',
   'mend.find_recording': 'find the recording on the PBX; put into the recording folder it links itself',

@@ -1,0 +1,233 @@
+"""Follow a PBX's own logs: evidence for presses, presses that AstDB lost, observed presses of a gap.
+
+What AMI and AstDB told stands; here only what they can't tell is added. How far each log was read is
+kept in the database, so that a restart goes on there.
+"""
+
+import asyncio
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import partial
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from ami import spool
+from ami.errors import LogUnreadable
+from ami.log_tail import LogChunk, LogPosition, read_on
+from ami.spool import SpoolPress
+from calls import history, resync
+from calls.facts import Fact
+from calls.history import Gap
+from calls.model import LogRead
+from calls.story import CallChange, CallStory
+from calls.switchboard import born_at
+from press3.pbx_logs import PbxLog, PbxLogs
+from press3.pipeline import Pipeline
+
+__all__ = ["LogFollower", "came_in_gap"]
+
+log = structlog.get_logger(__name__)
+
+# queue_log cuts the fraction of a second off.
+_CUT_OFF = timedelta(seconds=1)
+# Between the key and the queue stand prompts: who pressed at the end of a gap may enter after it.
+_ON_THE_WAY = timedelta(minutes=1)
+_CALLS_LAST = timedelta(hours=6)
+_STORED_AT_ONCE = 25  # calls a commit: pings, screens and the lease wait no longer than for one
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """One reading of the logs. In a gap nobody told the marks of calls; `alive` are the channels after it."""
+
+    until: datetime
+    in_gap: bool
+    alive: frozenset[str] = frozenset()
+
+
+class LogFollower:
+    """The logs of one PBX for one run of its pipeline, whose turn the caller holds."""
+
+    def __init__(self, sources: PbxLogs) -> None:
+        self._sources = sources
+        self._since: datetime | None = None
+        self._positions: dict[str, LogPosition | None] = {}
+        self._trouble: dict[str, str] = {}
+
+    async def read_gap(
+        self, pipeline: Pipeline, since: datetime, until: datetime, alive: Collection[str]
+    ) -> list[CallChange]:
+        """Read what was written before `until`; logs never read before from `since` on."""
+        self._since = since
+        return await self._read(pipeline, _Reading(until, True, frozenset(alive)))
+
+    async def read_on(self, pipeline: Pipeline, until: datetime) -> list[CallChange]:
+        """Read what was written since the last reading and before `until`, while events tell the rest."""
+        return await self._read(pipeline, _Reading(until, False))
+
+    async def _read(self, pipeline: Pipeline, reading: _Reading) -> list[CallChange]:
+        changes: list[CallChange] = []
+        for source in self._sources.logs:
+            while chunk := await self._next(pipeline, source, reading):
+                calls = source.calls_of(chunk.lines)
+                for n in range(0, len(calls), _STORED_AT_ONCE):
+                    part = calls[n : n + _STORED_AT_ONCE]
+                    changes += await pipeline.store(await self._told(pipeline, part, reading))
+                await self._note(pipeline, source, chunk)
+        return changes
+
+    async def _next(self, pipeline: Pipeline, source: PbxLog, reading: _Reading) -> LogChunk | None:
+        """Return the next lines; None when there are no more now, or the file can't be read now."""
+
+        def is_later(line: bytes) -> bool:
+            at = source.time_of(line)
+            return at is not None and at >= reading.until
+
+        if source.name not in self._positions:
+            self._positions[source.name] = await pipeline.read(partial(_position_of, source))
+        ask = partial(
+            read_on,
+            source.path,
+            self._positions[source.name],
+            since=self._since or reading.until,
+            time_of=source.time_of,
+            stop=is_later,
+        )
+        try:
+            chunk = await asyncio.to_thread(ask)
+        except LogUnreadable as error:
+            self._say(source, str(error))
+            return None
+        self._say(source, "")
+        if chunk.lost and chunk.lines:
+            log.warning(
+                "a log of the PBX was replaced; lines written before that may be missing",
+                pbx=source.pbx,
+                file=str(source.path),
+            )
+        return chunk if chunk.lines else None
+
+    def _say(self, source: PbxLog, trouble: str) -> None:
+        """Log that a file can't be read, and that it can again, once each."""
+        if trouble != self._trouble.get(source.name, ""):
+            self._trouble[source.name] = trouble
+            if trouble:
+                log.error(
+                    "a log of the PBX can't be read: evidence and missed presses wait for it",
+                    pbx=source.pbx,
+                    error=trouble,
+                )
+            else:
+                log.info("a log of the PBX can be read again", pbx=source.pbx, log=source.name)
+
+    async def _note(self, pipeline: Pipeline, source: PbxLog, chunk: LogChunk) -> None:
+        position = chunk.position
+        assert position is not None  # there were lines
+
+        async def work(session: AsyncSession) -> None:
+            await session.merge(
+                LogRead(
+                    pbx=source.pbx,
+                    log=source.name,
+                    inode=position.inode,
+                    offset=position.offset,
+                    head=position.head,
+                )
+            )
+
+        await pipeline.write(work)
+        self._positions[source.name] = position
+
+    async def _told(
+        self, pipeline: Pipeline, calls: Iterable[SpoolPress], reading: _Reading
+    ) -> list[Fact]:
+        open_stories: dict[str, CallStory] = {}
+        for story in pipeline.book.open_stories:
+            open_stories[story.uniqueid] = story
+            if story.press_uniqueid is not None:
+                open_stories[story.press_uniqueid] = story
+        facts: list[Fact] = []
+        for call in calls:
+            facts += await self._told_by(pipeline, call, open_stories.get(call.uniqueid), reading)
+        return facts
+
+    async def _told_by(
+        self, pipeline: Pipeline, call: SpoolPress, story: CallStory | None, reading: _Reading
+    ) -> list[Fact]:
+        is_observed = self._sources.is_observed_press(call)
+        if story is None and (call.key is not None or is_observed):
+            story = await self._stored(pipeline, call)
+        told: SpoolPress | None = None
+        if story is not None and story.pressed_at is not None:
+            told = _of_known(
+                call, story, reading, is_observed or story.queue in self._sources.queues
+            )
+        elif call.key is not None:
+            told = await self._of_lost(pipeline, call, reading)
+        elif is_observed and came_in_gap(call, await self._gaps(pipeline, call, reading)):
+            told = call
+        if told is None:
+            return []
+        return resync.from_spool(
+            story,
+            _over(told, reading.alive) if reading.in_gap else told,
+            pbx=pipeline.parts.pbx,
+            numbers=self._sources.numbers,
+        )
+
+    async def _stored(self, pipeline: Pipeline, call: SpoolPress) -> CallStory | None:
+        pbx = pipeline.parts.pbx
+        return await pipeline.read(
+            lambda session: history.find_by_press(session, pbx, call.uniqueid)
+        )
+
+    async def _of_lost(self, pipeline: Pipeline, call: SpoolPress, reading: _Reading) -> SpoolPress:
+        """A press that nobody told of: AstDB knows more of it, unless it lost it. In a gap it was just read."""
+        kept = None
+        if call.key is not None and not reading.in_gap:
+            kept = await spool.read_press(pipeline.parts.link, call.key)
+        return kept or call
+
+    async def _gaps(self, pipeline: Pipeline, call: SpoolPress, reading: _Reading) -> Sequence[Gap]:
+        pbx, since = pipeline.parts.pbx, call.pressed_at - _CALLS_LAST
+        return await pipeline.read(
+            lambda session: history.gaps(session, pbx, since, now=reading.until)
+        )
+
+
+async def _position_of(source: PbxLog, session: AsyncSession) -> LogPosition | None:
+    row = await session.get(LogRead, (source.pbx, source.name))
+    return LogPosition(inode=row.inode, offset=row.offset, head=row.head) if row else None
+
+
+def came_in_gap(call: SpoolPress, gaps: Iterable[Gap]) -> bool:
+    """Return whether the key of `call`, in the queue it leads to, may have been pressed unseen."""
+    born = born_at(call.uniqueid, call.pressed_at)
+    for since, until in gaps:
+        if call.timed_by == "queue_entry":
+            unseen = since - _CUT_OFF <= call.pressed_at <= until + _ON_THE_WAY
+        else:
+            unseen = (call.ended_at or call.pressed_at) >= since - _CUT_OFF
+        if unseen and born <= until:
+            return True
+    return False
+
+
+def _of_known(
+    call: SpoolPress, story: CallStory, reading: _Reading, is_evidence: bool
+) -> SpoolPress | None:
+    """What a log adds to a press that is known: evidence; its marks where neither events nor AstDB told them."""
+    if call.uniqueid != story.press_uniqueid or not (call.key is not None or is_evidence):
+        return None
+    if reading.in_gap and story.ended_at is None:
+        return call
+    return replace(call, entered_at=None, answered=(), queue_left=None, ended_at=None)
+
+
+def _over(call: SpoolPress, alive: frozenset[str]) -> SpoolPress:
+    """Who left the queue and is gone: queue_log tells no later time of him."""
+    if call.ended_at is None and call.queue_left is not None and call.uniqueid not in alive:
+        return replace(call, ended_at=call.queue_left[0])
+    return call

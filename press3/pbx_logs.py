@@ -1,0 +1,138 @@
+"""The log files that Asterisk itself writes, as sources of presses: queue_log and the CDR file.
+
+Of observed menus they show a press only where key 3 alone leads to a queue (`leads_to`): then every
+outside call in that queue is one.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import structlog
+
+from ami import cdr, queue_log
+from ami.log_tail import TimeOf
+from ami.spool import SpoolPress
+from calls.numbers import NumberRules
+from press3.settings import AsteriskSettings, ObserveSettings, Settings
+
+__all__ = ["PbxLog", "PbxLogs", "logs_by_pbx", "logs_of"]
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PbxLog:
+    """One file. `calls_of` makes calls and presses of its lines and says aloud what it can't read.
+
+    `tells_keys`: the rendered dialplan writes each press into it.
+    """
+
+    pbx: str
+    name: str
+    path: Path
+    time_of: TimeOf
+    calls_of: Callable[[Iterable[bytes]], list[SpoolPress]]
+    tells_keys: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PbxLogs:
+    """The configured logs of one PBX, the better timed first, and what its observed menus lead to.
+
+    `observed` says that there are observed menus, `queues` to where they lead, `is_shown` that each
+    of them leads to one.
+    """
+
+    pbx: str
+    logs: tuple[PbxLog, ...]
+    observed: bool
+    is_shown: bool
+    queues: frozenset[str]
+    numbers: NumberRules
+
+    def is_observed_press(self, call: SpoolPress) -> bool:
+        """Return whether `call` is a press because of the queue it was in."""
+        if call.key is not None or call.queue not in self.queues:
+            return False
+        if call.timed_by == "queue_entry" and call.entered_at is None:
+            return False  # what these lines tell began before them
+        return self.numbers.party(call.number).kind != "internal"
+
+
+def logs_of(settings: Settings, pbx: AsteriskSettings, numbers: NumberRules) -> PbxLogs:
+    """Return what the configuration says of `pbx`."""
+    rules = [rule for rule in settings.ivr.observe if rule.asterisk in (None, pbx.name)]
+    queues = frozenset(rule.leads_to for rule in rules if rule.leads_to)
+    logs = []
+    if pbx.queue_log is not None:
+        logs.append(_queue_log(pbx.name, pbx.queue_log))
+    if pbx.cdr is not None:
+        logs.append(_cdr(pbx.name, pbx.cdr, queues, rules))
+    return PbxLogs(
+        pbx=pbx.name,
+        logs=tuple(logs),
+        observed=bool(rules),
+        is_shown=bool(rules) and all(rule.leads_to for rule in rules),
+        queues=queues,
+        numbers=numbers,
+    )
+
+
+def logs_by_pbx(settings: Settings, numbers: NumberRules) -> dict[str, PbxLogs]:
+    """Return the same of every PBX, by its name."""
+    return {pbx.name: logs_of(settings, pbx, numbers) for pbx in settings.asterisk}
+
+
+def _queue_log(pbx: str, path: Path) -> PbxLog:
+    def calls_of(lines: Iterable[bytes]) -> list[SpoolPress]:
+        read = _readable(lines, queue_log.parse_line, queue_log.BadLine, pbx, path)
+        return list(queue_log.calls_in(read))
+
+    return PbxLog(
+        pbx=pbx,
+        name="queue_log",
+        path=path,
+        time_of=queue_log.time_of,
+        calls_of=calls_of,
+        tells_keys=True,
+    )
+
+
+def _cdr(pbx: str, path: Path, queues: frozenset[str], rules: Iterable[ObserveSettings]) -> PbxLog:
+    places = [(r.context, r.exten, r.leads_to) for r in rules if r.exten and r.leads_to]
+
+    def calls_of(lines: Iterable[bytes]) -> list[SpoolPress]:
+        read = _readable(lines, cdr.parse_row, cdr.BadRow, pbx, path)
+        return list(cdr.calls_in(read, queues, places))
+
+    return PbxLog(
+        pbx=pbx, name="CDR", path=path, time_of=cdr.time_of, calls_of=calls_of, tells_keys=False
+    )
+
+
+def _readable(
+    lines: Iterable[bytes],
+    parse: Callable[[bytes], T],
+    bad: type[ValueError],
+    pbx: str,
+    path: Path,
+) -> Iterator[T]:
+    """Yield what `parse` makes of each line; those it refuses are counted in the log, with one of them."""
+    refused: list[ValueError] = []
+    for line in lines:
+        try:
+            yield parse(line)
+        except bad as error:
+            refused.append(error)
+    if refused:
+        log.warning(
+            "lines of a log of the PBX can't be read",
+            pbx=pbx,
+            file=str(path),
+            lines=len(refused),
+            personal_first=str(refused[0]),
+        )
