@@ -124,7 +124,7 @@ class CatchUp:
                 return
             at = pipeline.told_until(await actions.ping(pipeline.parts.link))
             if at is not None:
-                await self._logs.read_on(pipeline, at - SETTLED)
+                await self._logs.read_on(pipeline, at - SETTLED, self._blind_until)
 
     def _unseen(self, pipeline: Pipeline) -> list[CallStory]:
         """Return the open calls that the tracker does not know: they began in a blind window."""

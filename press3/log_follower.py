@@ -40,11 +40,15 @@ _STORED_AT_ONCE = 25  # calls a commit: pings, screens and the lease wait no lon
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """One reading of the logs. In a gap nobody told the marks of calls; `alive` are the channels after it."""
+    """One reading of the logs. In a gap nobody told the marks of calls; `alive` are the channels after it.
+
+    `blind_until`: when the last gap ended; None within one.
+    """
 
     until: datetime
     in_gap: bool
     alive: frozenset[str] = frozenset()
+    blind_until: datetime | None = None
 
 
 class LogFollower:
@@ -63,9 +67,11 @@ class LogFollower:
         self._since = since
         return await self._read(pipeline, _Reading(until, True, frozenset(alive)))
 
-    async def read_on(self, pipeline: Pipeline, until: datetime) -> list[CallChange]:
+    async def read_on(
+        self, pipeline: Pipeline, until: datetime, blind_until: datetime | None
+    ) -> list[CallChange]:
         """Read what was written since the last reading and before `until`, while events tell the rest."""
-        return await self._read(pipeline, _Reading(until, False))
+        return await self._read(pipeline, _Reading(until, False, blind_until=blind_until))
 
     async def _read(self, pipeline: Pipeline, reading: _Reading) -> list[CallChange]:
         changes: list[CallChange] = []
@@ -175,6 +181,7 @@ class LogFollower:
             _over(told, reading.alive) if reading.in_gap else told,
             pbx=pipeline.parts.pbx,
             numbers=self._sources.numbers,
+            blind_until=None if told.key is None else reading.blind_until,
         )
 
     async def _stored(self, pipeline: Pipeline, call: SpoolPress) -> CallStory | None:

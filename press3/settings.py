@@ -34,7 +34,7 @@ from calls.numbers import DEFAULT_INTERFACES, DEFAULT_INTERNAL
 from press3.errors import ConfigError
 from press3.toml_lines import line_of, located
 
-__all__ = ["AsteriskSettings", "Settings", "load"]
+__all__ = ["AsteriskSettings", "ObserveSettings", "Settings", "load"]
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 Positive = Annotated[float, Field(gt=0)]

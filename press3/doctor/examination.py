@@ -5,13 +5,13 @@ from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from press3.doctor import dialplan, machine, past, recording, rights, telephones
+from press3.doctor import dialplan, machine, past, pbx_logs, recording, rights, telephones
 from press3.doctor.database import opened
 from press3.doctor.findings import Finding, fail, ok, warn
 from press3.doctor.patient import Patient
 from press3.errors import Press3Error
 from press3.one_link import one_link
-from press3.settings import AsteriskSettings, Settings
+from press3.settings import AsteriskSettings, ObserveSettings, Settings
 
 __all__ = ["examine"]
 
@@ -38,10 +38,7 @@ async def _findings(settings: Settings, file: Path | None) -> AsyncIterator[Find
             async for finding in _pbx(settings, pbx, sessions):
                 yield finding
     for rule in settings.ivr.observe:
-        yield warn(
-            f"observed menu {rule.context}: its presses are known only while press3 runs",
-            "to make them durable, let key 3 do Goto(press3-complaint,s,1) of the rendered dialplan",
-        )
+        yield _observed(settings, rule)
 
 
 async def _pbx(
@@ -52,11 +49,26 @@ async def _pbx(
             yield ok(f"{pbx.name}: AMI login as {pbx.username!r}")
             yield _version(pbx, link.version)
             patient = Patient(settings=settings, pbx=pbx, link=link, sessions=sessions)
-            for part in (rights, dialplan, telephones, recording, past):
+            for part in (rights, dialplan, telephones, recording, pbx_logs, past):
                 async for finding in part.findings(patient):
                     yield finding
     except Press3Error as error:
         yield Finding("fail", str(error))
+
+
+def _observed(settings: Settings, rule: ObserveSettings) -> Finding:
+    durable = "let key 3 do Goto(press3-complaint,s,1) of the rendered dialplan"
+    pbxs = [pbx for pbx in settings.asterisk if rule.asterisk in (None, pbx.name)]
+    if rule.leads_to and all(pbx.queue_log or pbx.cdr for pbx in pbxs):
+        return warn(
+            f"observed menu {rule.context}: presses of times when press3 is away are found again only "
+            f"when the caller gets into queue {rule.leads_to}",
+            f"to make all of them durable, {durable}",
+        )
+    return warn(
+        f"observed menu {rule.context}: its presses are known only while press3 runs",
+        f"to make them durable, {durable}",
+    )
 
 
 def _version(pbx: AsteriskSettings, version: str) -> Finding:

@@ -273,3 +273,44 @@ def test_what_the_sweep_adds_to_a_call_that_was_heard_is_not_recovered() -> None
     facts = from_spool(heard, WHOLE, pbx="main", numbers=NUMBERS, blind_until=START - seconds(60))
     assert "CallEnded" in names(facts)
     assert not any(fact.recovered for fact in facts)
+
+
+# -- from queue_log and the CDR -----------------------------------------------------------------
+
+LOGGED = replace(
+    PRESS,
+    key=None,
+    pressed_at=START + seconds(1),
+    timed_by="queue_entry",
+    entered_at=START + seconds(1),
+    answered=(SpoolAnswer(at=START + seconds(9), channel="Anna", uniqueid="1.5"),),
+    ended_at=START + seconds(60),
+)
+
+
+def test_a_queue_entry_of_a_known_press_is_evidence_and_no_second_press() -> None:
+    _, known = recover(replace(PRESS, key=None))
+    known = replace(known, evidence="verified_live")
+    facts, story = recover(replace(LOGGED, entered_at=None, answered=(), ended_at=None), known)
+    assert names(facts) == ["ComplaintRequested"]
+    assert (story.pressed_at, story.evidence, story.keys) == (START, "verified", ())
+
+
+def test_an_answer_is_known_by_its_channel_whatever_the_queue_calls_the_operator() -> None:
+    by_event = replace(WHOLE.answered[0], channel="PJSIP/101-0000002a", uniqueid="1.5")
+    _, known = recover(replace(PRESS, entered_at=START + seconds(2), answered=(by_event,)))
+    for uniqueid in ("1.5", "1.6"):  # 1.6: another half of the same wire, at the same moment
+        told = replace(LOGGED.answered[0], uniqueid=uniqueid)
+        facts, story = recover(replace(LOGGED, answered=(told,), ended_at=None), known)
+        assert "OperatorAnswered" not in names(facts)
+        assert [leg.extension for leg in story.legs] == ["101"]
+
+
+def test_who_was_given_back_by_a_queue_that_no_stay_tells_of_was_not_served() -> None:
+    left = replace(
+        LOGGED, entered_at=None, answered=(), queue_left=(START + seconds(30), "TIMEOUT")
+    )
+    _, story = recover(left)
+    assert story.outcome == "no_answer"
+    _, story = recover(replace(left, queue_left=None))
+    assert story.outcome == "abandoned"

@@ -468,6 +468,44 @@ def test_an_observed_menu_by_digit_hears_only_the_caller() -> None:
     assert pbx.of(ComplaintRequested)[0].menu == "from-trunk"
 
 
+@pytest.mark.parametrize("talks", [False, True])
+def test_a_key_to_the_queue_or_to_an_operator_is_none_to_the_menu(talks: bool) -> None:
+    rules = TriggerRules(observed=(ObservedRule(context="ivr-7", digit="3"),))
+    pbx = Pbx(tracker=tracker(rules))
+    ivan = pbx.incoming("+79110000001")
+    ivan.goes_to("ivr-7", "1")
+    ivan.joins("sales")
+    if talks:
+        anna = ivan.rings("PJSIP/101")
+        anna.answers()
+        ivan.leaves("sales")
+        ivan.talks_to(anna)
+    ivan.keys("3")
+    assert not pbx.of(ComplaintRequested)
+
+
+def test_two_rules_and_each_menu_by_its_own() -> None:
+    rules = TriggerRules(
+        observed=(
+            ObservedRule(context="ivr-7", exten="3"),
+            ObservedRule(context="ivr-8", digit="5"),
+        )
+    )
+    pbx = Pbx(tracker=tracker(rules))
+    ivan, maria = pbx.incoming("+79110000001"), pbx.incoming("+79110000002")
+    ivan.goes_to("ivr-7", "s")
+    ivan.keys("3")
+    ivan.keys("5")
+    maria.goes_to("ivr-8", "3")
+    assert not pbx.of(ComplaintRequested), "each rule is of its own menu"
+    ivan.goes_to("ivr-7", "3")
+    maria.keys("5")
+    assert [(p.menu, p.uniqueid) for p in pbx.of(ComplaintRequested)] == [
+        ("ivr-7", ivan.uniqueid),
+        ("ivr-8", maria.uniqueid),
+    ]
+
+
 # -- which calls are kept -----------------------------------------------------------------------
 
 
