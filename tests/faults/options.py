@@ -16,9 +16,14 @@ class FaultOptions:
     kills: int
     pbx_kills: int
     both_kills: int
+    histories: int
     seed: int
     without: str | None
     report: Path | None
+
+    def walks(self, screens: int) -> int:
+        """Return how many random walks of so many screens make up `histories`."""
+        return -(-self.histories // screens)
 
     @classmethod
     def of(cls, config: pytest.Config) -> "FaultOptions":
@@ -28,7 +33,7 @@ class FaultOptions:
         return cls(**given)
 
 
-_NAMES = ("kills", "pbx_kills", "both_kills", "seed", "without", "report")
+_NAMES = ("kills", "pbx_kills", "both_kills", "histories", "seed", "without", "report")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -36,6 +41,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--kills", type=int, default=20, help="kills of press3 in one experiment")
     group.addoption("--pbx-kills", type=int, default=3, help="kills of Asterisk in one experiment")
     group.addoption("--both-kills", type=int, default=3, help="kills of both in one experiment")
+    group.addoption("--histories", type=int, default=300, help="random histories of screens")
     group.addoption("--seed", type=int, help="repeat the experiments of this seed")
     group.addoption(
         "--without", metavar="NAME", help="switch a protection off: tests/faults/without.py"

@@ -148,6 +148,104 @@ def _refused() -> None:
     AmiLink._set_state = lost  # type: ignore[method-assign]
 
 
+def _fence() -> None:
+    """Who was replaced is not asked for its fence, and does not notice at the next renewal either."""
+    from store import lease
+
+    async def nobody_asks(*_: Any) -> None:
+        return None
+
+    lease.check = nobody_asks  # type: ignore[assignment]
+    lease.Lease.keep = _for_ever  # type: ignore[method-assign, assignment]
+
+
+def _takeover() -> None:
+    """A lease never runs out: a holder that is silent is waited for, for ever."""
+    from store.lease import Lease
+
+    Lease._is_free = lambda self, row, now: False  # type: ignore[method-assign]
+
+
+def _let_go() -> None:
+    """A transaction in which its process says nothing is left alone by PostgreSQL."""
+    from store import writer
+
+    async def as_it_is(connection: Any) -> None:
+        return None
+
+    writer.let_go_when_frozen = as_it_is
+
+
+def _retry() -> None:
+    """A batch that the database refuses is not tried again."""
+    from press3.pipeline import Pipeline
+    from store.errors import CommitFailed
+
+    async def once_only(self: Any, once: Callable[[], Any]) -> Any:
+        try:
+            return await once()
+        except CommitFailed:
+            return set()
+
+    Pipeline._until_done = once_only  # type: ignore[method-assign]
+
+
+def _cut_slow() -> None:
+    """A screen that does not read is kept."""
+    from push.hub import Hub
+
+    begin = Hub.__init__
+
+    def patient(self: Any, **settings: Any) -> None:
+        begin(self, **settings | {"backlog_limit_bytes": 1 << 40})
+
+    Hub.__init__ = patient  # type: ignore[method-assign]
+
+
+def _last_seq() -> None:
+    """A screen that comes back is not told what it missed."""
+    from push import server
+
+    async def nothing(session: Any, viewer: Any, seq: int) -> tuple[list[Any], int]:
+        from store import outbox
+
+        return [], await outbox.last_seq(session)
+
+    server.missed = nothing
+
+
+def _unreachable() -> None:
+    """A folder that can't be read is taken for one without the file."""
+    from pathlib import Path
+
+    from recordings import files
+
+    look = files.look
+
+    def blind(pbx: str, remote_path: str, settings: Any) -> Any:
+        seen = look(pbx, remote_path, settings)
+        return files.Absent(Path(remote_path)) if isinstance(seen, files.OutOfReach) else seen
+
+    files.look = blind
+
+
+def _clock_back() -> None:
+    """A clock set back is not noticed: recordings wait until it comes round again."""
+    from datetime import timedelta
+
+    from recordings import lifecycle
+
+    lifecycle.LONGEST_PAUSE = timedelta(days=365)
+    lifecycle._not_later = lambda at, now: at
+
+
+def _both_clocks() -> None:
+    """After a PBX's clock was set back only what its new clock calls recent is read."""
+    from press3 import catch_up
+
+    catch_up._span = lambda blind_since, stories, at: (blind_since - catch_up._OVERLAP, at)
+
+
 def _link_settings(**changes: Any) -> None:
     from press3 import telephony
 
@@ -179,6 +277,15 @@ SERVICE: dict[str, Replace] = {
     "dead-holder": _dead_holder,
     "quick-retry": _quick_retry,
     "refused": _refused,
+    "fence": _fence,
+    "takeover": _takeover,
+    "let-go": _let_go,
+    "retry": _retry,
+    "cut-slow": _cut_slow,
+    "last-seq": _last_seq,
+    "unreachable": _unreachable,
+    "clock-back": _clock_back,
+    "both-clocks": _both_clocks,
 }
 # These are rendered into the PBX's files by the test itself, not done in the service.
 DIALPLAN: dict[str, Callable[[Any], None]] = {"settle": _settle}
