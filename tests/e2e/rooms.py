@@ -333,7 +333,7 @@ class Stories:
 def _asked_for(request: pytest.FixtureRequest) -> set[str]:
     here = [item for item in request.session.items if item.path == request.path]
     specs = [item.callspec for item in here if isinstance(item, pytest.Function)]
-    return {spec.params["story"] for spec in specs if "story" in spec.params}
+    return {str(spec.params["story"]) for spec in specs if "story" in spec.params}
 
 
 class _Turns:

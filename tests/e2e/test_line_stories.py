@@ -28,13 +28,13 @@ from tests.e2e.rooms import (
 from tests.lab.dialogs import Keys
 from tests.lab.fixtures import Labs
 from tests.lab.harness import SippCall
-from tests.lab.scenarios import Bye, Speak, TelephoneHabit, Wait, WaitBye
+from tests.lab.scenarios import Bye, Speak, Step, TelephoneHabit, Wait, WaitBye
 from tests.waiting import until
 
 pytestmark = [pytest.mark.asterisk, pytest.mark.asyncio(loop_scope="module")]
 
 play = Stories(first_room=30)
-TALKS_ON = [Speak(), WaitBye(60)]
+TALKS_ON: list[Step] = [Speak(), WaitBye(60)]
 
 
 def lost(extension: str, phone: SippCall, outcome: str = "elsewhere") -> LegSeen:
