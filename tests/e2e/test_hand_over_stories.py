@@ -101,6 +101,31 @@ async def consulted_on_a_second_line_and_handed_over(scene: Scene) -> None:
 
 
 @play.story()
+async def consulted_on_a_second_line_in_vain(scene: Scene) -> None:
+    """The colleague is busy: two telephones of employees met, the customer's call knows nothing of it."""
+    one, two, three = scene.room.extensions
+    async with (
+        scene.screens(1, 3) as (first, third),
+        scene.phone(1, TALKS) as a,
+        scene.phone(2, SILENT) as b,
+        scene.phone(3, TelephoneHabit(ring_s=0.3, then="busy")) as c,
+    ):
+        caller = await scene.call(WAITS)
+        contact = await scene.answered(a)
+        await scene.dial(1, three, [WaitBye(60)])
+        await until(lambda: c.truth.said("SIP/2.0 486"), what="the colleague is busy")
+        over = await scene.hangs_up(a)
+        call = await scene.told(caller=caller, contact=contact)
+    assert (call["transfers"], third.of("pop.shown")) == ([], [])
+    assert reasons(first, first.of("pop.shown")[0]["pop_id"]) == ["answered_here"]
+    check_legs(
+        call,
+        LegSeen(one, "answered", a.truth.at("INVITE", "R"), contact, over),
+        LegSeen(two, "elsewhere", b.truth.at("INVITE", "R"), None, b.truth.at("CANCEL", "R")),
+    )
+
+
+@play.story()
 async def consulted_in_vain_and_came_back(scene: Scene) -> None:
     """*2: the colleague is busy; *1 and the operator is with the customer again, to the end."""
     one, two, three = scene.room.extensions
