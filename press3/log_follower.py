@@ -64,7 +64,7 @@ class LogFollower:
         self, pipeline: Pipeline, since: datetime, until: datetime, alive: Collection[str]
     ) -> list[CallChange]:
         """Read what was written before `until`; logs never read before from `since` on."""
-        self._since = since
+        self._since = min(since, self._since or since)  # what could not be read then is read now
         return await self._read(pipeline, _Reading(until, True, frozenset(alive)))
 
     async def read_on(

@@ -13,6 +13,7 @@ import pytest
 from ivr.menu import ObservedMenu
 from ivr.render import render
 from tests.e2e.conftest import StartDesk
+from tests.e2e.desk import run
 from tests.e2e.office import PRESS, SHORT, SILENT, Office, near, reasons
 from tests.lab.fixtures import StartAsterisk
 from tests.lab.harness import PRESS3, QUICK, Lab, LabMenu, SippCall
@@ -195,6 +196,9 @@ async def test_presses_while_press3_was_away(
     await _lost_by_astdb(by_queue_log, lost, second)
     assert await by_cdr.appeals(lost) == [], "the CDR file knows nothing of keys"
 
+    said = await _doctor(by_queue_log), await _doctor(by_cdr)
+    assert f"[ ok ] main: queue_log {lab.directory}/log/queue_log is read" in said[0]
+    assert f"[ ok ] main: CDR {cdr} is read and being written" in said[1]
     told = await _reconciled(by_queue_log)
     assert (told["pressed"], told["registered"]) == (3, 3)
     assert {s["name"]: s["complete"] for s in told["sources"]} == {
@@ -286,6 +290,11 @@ async def _lost_by_astdb(office: Office, number: str, caller: SippCall) -> None:
     assert appeal["caller"]["name"] == "Ivan Petrov"
     assert near(call["pressed_at"], caller.truth.at("INFO"))
     assert call["outcome"] == "abandoned"
+
+
+async def _doctor(office: Office) -> str:
+    done = await asyncio.to_thread(run, "doctor", "-c", str(office.desk.config))
+    return done.stdout
 
 
 async def _reconciled(office: Office) -> Any:

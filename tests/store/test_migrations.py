@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, select
@@ -14,6 +15,7 @@ from people import directory
 from press3 import schema
 from store import outbox
 from store.engine import create_engine
+from store.migrate import _config
 
 
 def _differences(connection: Connection) -> Any:
@@ -40,6 +42,15 @@ async def test_a_migrated_database_is_current_and_migrating_again_changes_nothin
     assert await schema.is_current(database_url)
     await schema.upgrade(database_url)
     assert await schema.current(database_url) == schema.head()
+
+
+async def test_what_was_added_to_the_first_schema_can_be_taken_back_and_made_again(
+    engine: AsyncEngine,
+) -> None:
+    async with engine.execution_options(press3_write=True).begin() as connection:
+        for go, revision in ((command.downgrade, "0002"), (command.upgrade, "head")):
+            await connection.run_sync(lambda sync, go=go, to=revision: go(_config(sync), to))
+        assert await connection.run_sync(_differences) == []
 
 
 async def test_an_empty_database_is_not_current(tmp_path: Any) -> None:
