@@ -9,6 +9,7 @@ from appeals.model import Customer, CustomerPhone
 from appeals.upsert import insert_new
 from calls.facts import Party
 from store.base import table
+from store.prepared import prepared
 
 __all__ = ["create", "find", "number_of"]
 
@@ -32,8 +33,8 @@ async def find(session: AsyncSession, party: Party) -> int | None:
 
 
 _CUSTOMERS, _PHONES = table(Customer), table(CustomerPhone)
-_OWNER = select(_PHONES.c.customer_id).where(_PHONES.c.number == bindparam("of"))
-_INSERT = insert(_CUSTOMERS).returning(_CUSTOMERS.c.id)
+_OWNER = prepared(select(_PHONES.c.customer_id).where(_PHONES.c.number == bindparam("of")))
+_INSERT = prepared(insert(_CUSTOMERS).returning(_CUSTOMERS.c.id))
 
 
 async def create(session: AsyncSession, party: Party, *, now: datetime) -> int | None:

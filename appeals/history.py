@@ -25,8 +25,9 @@ from sqlalchemy.orm import Mapper, ORMExecuteState, Session
 from appeals.errors import HistoryIsAppendOnly
 from appeals.model import Appeal, HistoryEntry
 from store.base import table
+from store.prepared import prepared
 
-__all__ = ["Break", "Entry", "Head", "append", "begin", "head", "lock", "verify"]
+__all__ = ["Break", "Entry", "Head", "append", "begin", "head", "lock", "noted", "verify"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +39,11 @@ class Entry:
     action: str
     data: dict[str, Any] = field(default_factory=dict)
     personal: dict[str, Any] | None = None
+
+
+def noted(at: datetime, action: str, /, **data: Any) -> Entry:
+    """Return an entry by the system."""
+    return Entry(at=at, author_id=None, action=action, data=data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +68,7 @@ class Break:
 async def lock(session: AsyncSession, number: int) -> None:
     """Keep others from changing this appeal until the commit; SQLite has one writer anyway."""
     if session.get_bind().dialect.name == "postgresql":
-        await session.execute(
-            select(Appeal.number).where(Appeal.number == number).with_for_update()
-        )
+        await session.execute(_LOCK, {"number": number})
 
 
 async def append(session: AsyncSession, number: int, *entries: Entry) -> Head:
@@ -89,9 +93,12 @@ async def _insert(session: AsyncSession, number: int, last: Head, entries: Seque
     return last
 
 
-_HISTORY = table(HistoryEntry)
-_INSERT = insert(_HISTORY)
-_HEAD = (
+_APPEALS, _HISTORY = table(Appeal), table(HistoryEntry)
+_LOCK = prepared(
+    select(_APPEALS.c.number).where(_APPEALS.c.number == bindparam("number")).with_for_update()
+)
+_INSERT = prepared(insert(_HISTORY))
+_HEAD = prepared(
     select(_HISTORY.c.n, _HISTORY.c.hash)
     .where(_HISTORY.c.appeal_number == bindparam("number"))
     .order_by(_HISTORY.c.n.desc())

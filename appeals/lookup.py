@@ -18,6 +18,7 @@ from appeals.view import Json
 from calls.model import Call, Leg
 from recordings.model import HAS_SOUND, Recording
 from store.base import table
+from store.prepared import prepared
 
 __all__ = [
     "AppealQuery",
@@ -133,7 +134,7 @@ async def appeal_of_call(session: AsyncSession, call_id: str) -> int | None:
 
 
 _APPEALS, _LINKS = table(Appeal), table(AppealCall)
-_APPEAL_OF_CALL = (
+_APPEAL_OF_CALL = prepared(
     select(_APPEALS.c.number)
     .join(_LINKS, _LINKS.c.appeal_number == _APPEALS.c.number)
     .where(_LINKS.c.call_id == bindparam("call"))

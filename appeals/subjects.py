@@ -10,6 +10,7 @@ from appeals.rights import Subject
 from calls.model import Call, Leg
 from people import directory
 from store.base import table
+from store.prepared import prepared
 
 __all__ = ["PRESS", "of_appeal", "of_call", "of_call_alone", "of_orphan"]
 
@@ -17,12 +18,12 @@ PRESS = "press"  # AppealCall.link of the call that opened the appeal
 
 
 _CALLS, _LEGS, _LINKS = table(Call), table(Leg), table(AppealCall)
-_LEGS_OF_APPEAL = (
+_LEGS_OF_APPEAL = prepared(
     select(_LEGS.c.employee_id, _LEGS.c.answered_at, _LINKS.c.link)
     .join(_LINKS, _LINKS.c.call_id == _LEGS.c.call_id)
     .where(_LINKS.c.appeal_number == bindparam("number"), _LEGS.c.employee_id.is_not(None))
 )
-_CALL_AND_LEGS = (
+_CALL_AND_LEGS = prepared(
     select(_CALLS.c.department_id, _LEGS.c.employee_id)
     .outerjoin(_LEGS, _LEGS.c.call_id == _CALLS.c.id)
     .where(_CALLS.c.id == bindparam("call"))
@@ -78,4 +79,4 @@ async def of_call_alone(session: AsyncSession, call: str) -> Subject:
 
 async def of_orphan(session: AsyncSession) -> Subject:
     """Return what a recording without a call is to the rights: a thing of the whole company."""
-    return Subject(departments=((await directory.root_department(session)).id,))
+    return Subject(departments=(await directory.root_id(session),))

@@ -9,6 +9,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from store.base import Base, table
+from store.prepared import prepared
 
 __all__ = ["insert_new"]
 
@@ -29,4 +30,6 @@ async def insert_new(
 def _statement(dialect: str, model: type[Base], key: tuple[str, ...]) -> Executable:
     make = postgresql.insert if dialect == "postgresql" else sqlite.insert
     into = table(model)
-    return make(into).on_conflict_do_nothing(index_elements=key).returning(*into.primary_key)
+    return prepared(
+        make(into).on_conflict_do_nothing(index_elements=key).returning(*into.primary_key)
+    )

@@ -16,6 +16,7 @@ from calls.model import BlindWindow, Call, Leg, PbxState, StoredFact
 from calls.story import CallChange, CallStory, LegStory, fold
 from people.directory import employee_at
 from store.base import UtcDateTime, table
+from store.prepared import prepared
 
 __all__ = [
     "FIRST_START",
@@ -86,7 +87,7 @@ def _facts() -> Select[Any]:
     return select(*columns).order_by(StoredFact.call_id, StoredFact.n)
 
 
-_FACTS_OF_CALL = _facts().where(StoredFact.call_id == bindparam("call"))
+_FACTS_OF_CALL = prepared(_facts().where(StoredFact.call_id == bindparam("call")))
 
 
 def _folded(facts: Iterable[Fact]) -> CallStory | None:
@@ -100,27 +101,29 @@ def _folded(facts: Iterable[Fact]) -> CallStory | None:
 
 
 _CALLS, _LEGS, _FACTS = table(Call), table(Leg), table(StoredFact)
-_INSERT_CALL = insert(_CALLS)
-_UPDATE_CALL = update(_CALLS).where(_CALLS.c.id == bindparam("call"))
+_INSERT_CALL = prepared(insert(_CALLS))
+_UPDATE_CALL = prepared(update(_CALLS).where(_CALLS.c.id == bindparam("call")))
 _NEXT_N = select(func.coalesce(func.max(_FACTS.c.n), 0) + 1).where(
     _FACTS.c.call_id == bindparam("call")
 )
-_INSERT_FACT = insert(_FACTS).values(n=_NEXT_N.scalar_subquery())
-_INSERT_LEG = insert(_LEGS)
-_UPDATE_LEG = update(_LEGS).where(
-    _LEGS.c.call_id == bindparam("call"),
-    _LEGS.c.uniqueid == bindparam("leg"),
-    _LEGS.c.extension == bindparam("telephone"),
+_INSERT_FACT = prepared(insert(_FACTS).values(n=_NEXT_N.scalar_subquery()))
+_INSERT_LEG = prepared(insert(_LEGS))
+_UPDATE_LEG = prepared(
+    update(_LEGS).where(
+        _LEGS.c.call_id == bindparam("call"),
+        _LEGS.c.uniqueid == bindparam("leg"),
+        _LEGS.c.extension == bindparam("telephone"),
+    )
 )
 
 
 async def store_change(session: AsyncSession, change: CallChange) -> None:
     """Store the new facts of a call and bring its row and legs up to them."""
-    story = change.story
+    story, values = change.story, _call_values(change.story)
     if change.before is None:
-        await session.execute(_INSERT_CALL, {"id": story.id, **_call_values(story)})
-    else:
-        await session.execute(_UPDATE_CALL, {"call": story.id, **_call_values(story)})
+        await session.execute(_INSERT_CALL, {"id": story.id, **values})
+    elif changed := _differing(_call_values(change.before), values):
+        await session.execute(_UPDATE_CALL, {"call": story.id, **changed})
     await _store_facts(session, change)
     before = change.before.legs if change.before is not None else ()
     for i, leg in enumerate(story.legs):
@@ -164,9 +167,14 @@ async def _store_leg(
         "call_id": call,
         "uniqueid": leg.uniqueid,
         "extension": leg.extension,
-        "employee_id": owner.id if owner is not None else None,
+        "employee_id": owner,
     }
     await session.execute(_INSERT_LEG, row | values)
+
+
+def _differing(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
+    """What an UPDATE has to say: for each column it names, SQLite writes the column's indexes anew."""
+    return {name: value for name, value in after.items() if value != before[name]}
 
 
 def _call_values(story: CallStory) -> dict[str, Any]:
@@ -259,7 +267,7 @@ async def note_contact(session: AsyncSession, pbx: str, at: datetime) -> None:
 
 _EVENTS_MAY_MIX = timedelta(minutes=2)
 _STATES = table(PbxState)
-_NOTE_CONTACT = (
+_NOTE_CONTACT = prepared(
     update(_STATES)
     .where(
         _STATES.c.pbx == bindparam("of"),

@@ -35,8 +35,10 @@ class Audience:
     departments: tuple[int, ...] | None = None
 
     def includes(self, viewer: Viewer) -> bool:
-        if viewer.id in self.employees:
-            return True
+        return viewer.id in self.employees or self.includes_kind(viewer)
+
+    def includes_kind(self, viewer: Viewer) -> bool:
+        """Whether everybody of the viewer's role and department is included."""
         return viewer.role in self.roles and self._in_charge(viewer)
 
     def _in_charge(self, viewer: Viewer) -> bool:

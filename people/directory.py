@@ -6,27 +6,35 @@ from typing import Any
 from sqlalchemy import Select, bindparam, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from people.model import Department, Employee, Extension
+from people.model import Department, Extension
 from store.base import UtcDateTime, table
+from store.prepared import prepared
 
-__all__ = ["ancestors", "department_named", "employee_at", "extension_of", "root_department"]
+__all__ = [
+    "ancestors",
+    "department_named",
+    "employee_at",
+    "extension_of",
+    "root_department",
+    "root_id",
+]
 
 
-async def employee_at(session: AsyncSession, extension: str, at: datetime) -> Employee | None:
-    """Return whose telephone `extension` was at `at`, disabled people too; None when nobody's."""
+async def employee_at(session: AsyncSession, extension: str, at: datetime) -> int | None:
+    """Return the id of whose telephone `extension` was at `at`, disabled people too; None when nobody's."""
     return await session.scalar(_EMPLOYEE_AT, {"number": extension, "at": at})
 
 
+_EXTENSIONS, _DEPARTMENTS = table(Extension), table(Department)
 _AT = bindparam("at", type_=UtcDateTime)
-_EMPLOYEE_AT = (
-    select(Employee)
-    .join(Extension, Extension.employee_id == Employee.id)
+_EMPLOYEE_AT = prepared(
+    select(_EXTENSIONS.c.employee_id)
     .where(
-        Extension.number == bindparam("number"),
-        Extension.since <= _AT,
-        or_(Extension.until.is_(None), Extension.until > _AT),
+        _EXTENSIONS.c.number == bindparam("number"),
+        _EXTENSIONS.c.since <= _AT,
+        or_(_EXTENSIONS.c.until.is_(None), _EXTENSIONS.c.until > _AT),
     )
-    .order_by(Extension.since.desc())
+    .order_by(_EXTENSIONS.c.since.desc())
     .limit(1)
 )
 
@@ -61,7 +69,7 @@ def _chain() -> Select[Any]:
     return select(chain.union(upwards))
 
 
-_CHAIN = _chain()
+_CHAIN = prepared(_chain())
 
 
 def _climb(start: int, parents: dict[int, int | None]) -> list[int]:
@@ -79,7 +87,13 @@ async def department_named(session: AsyncSession, name: str) -> Department | Non
 
 async def root_department(session: AsyncSession) -> Department:
     """Return the whole company; raises NoResultFound in a database that was never migrated."""
-    return (await session.scalars(_ROOT)).one()
+    return await session.get_one(Department, await root_id(session))
 
 
-_ROOT = select(Department).where(Department.parent_id.is_(None))
+async def root_id(session: AsyncSession) -> int:
+    """Return the id of the whole company, as `root_department`."""
+    root: int = (await session.scalars(_ROOT)).one()
+    return root
+
+
+_ROOT = prepared(select(_DEPARTMENTS.c.id).where(_DEPARTMENTS.c.parent_id.is_(None)))

@@ -1,35 +1,57 @@
 """Is a press that an event tells of really on the PBX? Events are hints, correlated replies are evidence."""
 
+import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Final, TypeGuard
 
 import structlog
 
 from ami import actions
 from ami.asking import Asking
 from ami.errors import AmiError
-from ami.spool import read_press
+from ami.spool import read_entry
 from calls.facts import ComplaintRequested, Fact
 
-__all__ = ["verify"]
+__all__ = ["with_evidence"]
 
 log = structlog.get_logger(__name__)
 
+# Asked for in the way of every pop: a PBX too slow for that is asked again by the sweep.
+_WITHIN_S: Final = 1.0
 
-async def verify(link: Asking, fact: Fact) -> Fact:
-    """Return `fact` with its evidence; facts other than a press come back as they are.
+
+async def with_evidence(link: Asking, facts: Sequence[Fact]) -> list[Fact]:
+    """Return `facts`, the presses among them with their evidence; all are asked for at once.
 
     `verified`: the AstDB key is there, which names the queue too, and so the department, before the
-    caller enters it. `verified_live`: the channel is there. `unverified`: neither could be shown,
-    which proves nothing; the spool sweep looks again.
+    caller enters it. `verified_live`: the channel is there. `unverified`: neither could be shown in
+    time, which proves nothing; the spool sweep looks again.
     """
-    if not isinstance(fact, ComplaintRequested) or fact.evidence != "unverified":
-        return fact
+    presses = [fact for fact in facts if _is_to_be_shown(fact)]
+    if not presses:
+        return list(facts)
+    shown = iter(await asyncio.gather(*(_shown(link, press) for press in presses)))
+    return [next(shown) if _is_to_be_shown(fact) else fact for fact in facts]
+
+
+def _is_to_be_shown(fact: Fact) -> TypeGuard[ComplaintRequested]:
+    return isinstance(fact, ComplaintRequested) and fact.evidence == "unverified"
+
+
+async def _shown(link: Asking, press: ComplaintRequested) -> ComplaintRequested:
     try:
-        press = await read_press(link, fact.key) if fact.key is not None else None
-        if press is not None and press.uniqueid == fact.uniqueid:
-            return replace(fact, evidence="verified", queue=press.queue or fact.queue)
-        is_live = await actions.is_alive(link, fact.uniqueid)
-    except AmiError as error:
-        log.warning("the evidence of a press can't be read now", call=fact.call, error=str(error))
-        return fact
-    return replace(fact, evidence="verified_live") if is_live else fact
+        async with asyncio.timeout(_WITHIN_S):
+            return await _verify(link, press)
+    except (AmiError, TimeoutError) as error:
+        log.warning("the evidence of a press can't be read now", call=press.call, error=repr(error))
+        return press
+
+
+async def _verify(link: Asking, press: ComplaintRequested) -> ComplaintRequested:
+    kept = await read_entry(link, press.key) if press.key is not None else None
+    if kept is not None and kept.uniqueid == press.uniqueid:
+        return replace(press, evidence="verified", queue=kept.queue or press.queue)
+    if await actions.is_alive(link, press.uniqueid):
+        return replace(press, evidence="verified_live")
+    return press

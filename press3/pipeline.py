@@ -26,10 +26,10 @@ from calls import history
 from calls.codec import fact_to_data
 from calls.facts import Fact
 from calls.model import SetAside
-from calls.story import CallChange, CallStory
+from calls.story import CallChange
 from calls.tracker import Tracker
 from press3.call_book import CallBook
-from press3.evidence import verify
+from press3.evidence import with_evidence
 from store import journal, lease, outbox
 from store.errors import CommitFailed, WriterBusy
 from store.writer import Work, Writer
@@ -186,7 +186,7 @@ class Pipeline:
                     pbx=self.parts.pbx, at=item.event.at, call_id=call, raw=item.raw
                 )
             )
-        checked = await asyncio.gather(*(verify(self.parts.link, fact) for fact in facts))
+        checked = await with_evidence(self.parts.link, facts)
         last_at = max(item.event.at for item in arrived)
         await self.store(checked, rows, contact_at=last_at)
         self._told_until = max(self._told_until or last_at, last_at)
@@ -212,14 +212,16 @@ class Pipeline:
     ) -> tuple[CallChange, ...]:
         """Store what `facts` change, with `rows`, in one commit tried until it holds; return the changes."""
         facts = list(facts)
-        await self._load(self.book.missing(facts))
-        changes = self.book.changes(facts)
-        if not changes and not rows and contact_at is None:
+        if not facts and not rows and contact_at is None:
             return ()
-        tries = itertools.count(1)
+        changes: list[CallChange] | None = None
 
         async def work(session: AsyncSession, write_changes: _WriteChanges) -> set[str]:
-            if next(tries) > 1 and (stored := await self._stored(session, changes)):
+            nonlocal changes
+            if changes is None:
+                await self._load(session, self.book.missing(facts))
+                changes = self.book.changes(facts)
+            elif stored := await self._stored(session, changes):
                 return {change.story.id for change in changes} - stored
             await journal.append(session, rows)
             set_aside = await write_changes(session, changes)
@@ -231,7 +233,7 @@ class Pipeline:
             set_aside = await self.write(partial(work, write_changes=self._write_together))
         except _OneFailed:  # nothing of that is stored
             set_aside = await self.write(partial(work, write_changes=self._write_apart))
-        kept = tuple(change for change in changes if change.story.id not in set_aside)
+        kept = tuple(change for change in changes or () if change.story.id not in set_aside)
         self.book.accept(kept)
         for call in set_aside:
             self.book.forget(call)
@@ -240,14 +242,10 @@ class Pipeline:
             self.parts.on_stored(Stored(kept))
         return kept
 
-    async def _load(self, calls: Iterable[str]) -> None:
-        if not (calls := set(calls)):
-            return
-
-        async def ask(session: AsyncSession) -> list[CallStory | None]:
-            return [await history.load_story(session, call) for call in calls]
-
-        for story in await self.read(ask):
+    async def _load(self, session: AsyncSession, calls: Iterable[str]) -> None:
+        """Take up stories not in hand. In the writing transaction: a read of its own costs three trips."""
+        for call in calls:
+            story = await history.load_story(session, call)
             if story is not None:
                 self.book.put(story)
 

@@ -6,12 +6,13 @@ from typing import Any
 from sqlalchemy import bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from appeals import customers, intake, lookup
+from appeals import customers, links, lookup
 from appeals.model import Customer
 from calls.facts import Party
 from calls.story import CallStory
 from push.messages import Caller, Named
 from store.base import table
+from store.prepared import prepared
 
 __all__ = ["Card", "other_party", "read_card"]
 
@@ -44,7 +45,7 @@ async def read_card(session: AsyncSession, story: CallStory) -> Card:
         caller=Caller(raw=party.raw, e164=party.e164, name=party.name, kind=party.kind),
         customer=customer,
         appeal=await lookup.appeal_of_call(session, story.id),
-        open_appeals=await intake.open_appeals(session, customer.id) if customer else [],
+        open_appeals=await links.open_appeals(session, customer.id) if customer else [],
     )
 
 
@@ -56,4 +57,4 @@ async def _customer(session: AsyncSession, party: Party) -> Named | None:
 
 
 _CUSTOMERS = table(Customer)
-_NAME = select(_CUSTOMERS.c.name).where(_CUSTOMERS.c.id == bindparam("customer"))
+_NAME = prepared(select(_CUSTOMERS.c.name).where(_CUSTOMERS.c.id == bindparam("customer")))

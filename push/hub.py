@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from people.audience import Audience, Viewer
+from people.model import Role
 from push.errors import PushError, SlowReader, TooManyConnections
 from push.frames import frame_of
 from store.outbox import Message
@@ -50,6 +51,13 @@ class Screen:
             self.wire.cut(error)
 
 
+_Kind = tuple[Role, int | None]
+
+
+def _kind(viewer: Viewer) -> _Kind:
+    return viewer.role, viewer.department_id
+
+
 class Hub:
     """`frame(message)` makes the bytes of a message, once for all its screens.
 
@@ -69,6 +77,8 @@ class Hub:
         self._per_person_limit = per_person_limit
         self._seats: Counter[int] = Counter()
         self._screens: dict[int, list[Screen]] = {}
+        # By role and department: a message for a role must not ask each of a thousand operators.
+        self._kinds: dict[_Kind, dict[Screen, None]] = {}
         self.position: int | None = None  # seq of the last message delivered; None until `begin`
         self.begun = asyncio.Event()
         self.delivered = 0
@@ -91,13 +101,28 @@ class Hub:
     def joined(self, screen: Screen) -> Iterator[None]:
         """Give `screen` every message after its `seq`; it must have all that was delivered before."""
         self._screens.setdefault(screen.viewer.id, []).append(screen)
+        self._kinds.setdefault(_kind(screen.viewer), {})[screen] = None
         try:
             yield
         finally:
+            self._leave_kind(screen)
             screens = self._screens[screen.viewer.id]
             screens.remove(screen)
             if not screens:
                 del self._screens[screen.viewer.id]
+
+    def see_as(self, screen: Screen, viewer: Viewer) -> None:
+        """Let a screen be looked at by the same person in another role or department, while it is joined."""
+        if viewer != screen.viewer and screen in self._kinds.get(_kind(screen.viewer), ()):
+            self._leave_kind(screen)
+            screen.viewer = viewer
+            self._kinds.setdefault(_kind(viewer), {})[screen] = None
+
+    def _leave_kind(self, screen: Screen) -> None:
+        kind = _kind(screen.viewer)
+        del self._kinds[kind][screen]
+        if not self._kinds[kind]:
+            del self._kinds[kind]
 
     def begin(self, position: int) -> None:
         """Deliver what comes after `position`."""
@@ -130,9 +155,12 @@ class Hub:
             self._give(screen, message.seq, frame)
 
     def _audience(self, audience: Audience) -> Iterable[Screen]:
-        if not audience.roles:
-            return [s for employee in audience.employees for s in self._screens.get(employee, ())]
-        return [screen for screen in self.screens() if audience.includes(screen.viewer)]
+        told = [s for employee in audience.employees for s in self._screens.get(employee, ())]
+        if audience.roles:
+            for screens in self._kinds.values():
+                if audience.includes_kind(next(iter(screens)).viewer):
+                    told += [s for s in screens if s.viewer.id not in audience.employees]
+        return told
 
     def _give(self, screen: Screen, seq: int, frame: bytes) -> None:
         if screen.wire.backlog_bytes() + len(frame) > self._backlog_limit_bytes:

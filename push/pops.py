@@ -8,11 +8,11 @@ names its appeal and is told exactly when all of it is durable.
 """
 
 import hashlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, bindparam, func, or_, select
+from sqlalchemy import ColumnElement, and_, bindparam, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from appeals.model import Appeal
@@ -36,6 +36,8 @@ from push.messages import WithdrawReason
 from push.model import Pop
 from push.unseen import unseen_tick
 from store import outbox
+from store.base import table
+from store.prepared import prepared
 
 __all__ = [
     "REASONS",
@@ -85,18 +87,40 @@ async def on_change(
     if not told:
         return
     pops = await _load(session, change)
-    board = _Board(session, change.story, pops, now, card)
+    board = _Board(session, change.story, [Pop(**row) for row in pops], now, card)
     for fact in told:
         await board.tell(fact)
+    await _save(session, pops, board.pops)
 
 
-async def _load(session: AsyncSession, change: CallChange) -> list[Pop]:
+async def _load(session: AsyncSession, change: CallChange) -> list[dict[str, Any]]:
     if change.before is None or not change.before.legs:
         return []  # nobody's telephone has rung
-    return list(await session.scalars(_POPS_OF_CALL, {"call": change.story.id}))
+    rows = await session.execute(_POPS_OF_CALL, {"call": change.story.id})
+    return [dict(row) for row in rows.mappings()]
 
 
-_POPS_OF_CALL = select(Pop).where(Pop.call_id == bindparam("call"))
+async def _save(
+    session: AsyncSession, before: Sequence[dict[str, Any]], pops: Sequence[Pop]
+) -> None:
+    """Store what became of a call's pops."""
+    known = {row["pop_id"]: row for row in before}
+    rows = [{name: getattr(pop, name) for name in _COLUMNS} for pop in pops]
+    new = [row for row in rows if row["pop_id"] not in known]
+    if new:
+        await session.execute(_INSERT, new)
+    for row in rows:
+        was = known.get(row["pop_id"], row)
+        if changed := {name: value for name, value in row.items() if value != was[name]}:
+            await session.execute(_UPDATE, {"which": row["pop_id"], **changed})
+
+
+# Of the table, not of the class: rows of every press do without the ORM's bookkeeping.
+_POPS = table(Pop)
+_COLUMNS = tuple(_POPS.columns.keys())
+_POPS_OF_CALL = prepared(select(_POPS).where(_POPS.c.call_id == bindparam("call")))
+_INSERT = prepared(insert(_POPS))
+_UPDATE = prepared(update(_POPS).where(_POPS.c.pop_id == bindparam("which")))
 
 
 class _Board:
@@ -116,6 +140,11 @@ class _Board:
         self._now = now
         self._read_card = card
         self._card: dict[str, Any] | None = None
+
+    @property
+    def pops(self) -> list[Pop]:
+        """The pops as they are now; those not stored yet too."""
+        return list(self._pops.values())
 
     async def tell(self, fact: Fact) -> None:
         match fact:
@@ -139,12 +168,12 @@ class _Board:
         employee = await directory.employee_at(self._session, fact.extension, fact.at)
         if employee is None or await self._is_flood():
             return
-        pop = self._pops.get(employee.id)
+        pop = self._pops.get(employee)
         if pop is not None and pop.withdrawn_at is None:
             pop.ringing = sorted({*pop.ringing, fact.leg})  # a second device: the same pop
             return
-        pop = await self._show(pop or self._new(employee.id), fact)
-        self._pops[employee.id] = pop
+        pop = await self._show(pop or self._new(employee), fact)
+        self._pops[employee] = pop
         await self._watch()
 
     async def _answered(self, fact: OperatorAnswered) -> None:
@@ -160,14 +189,14 @@ class _Board:
         employee = await directory.employee_at(self._session, fact.extension, fact.at)
         if employee is None:
             return
-        pop = self._pops.get(employee.id)
+        pop = self._pops.get(employee)
         if pop is not None and pop.left_at is None and pop.reason in (None, "answered_here"):
             pop.answered_leg = (
                 fact.leg
             )  # his card is there: it rings elsewhere, or he changed lines
             return
-        pop = await self._show(pop or self._new(employee.id), fact)
-        self._pops[employee.id] = pop
+        pop = await self._show(pop or self._new(employee), fact)
+        self._pops[employee] = pop
         self._stopped(fact.leg, "answered_here")
 
     async def _watch(self) -> None:
@@ -189,7 +218,6 @@ class _Board:
         pop.shown_at = self._now
         pop.answered_leg = pop.withdrawn_at = pop.reason = pop.left_at = None
         pop.card = await self._card_of(pop)
-        self._session.add(pop)  # only now: what reads the card would flush a pop without one
         _tell(self._session, pop, "pop.shown", pop.card, self._now)
         return pop
 

@@ -176,7 +176,7 @@ class PushServer:
             if viewer is None:
                 screen.cut(SessionEnded())
             else:
-                screen.viewer = viewer
+                self._hub.see_as(screen, viewer)
 
     async def _check_request(
         self, connection: ServerConnection, request: Request

@@ -11,6 +11,7 @@ from appeals.upsert import insert_new
 from push.model import UnseenWatch
 from store import outbox
 from store.base import table
+from store.prepared import prepared
 
 __all__ = ["SEEN_WITHIN", "settle", "unseen_tick", "watch"]
 
@@ -29,7 +30,9 @@ async def settle(session: AsyncSession, call_id: str) -> None:
 
 
 _WATCHES = table(UnseenWatch)
-_SETTLE = update(_WATCHES).where(_WATCHES.c.call_id == bindparam("call")).values(due_at=None)
+_SETTLE = prepared(
+    update(_WATCHES).where(_WATCHES.c.call_id == bindparam("call")).values(due_at=None)
+)
 
 
 async def unseen_tick(session: AsyncSession, now: datetime) -> int:

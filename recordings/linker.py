@@ -10,6 +10,8 @@ from calls.facts import CallEnded, RecordingStarted, RecordingStopped
 from calls.story import CallChange, CallStory
 from recordings.lifecycle import check
 from recordings.model import Recording, RecordingState
+from store.base import table
+from store.prepared import prepared
 
 __all__ = ["on_change"]
 
@@ -137,12 +139,18 @@ async def _stopped(
 
 
 async def _ended(session: AsyncSession, call_id: str, at: datetime, now: datetime) -> None:
-    for recording in await session.scalars(_RUNNING, {"call": call_id}):
-        _stop(recording, at, now)
+    running = await session.scalars(_RUNNING, {"call": call_id})
+    for recording_id in running.all():
+        recording = await session.get_one(Recording, recording_id)
+        if recording.stopped_at is None:  # else told in this very change, and not flushed yet
+            _stop(recording, at, now)
 
 
-_RUNNING = select(Recording).where(
-    Recording.call_id == bindparam("call"), Recording.stopped_at.is_(None)
+_RECORDINGS = table(Recording)
+_RUNNING = prepared(
+    select(_RECORDINGS.c.id).where(
+        _RECORDINGS.c.call_id == bindparam("call"), _RECORDINGS.c.stopped_at.is_(None)
+    )
 )
 
 

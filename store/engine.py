@@ -1,5 +1,6 @@
 """Engines: SQLite with the pragmas that make a commit durable, PostgreSQL by URL."""
 
+import sqlite3
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -13,9 +14,10 @@ from sqlalchemy.ext.asyncio import (
     AsyncSession,
     create_async_engine,
 )
+from sqlalchemy.util import await_only
 
 from store.base import UtcDateTime
-from store.sqlite_driver import connect
+from store.sqlite_driver import BUSY_TIMEOUT_MS, connect
 
 __all__ = [
     "create_engine",
@@ -26,7 +28,7 @@ __all__ = [
 ]
 
 _PRAGMAS = (
-    "busy_timeout=10000",  # ms; first, because switching to WAL takes a lock itself
+    f"busy_timeout={BUSY_TIMEOUT_MS}",  # first, because switching to WAL takes a lock itself
     "journal_mode=WAL",
     "synchronous=FULL",
     "foreign_keys=ON",
@@ -141,8 +143,8 @@ def _sqlite_pragmas(connection: Any, _record: Any) -> None:
 
 def _sqlite_begin(connection: Connection) -> None:
     writes = bool(connection.get_execution_options().get("press3_write"))
-    mode = "IMMEDIATE" if writes else "DEFERRED"
     driver: Any = connection.connection.driver_connection
-    driver.inline = False  # BEGIN may wait for another process
-    connection.exec_driver_sql(f"BEGIN {mode}")
-    driver.inline = writes
+    try:
+        await_only(driver.begin(writes=writes))
+    except sqlite3.Error as error:
+        raise OperationalError("BEGIN", None, error) from error

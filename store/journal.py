@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from store.base import Base, table
+from store.prepared import prepared
 
 __all__ = ["JournalEntry", "JournalRow", "append", "prune", "read_open"]
 
@@ -37,7 +38,7 @@ class JournalEntry:
     raw: bytes
 
 
-_INSERT = insert(table(JournalRow))
+_INSERT = prepared(insert(table(JournalRow)))
 
 
 async def append(session: AsyncSession, rows: Sequence[JournalEntry]) -> None:

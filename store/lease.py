@@ -21,6 +21,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from store.base import Base, table
 from store.engine import database_time
 from store.errors import CommitFailed, LeaseLost, WriterBusy
+from store.prepared import prepared
 from store.processes import Process, lives, this_process
 from store.writer import Writer
 
@@ -51,7 +52,9 @@ class LeaseTimes:
 
 _TROUBLE = (CommitFailed, WriterBusy, DBAPIError)
 _LEASES = table(LeaseRow)
-_HELD = select(_LEASES.c.fence).where(_LEASES.c.pbx == bindparam("of")).with_for_update(read=True)
+_HELD = prepared(
+    select(_LEASES.c.fence).where(_LEASES.c.pbx == bindparam("of")).with_for_update(read=True)
+)
 
 
 async def check(session: AsyncSession, pbx: str, fence: int) -> None:

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from store.base import Base, table
 from store.errors import CommitFailed
+from store.prepared import prepared
 
 __all__ = [
     "Message",
@@ -86,13 +87,13 @@ def pending(session: AsyncSession) -> list[Message]:
 
 
 _COUNTER = table(OutboxCounter)
-_COUNT_ON = (
+_COUNT_ON = prepared(
     update(_COUNTER)
     .where(_COUNTER.c.id == 1)
     .values(last_seq=_COUNTER.c.last_seq + bindparam("more", type_=Integer))
     .returning(_COUNTER.c.last_seq)
 )
-_INSERT = insert(table(OutboxRow))
+_INSERT = prepared(insert(table(OutboxRow)))
 
 
 async def assign(session: AsyncSession, messages: Sequence[Message]) -> int | None:

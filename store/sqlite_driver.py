@@ -12,8 +12,9 @@ from typing import Any
 
 import aiosqlite
 
-__all__ = ["connect"]
+__all__ = ["BUSY_TIMEOUT_MS", "connect"]
 
+BUSY_TIMEOUT_MS = 10_000
 _FIRST_ROWS = 1_000  # fetched with the statement; a longer result is fetched as it is read
 
 Row = tuple[Any, ...]
@@ -28,15 +29,50 @@ def connect(database: str, **options: Any) -> "_Connection":
 
 
 class _Connection(aiosqlite.Connection):
-    """`inline` is set by `store.engine` for the length of a writing transaction."""
+    """`inline` is set for the length of a writing transaction."""
 
     inline = False
+
+    async def begin(self, *, writes: bool) -> None:
+        """Begin a transaction. One that writes takes the write lock, and waits for another process."""
+        self.inline = False
+        if not writes:
+            self._conn.execute("BEGIN DEFERRED")  # touches no file
+        elif not self._locked_at_once():
+            await self.do(lambda connection: connection.execute("BEGIN IMMEDIATE"))
+        self.inline = writes
+
+    def _locked_at_once(self) -> bool:
+        """Take the write lock unless another process has it: a trip to the thread costs more."""
+        self._conn.execute("PRAGMA busy_timeout=0")
+        try:
+            self._conn.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                raise
+            return False
+        finally:
+            self._conn.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+        return True
 
     async def do(self, work: Callable[[sqlite3.Connection], Any]) -> Any:
         """Call `work` with SQLite's own connection, here or in its thread."""
         if self.inline:
             return work(self._conn)
         return await self._execute(lambda: work(self._conn))  # type: ignore[no-untyped-call]
+
+    async def run(self, sql: str, parameters: Any, *, many: bool) -> list[Row]:
+        """Run a statement in the open transaction, or one for each of many rows; return all it gives."""
+
+        def run(connection: sqlite3.Connection) -> list[Row]:
+            if not connection.in_transaction:  # full disk: what came now would commit by itself
+                raise sqlite3.OperationalError("the database has ended the transaction")
+            if many:
+                connection.executemany(sql, parameters).close()
+                return []
+            return connection.execute(sql, parameters).fetchall()
+
+        return await self.do(run)  # type: ignore[no-any-return]
 
     def cursor(self) -> "_Cursor":  # type: ignore[override]
         return _Cursor(self)

@@ -128,6 +128,9 @@ async def test_a_database_away_for_reading_is_waited_for(
     tracker = pipeline.parts.new_tracker()
     events = [parse(line.raw.rstrip(), line.at) for line in read_trace(ANSWERED)]
     (change,) = await pipeline.store([fact for event in events for fact in tracker.feed(event)])
+    call = change.story.id
+    story = await pipeline.read(lambda session: history.load_story(session, call))
+    assert story == change.story
     assert (change.story.outcome, away) == ("answered", 0)
     assert pipeline.stuck_since is None
 

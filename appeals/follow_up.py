@@ -1,0 +1,127 @@
+"""What happens in a call after the press, as its appeals keep it: history, first contact, department."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from appeals import audience, case, history, subjects
+from appeals.history import Entry, noted
+from appeals.model import Appeal
+from appeals.times import first_contact_after
+from calls.facts import CallEnded, MenuKeyPressed, OperatorAnswered
+from calls.story import CallChange, CallStory
+from store.outbox import Message, emit
+
+__all__ = ["call_went_on", "pressed_again", "tell_end"]
+
+
+async def call_went_on(
+    session: AsyncSession,
+    appeal: Appeal,
+    change: CallChange,
+    *,
+    now: datetime,
+    departments: Mapping[str, int],
+) -> Appeal:
+    """Write to `appeal`, a copy, what happened in its call; return it as it is then.
+
+    The end of a call alone makes no new version. `departments`: queue name → department id.
+    """
+    answered = any(isinstance(fact, OperatorAnswered) for fact in change.facts)
+    if answered or _told(appeal, change, now, departments):
+        appeal = await case.load(session, appeal.number)
+        entries = _told(appeal, change, now, departments)
+        if answered:
+            subject = await subjects.of_appeal(session, appeal)
+            entries += await case.withdraw_responsible(session, appeal, subject, now=now)
+        if entries:
+            await case.write(session, appeal, *entries, now=now)
+    ends = [fact for fact in change.facts if isinstance(fact, CallEnded)]
+    if ends:
+        entries = [_ended(now, change.story, end) for end in ends]
+        await history.append(session, appeal.number, *entries)
+    return appeal
+
+
+async def tell_end(
+    session: AsyncSession, story: CallStory, appeals: list[Appeal], *, now: datetime
+) -> None:
+    """Tell everyone who may read the call or one of its `appeals` that it is over."""
+    read_as = [await subjects.of_appeal(session, appeal) for appeal in appeals]
+    to = audience.of_subjects(*read_as, await subjects.of_call_alone(session, story.id))
+    opened = [a.number for a in appeals if a.call_id == story.id]
+    linked = opened or [a.number for a in appeals]
+    data = {
+        "call": story.id,
+        "outcome": story.outcome,
+        "appeal": linked[-1] if linked else None,
+    }
+    emit(session, Message(type="call.ended", at=now, audience=to.to_json(), data=data))
+
+
+def _told(
+    appeal: Appeal, change: CallChange, now: datetime, departments: Mapping[str, int]
+) -> list[Entry]:
+    """Note in `appeal` what `change` says of it; return what its history says of that."""
+    story = change.story
+    entries = [
+        pressed_again(now, story.id, fact.at)
+        for fact in change.facts
+        if isinstance(fact, MenuKeyPressed) and story.pressed_at and fact.at > story.pressed_at
+    ]
+    entries += _to_department_of_queue(appeal, change, now, departments)
+    return entries + _first_contact(appeal, story, now)
+
+
+def pressed_again(now: datetime, call: str, at: datetime) -> Entry:
+    """The caller pressed 3 once more in the call of the appeal."""
+    return noted(now, "pressed_again", call=call, at=at.isoformat())
+
+
+def _to_department_of_queue(
+    appeal: Appeal, change: CallChange, now: datetime, departments: Mapping[str, int]
+) -> list[Entry]:
+    """The press comes before the queue: the first queue of the call that opened it says whose it is."""
+    since = appeal.opened_at
+    stays = [stay for stay in change.story.stays if stay.entered_at >= since]
+    before = change.before.stays if change.before else ()
+    department = departments.get(stays[0].queue) if stays else None
+    known_before = any(stay.entered_at >= since for stay in before)
+    if known_before or department is None or appeal.call_id != change.story.id:
+        return []
+    old, appeal.department_id = appeal.department_id, department
+    return [noted(now, "changed", field="department", old=old, new=department)] * (
+        old != department
+    )
+
+
+def _first_contact(appeal: Appeal, story: CallStory, now: datetime) -> list[Entry]:
+    """Note the first time the customer and a person spoke after the press, the earliest that is known."""
+    answers = [story.answered_at, *(leg.answered_at for leg in story.legs)]
+    contact = first_contact_after(appeal.opened_at, answers)
+    known = appeal.first_contact_at
+    if contact is None or (known is not None and known <= contact):
+        return []
+    appeal.first_contact_at = contact
+    return [
+        noted(
+            now,
+            "first_contact",
+            call=story.id,
+            at=contact.isoformat(),
+            direction=story.direction,
+            extension=next((g.extension for g in story.legs if g.answered_at == contact), None),
+        )
+    ]
+
+
+def _ended(now: datetime, story: CallStory, end: CallEnded) -> Entry:
+    return noted(
+        now,
+        "call_ended",
+        call=story.id,
+        at=end.at.isoformat(),
+        direction=story.direction,
+        outcome=end.outcome,
+    )
