@@ -1,28 +1,34 @@
 """From an event at the AMI socket to the browser's socket: `appeal.opened` and `pop.shown`.
 
-    python -m bench.latency [--quick] [--rate 200] [--asterisk 1 5]
+    python -m bench.latency [--quick] [--rate 200] [--operators 1000] [--asterisk 1 5 20]
 
 press3 runs as its user runs it (`press3 serve`, SQLite, a process of its own). This process plays the PBX
 and the screens, so both ends of the measured way have one clock. `--rate`: presses a second from a fake
-AMI peer. `--asterisk`: calls a second on the real Asterisk; there the event is timed at a second AMI
-session beside press3's, so the dialplan's fixed time is not part of the way.
+AMI peer, with so many operators connected; each call rings one of them a second later and ends after
+another. `--asterisk`: calls a second on the real Asterisk; there the event is timed at a second AMI
+session beside press3's, so the dialplan's fixed time is not part of the way: it has a row of its own.
+CPU: of the press3 process, while calls come.
 """
 
 import argparse
 import asyncio
+import os
+import resource
 import statistics
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from bench.screens import LightScreen, hire, light_screens
 from press3.demo.tree import get_tree
+from press3.settings import load
 from tests.e2e.desk import Desk, PbxSide, Screen, open_desk
-from tests.fakes.ami_peer import Action, AmiPeer, message
+from tests.fakes.ami_peer import AmiPeer, message
 from tests.lab.harness import QUICK, LabMenu, start_lab
 from tests.lab.scenarios import Bye, Key, Speak, TelephoneHabit, Wait
 from tests.waiting import until
@@ -30,6 +36,7 @@ from tests.waiting import until
 __all__: list[str] = []
 
 OPERATORS = tuple(str(number) for number in range(201, 221))
+FIRST_EXTENSION = 2000
 TARGET_MS = "p50 ≤ 8, p99 ≤ 25"
 
 
@@ -42,7 +49,7 @@ class Measured:
     def note(self, kind: str, call: str, at: float | None = None) -> None:
         self.sent.setdefault((kind, call), time.perf_counter() if at is None else at)
 
-    def took_ms(self, kind: str, screens: list[Screen]) -> list[float]:
+    def took_ms(self, kind: str, screens: Sequence[Screen | LightScreen]) -> list[float]:
         """Return, sorted, how long each call's first message of `kind` took."""
         first: dict[str, float] = {}
         for screen in screens:
@@ -78,10 +85,12 @@ async def screens_of(desk: Desk) -> AsyncIterator[list[Screen]]:
 class FakeCalls:
     """Calls that press 3 and ring one operator, as a PBX tells them."""
 
-    def __init__(self, peer: AmiPeer, measured: Measured) -> None:
-        peer.on("DBGetTree", self._one_press)
+    def __init__(
+        self, peer: AmiPeer, measured: Measured, operators: Sequence[str] = OPERATORS
+    ) -> None:
         self._peer = peer
         self._measured = measured
+        self._operators = operators
         self._epoch = int(time.time())
 
     def _channel(self, uniqueid: str, name: str, number: str, prefix: str = "") -> dict[str, str]:
@@ -106,13 +115,6 @@ class FakeCalls:
             headers |= part
         self._peer.send(message(("Event", event), *headers.items()))
 
-    def _one_press(self, action: Action) -> list[bytes]:
-        """Answer from one key at once, as an indexed database does; the peer's own search is slow."""
-        key = action.get("Family")
-        value = self._peer.astdb.get(key)
-        rows = [] if value is None else [action.item("DBGetTreeResponse", Key=f"/{key}", Val=value)]
-        return action.listed("DBGetTreeComplete", rows)
-
     def press(self, n: int) -> None:
         """Say that caller `n` came and pressed 3; the key is in AstDB before."""
         uniqueid, at = f"{self._epoch}.{2 * n}", f"{time.time():.3f}"
@@ -127,7 +129,7 @@ class FakeCalls:
 
     def ring(self, n: int) -> None:
         """Say that caller `n`'s queue rings an operator."""
-        uniqueid, operator = f"{self._epoch}.{2 * n}", OPERATORS[n % len(OPERATORS)]
+        uniqueid, operator = f"{self._epoch}.{2 * n}", self._operators[n % len(self._operators)]
         customer = self._channel(uniqueid, f"PJSIP/trunk-{2 * n:08x}", f"+7911{n:07d}")
         name, leg = f"PJSIP/{operator}-{2 * n + 1:08x}", f"{self._epoch}.{2 * n + 1}"
         phone = self._channel(leg, name, operator) | {
@@ -142,7 +144,7 @@ class FakeCalls:
         self._tell("DialBegin", customer, dest, DialString=f"PJSIP/{operator}")
 
     def hang_up(self, n: int) -> None:
-        uniqueid, operator = f"{self._epoch}.{2 * n}", OPERATORS[n % len(OPERATORS)]
+        uniqueid, operator = f"{self._epoch}.{2 * n}", self._operators[n % len(self._operators)]
         leg = self._channel(
             f"{self._epoch}.{2 * n + 1}", f"PJSIP/{operator}-{2 * n + 1:08x}", operator
         )
@@ -151,33 +153,56 @@ class FakeCalls:
         self._tell("Hangup", customer, Cause="16")
 
 
-async def against_fake_peer(folder: Path, rate: int, seconds: float) -> list[str]:
-    """Measure at `rate` presses a second from a fake AMI peer."""
-    measured = Measured()
+async def against_fake_peer(folder: Path, rate: int, seconds: float, operators: int) -> list[str]:
+    """Measure at `rate` presses a second from a fake AMI peer, with `operators` connected."""
+    measured, many = Measured(), [str(FIRST_EXTENSION + n) for n in range(operators)]
     async with AmiPeer() as peer:
         peer.clock = f"{time.time():.6f}"
         side = PbxSide(port=peer.port, username="press3", secret="s3cret", monitor=folder)
-        async with (
-            open_desk(side, folder, operators=OPERATORS) as desk,
-            screens_of(desk) as screens,
-        ):
-            calls = FakeCalls(peer, measured)
-            count = int(rate * seconds)
-            began = time.perf_counter()
-            for n in range(count):
-                await _at(began + n / rate)
-                calls.press(n)
-                if n >= rate:
-                    calls.ring(n - rate)  # each call rings one second after its press
-                if n >= 2 * rate:
-                    calls.hang_up(n - 2 * rate)
-            wanted = {kind: sum(what == kind for what, _ in measured.sent) for kind in KINDS}
-            await until(
-                lambda: all(len(measured.took_ms(k, screens)) >= wanted[k] for k in KINDS),
-                deadline_s=30,
-                what="every press and ringing is told",
-            )
-            return _rows(f"fake AMI peer, {rate} presses/s", measured, screens)
+        async with open_desk(side, folder, start=False) as desk:
+            await hire(load(desk.config).database_url, many)
+            await desk.start()
+            await desk.linked()
+            async with (
+                (await desk.person("chief")).screen() as chief,
+                light_screens(desk.push_url, many) as screens,
+            ):
+                calls = FakeCalls(peer, measured, many)
+                cpu_s = await _press_and_ring(calls, rate, seconds, desk)
+                told = [chief, *screens]
+                wanted = {kind: sum(what == kind for what, _ in measured.sent) for kind in KINDS}
+                await until(
+                    lambda: len(chief.of("appeal.opened")) >= wanted["appeal.opened"],
+                    deadline_s=30,
+                    what="every press is told",
+                )
+                await asyncio.sleep(0.5)  # the last rings follow the last presses at once
+                what = f"fake AMI peer, {rate} presses/s, {operators} operators"
+                return [*_rows(what, measured, told), _cpu(what, cpu_s, seconds, rate)]
+
+
+async def _press_and_ring(calls: FakeCalls, rate: int, seconds: float, desk: Desk) -> float:
+    """Let calls come; return how much CPU the service took meanwhile."""
+    assert desk.process is not None
+    before, began = _cpu_s(desk.process.pid), time.perf_counter()
+    for n in range(int(rate * seconds)):
+        await _at(began + n / rate)
+        calls.press(n)
+        if n >= rate:
+            calls.ring(n - rate)  # each call rings one second after its press
+        if n >= 2 * rate:
+            calls.hang_up(n - 2 * rate)
+    return _cpu_s(desk.process.pid) - before
+
+
+def _cpu_s(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _cpu(what: str, cpu_s: float, seconds: float, rate: int) -> str:
+    share, each_ms = cpu_s / seconds * 100, cpu_s / (seconds * rate) * 1000
+    return f"| {what}: CPU of press3 | {share:.0f} % of a core | | {each_ms:.2f} a call | | | |"
 
 
 async def against_asterisk(folder: Path, rate: int, calls: int) -> list[str]:
@@ -222,7 +247,7 @@ def _note_tap(events: list[Any], measured: Measured) -> None:
 KINDS = ("appeal.opened", "pop.shown")
 
 
-def _rows(what: str, measured: Measured, screens: list[Screen]) -> list[str]:
+def _rows(what: str, measured: Measured, screens: Sequence[Screen | LightScreen]) -> list[str]:
     return [
         row(what, kind, took, sum(each == kind for each, _ in measured.sent))
         for kind in KINDS
@@ -234,9 +259,9 @@ async def _at(when: float) -> None:
     await asyncio.sleep(max(0.0, when - time.perf_counter()))
 
 
-async def measure(rate: int, asterisk: list[int], *, quick: bool) -> None:
+async def measure(rate: int, operators: int, asterisk: list[int], *, quick: bool) -> None:
     with tempfile.TemporaryDirectory(prefix="press3-bench-") as name:
-        for line in await against_fake_peer(Path(name), rate, 4 if quick else 20):
+        for line in await against_fake_peer(Path(name), rate, 5 if quick else 30, operators):
             print(line, flush=True)
         for each in asterisk:
             calls = each * (6 if quick else 30)
@@ -248,11 +273,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a few seconds of each")
     parser.add_argument("--rate", type=int, default=200, help="presses/s of the fake peer")
-    parser.add_argument("--asterisk", type=int, nargs="*", default=[1, 5], help="calls/s")
+    parser.add_argument("--operators", type=int, default=1000, help="screens connected meanwhile")
+    parser.add_argument("--asterisk", type=int, nargs="*", default=[1, 5, 20], help="calls/s")
     chosen = parser.parse_args()
     print("| way | measured | min ms | p50 ms | p99 ms | max ms | target ms |")
     print("|---|---|---|---|---|---|---|")
-    asyncio.run(measure(chosen.rate, chosen.asterisk, quick=chosen.quick))
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    asyncio.run(measure(chosen.rate, chosen.operators, chosen.asterisk, quick=chosen.quick))
 
 
 if __name__ == "__main__":
