@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from store.base import Base, table
-from store.prepared import prepared
+from store.prepared import insert_later, prepared
 
 __all__ = ["JournalEntry", "JournalRow", "append", "prune", "read_open"]
 
@@ -44,7 +44,8 @@ _INSERT = prepared(insert(table(JournalRow)))
 async def append(session: AsyncSession, rows: Sequence[JournalEntry]) -> None:
     """Store `rows` in this order."""
     if rows:
-        await session.execute(
+        await insert_later(
+            session,
             _INSERT,
             [{"pbx": r.pbx, "at": r.at, "call_id": r.call_id, "raw": r.raw} for r in rows],
         )

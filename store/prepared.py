@@ -12,15 +12,17 @@ from sqlalchemy import Dialect, Executable
 from sqlalchemy.engine import IteratorResult, Result
 from sqlalchemy.engine.result import SimpleResultMetaData
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql.compiler import SQLCompiler
 
-__all__ = ["Runner", "is_prepared", "prepared"]
+__all__ = ["Runner", "insert_later", "is_prepared", "prepared"]
 
 Values = Mapping[str, Any]
 Rows = Sequence[Sequence[Any]]
 S = TypeVar("S", bound=Executable)
 
 _MARK = "press3_prepared"
+_LATER = "press3_insert_later"
 
 
 def prepared(statement: S) -> S:
@@ -35,6 +37,20 @@ def prepared(statement: S) -> S:
 def is_prepared(statement: Executable) -> bool:
     """Say whether `statement` was made by `prepared`."""
     return _MARK in statement.get_execution_options()
+
+
+async def insert_later(
+    session: AsyncSession, statement: Executable, rows: Sequence[Values]
+) -> None:
+    """Insert `rows`, which nobody reads before the commit, together with those of other works.
+
+    A session that is not the writer's inserts them at once.
+    """
+    gathered = session.info.get(_LATER)
+    if gathered is None:
+        await session.execute(statement, rows)
+    else:
+        gathered.setdefault(statement, []).extend(rows)
 
 
 class Runner:
@@ -58,6 +74,16 @@ class Runner:
         )
         bound = [plan.bind(row) for row in values] if many else plan.bind(values or {})
         return plan.result(await self._sent(plan.sql, bound, many=many))
+
+    def gather(self, session: AsyncSession) -> None:
+        """Let `insert_later` gather the rows of `session`."""
+        session.info[_LATER] = {}
+
+    async def insert_gathered(self, session: AsyncSession) -> None:
+        """Insert what was gathered in `session`, in one go for each statement."""
+        gathered, session.info[_LATER] = session.info[_LATER], {}
+        for statement, rows in gathered.items():
+            await self.run(statement, rows)
 
     async def say(self, command: str) -> None:
         """Give the database a command without values or result."""

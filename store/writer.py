@@ -202,10 +202,15 @@ class _WorkSession(AsyncSession):
         super().__init__(connection, expire_on_commit=False, join_transaction_mode="rollback_only")
         driver = _sync(connection).connection.driver_connection
         self._runner = Runner(connection.dialect, driver)
+        self._runner.gather(self)
 
     async def say(self, command: str) -> None:
         """Give the database a command without values."""
         await self._runner.say(command)
+
+    async def insert_gathered(self) -> None:
+        """Insert what works left for the end (`store.prepared.insert_later`)."""
+        await self._runner.insert_gathered(self)
 
     async def execute(self, statement: Any, params: Any = None, **how: Any) -> Any:
         if is_prepared(statement):
@@ -274,6 +279,7 @@ class _Attempt:
         async with self._connection.begin(), _WorkSession(self._connection) as session:
             await session.say("SAVEPOINT press3_batch")
             done = [_Done(job, await self._result(session, job), None) for job in jobs]
+            await session.insert_gathered()
             await session.say("RELEASE SAVEPOINT press3_batch")  # proof: the same transaction still
             return done, await self._told(session, outbox.pending(session))
 
@@ -290,6 +296,7 @@ class _Attempt:
         try:
             async with _WorkSession(self._connection) as session:
                 result = await self._result(session, job)
+                await session.insert_gathered()
             await savepoint.commit()
         except _WorkFailed as failed:
             if savepoint.is_active:
