@@ -13,7 +13,7 @@ from urllib.parse import unquote_to_bytes
 
 import structlog
 
-from ami.actions import db_get, db_get_tree, getvar
+from ami.actions import db_get_tree, getvar
 from ami.asking import Asking
 from ami.errors import ActionFailed, IncompleteList, ReplyTooLong, SpoolUnread
 from ami.wire import text_of
@@ -26,7 +26,6 @@ __all__ = [
     "SpoolRecording",
     "TimedBy",
     "parse_tree",
-    "read_entry",
     "read_families",
     "read_press",
 ]
@@ -263,37 +262,16 @@ async def read_press(
 
     `key` may come from an event, which is a hint: a key that is none of ours is simply not there.
     """
-    wanted = _press_key(key)
-    if wanted is None:
+    found = _KEY.fullmatch(key)
+    if found is None or found[2] is not None:
         return None
+    wanted = found[1]
     rows = await db_get_tree(link, wanted)
     # `_` in a key is a wildcard to AstDB: what else it found is not the press asked for.
     own = [row for row in rows if row[0] == f"/{wanted}" or row[0].startswith(f"/{wanted}/")]
-    return _only(own, on_damage or _log_damage(link))
-
-
-async def read_entry(link: Asking, key: str) -> SpoolPress | None:
-    """As `read_press`, without the marks: AstDB finds one key by its index, but a tree by reading all."""
-    wanted = _press_key(key)
-    if wanted is None:
-        return None
-    family, _, entry = wanted.rpartition("/")
-    value = await db_get(link, family, entry)
-    return None if value is None else _only([(f"/{wanted}", value)], _log_damage(link))
-
-
-def _press_key(key: str) -> str | None:
-    """The key of the press, when it is one of ours and not of a mark."""
-    found = _KEY.fullmatch(key)
-    return found[1] if found is not None and found[2] is None else None
-
-
-def _only(
-    rows: list[tuple[str, str]], on_damage: Callable[[SpoolDamage], None]
-) -> SpoolPress | None:
-    presses, damage = parse_tree(rows)
+    presses, damage = parse_tree(own)
     for each in damage:
-        on_damage(each)
+        (on_damage or _log_damage(link))(each)
     return presses[0] if presses else None
 
 

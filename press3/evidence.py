@@ -7,10 +7,10 @@ from typing import Final, TypeGuard
 
 import structlog
 
-from ami import actions
+from ami import actions, spool
 from ami.asking import Asking
 from ami.errors import AmiError
-from ami.spool import read_entry
+from ami.spool import SpoolPress
 from calls.facts import ComplaintRequested, Fact
 
 __all__ = ["with_evidence"]
@@ -49,9 +49,19 @@ async def _shown(link: Asking, press: ComplaintRequested) -> ComplaintRequested:
 
 
 async def _verify(link: Asking, press: ComplaintRequested) -> ComplaintRequested:
-    kept = await read_entry(link, press.key) if press.key is not None else None
+    kept = await _kept(link, press.key or "")
     if kept is not None and kept.uniqueid == press.uniqueid:
         return replace(press, evidence="verified", queue=kept.queue or press.queue)
     if await actions.is_alive(link, press.uniqueid):
         return replace(press, evidence="verified_live")
     return press
+
+
+async def _kept(link: Asking, key: str) -> SpoolPress | None:
+    """The press that AstDB keeps under `key`. One key is found by its index, a tree by reading all."""
+    family, _, entry = key.rpartition("/")
+    if not family.startswith(f"{spool.ROOT}/"):
+        return None  # an event is a hint: a key that is none of ours is not asked for
+    value = await actions.db_get(link, family, entry)
+    presses, _damage = spool.parse_tree([] if value is None else [(f"/{key}", value)])
+    return presses[0] if presses else None

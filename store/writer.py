@@ -228,9 +228,8 @@ class _WorkSession(AsyncSession):
         return await super().scalars(statement, params, **how)
 
     async def flush(self, objects: Any = None) -> None:
-        if (
-            self.new or self.dirty or self.deleted
-        ):  # usually nothing: then no greenlet for it either
+        orm = self.sync_session  # usually nothing to do: then no greenlet for it either
+        if orm.new or orm.deleted or orm.identity_map.check_modified():
             await super().flush(objects)
 
     async def _run(self, statement: Executable, params: Any) -> Result[Any]:

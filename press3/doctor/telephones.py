@@ -8,6 +8,7 @@ from ami import actions
 from ami.errors import AmiError
 from ivr.menu import RENDERED_QUEUE
 from people import directory
+from people.model import Employee
 from press3.clock import now
 from press3.doctor.findings import Finding, fail, ok, warn
 from press3.doctor.patient import Patient
@@ -48,7 +49,8 @@ async def _member(patient: Patient, session: AsyncSession, interface: str) -> Fi
             f"{patient.name}: {interface} is read as nobody's extension: its calls raise no pop",
             "let a pattern of [calls] interface match it",
         )
-    owner = await directory.employee_at(session, extension, now())
+    employee = await directory.employee_at(session, extension, now())
+    owner = None if employee is None else await session.get_one(Employee, employee)
     if owner is None or owner.disabled_at is not None:
         return warn(
             f"{patient.name}: {interface} belongs to no employee: its calls raise no pop",
