@@ -159,10 +159,12 @@ class CatchUp:
         if state is not None and state.startup != login.startup:
             self._count(await self._after_restart(pipeline, blind_since))
         older = [row for row in there if _is_older(row, at)]
-        if set_back:  # times don't tell who called after we asked: ask again
-            there = await actions.show_channels(pipeline.parts.link)
-        stories, heard_until = pipeline.book.open_stories, max(at, blind_since)
-        self._count(await self._roll_call(pipeline, heard_until, stories, there, join=older))
+        stories = pipeline.book.open_stories
+        self._count(await self._roll_call(pipeline, at, stories, there, join=older))
+        if set_back:  # calls of the clock before: what is said of them now is said by that clock
+            ahead = [story for story in pipeline.book.open_stories if story.started_at > at]
+            latest = max([blind_since, *(story.started_at for story in ahead)])
+            self._count(await self._roll_call(pipeline, latest, ahead, there))
         await self._close_window(pipeline, login, at)
 
     async def _state(self, pipeline: Pipeline) -> PbxState | None:

@@ -406,3 +406,14 @@ async def test_one_pop_per_call_and_employee_whatever_happens(desk: Desk) -> Non
     assert [(pop.round, pop.ringing, pop.withdrawn_at) for pop in rows] == [
         (2, [f"{line.uniqueid}.102.2a"], None)
     ]
+
+
+async def test_a_clock_set_back_by_an_hour_does_not_delay_the_supervisor(desk: Desk) -> None:
+    await desk.hire("ann", "101")
+    desk.later(3600)  # as the clock says when the telephone rings
+    line = Line(desk)
+    await line.happens(line.arrived(), line.pressed(), line.rang("101"))
+    desk.later(-3600)
+    assert await tick(desk) == []
+    desk.later(31)
+    assert len(await tick(desk)) == 1

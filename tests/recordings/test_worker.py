@@ -5,9 +5,11 @@ import json
 import os
 import shutil
 import signal
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from recordings import audio
 from recordings.access import (
@@ -449,3 +451,57 @@ def _busy_worker(executor: object) -> int | None:
         if Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
             return int(pid)
     return None
+
+
+@pytest.mark.parametrize("state", [S.EXPECTED, S.FOUND, S.LINKED])
+async def test_a_clock_set_back_by_an_hour_delays_nothing(
+    desk: Desk, state: RecordingState
+) -> None:
+    """Rows say when to look again; after the step that lies an hour ahead, as does what was seen."""
+    call = await add_call(desk.writer, "1.1")
+    write_wav(desk.root / "a.wav", 1)
+    await desk.writer.run(lambda session: _add(session, _ahead(call, state, desk)))
+    async with desk.working():
+
+        async def converted() -> bool:
+            row = await desk.row()
+            desk.clock.forward(0.2)
+            return row.state == S.CONVERTED
+
+        began = desk.clock()
+        await until(converted, deadline_s=30, what="converted all the same")
+        assert (desk.clock() - began).total_seconds() < 60
+
+
+def _ahead(call: str, state: RecordingState, desk: Desk) -> Recording:
+    ahead = desk.clock() + timedelta(hours=1)
+    row = _expected(call)
+    row.state, row.next_try_at, row.stop_seen_at = state, ahead, ahead
+    if state != S.EXPECTED:
+        path = desk.root / "a.wav"
+        row.path, row.seen_size_bytes, row.seen_at = str(path), path.stat().st_size, ahead
+    return row
+
+
+async def _add(session: AsyncSession, row: Recording) -> None:
+    session.add(row)
+
+
+async def test_a_folder_that_is_not_mounted_is_empty_and_unreachable(desk: Desk) -> None:
+    """What an unmounted network folder leaves is a folder that can be read and holds nothing."""
+    first_call = await add_call(desk.writer, "1.1")
+    second_call = await add_call(desk.writer, "1.2")
+    write_wav(desk.root / "a.wav", 1)
+    async with desk.working():
+        await desk.tell(story(first_call), started(first_call, "a.wav"), ended(first_call))
+        await desk.reach(S.CONVERTED)
+        write_wav(desk.root / "b.wav", 1)
+        mounted = desk.root.rename(desk.folder / "elsewhere")
+        desk.root.mkdir()
+        await desk.tell(story(second_call), started(second_call, "b.wav"), ended(second_call))
+        desk.clock.forward(120)  # long after an absent file would be called missing
+        _, row = await desk.reach(S.CONVERTED, S.UNREACHABLE)
+        assert "is it mounted?" in (row.error or "")
+        desk.root.rmdir()
+        mounted.rename(desk.root)
+        await desk.reach(S.CONVERTED, S.CONVERTED)

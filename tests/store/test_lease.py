@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from datetime import datetime, timedelta
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
@@ -187,3 +188,63 @@ async def test_trouble_with_the_database_does_not_end_the_lease(
     await until(keeping.done, what="the next renewal sees the new holder")
     with pytest.raises(LeaseLost):
         await keeping
+
+
+async def test_who_waits_for_the_lease_outlives_trouble_with_the_database(
+    engine: AsyncEngine, writer: Writer
+) -> None:
+    async with engine.begin() as connection:
+        await connection.exec_driver_sql("ALTER TABLE leases RENAME TO away")
+    waiting = a_lease(writer, HERE, QUICK)
+    acquiring = asyncio.create_task(waiting.acquire())
+    await until(lambda: waiting.trouble, what="the trouble is told")
+    async with engine.begin() as connection:
+        await connection.exec_driver_sql("ALTER TABLE away RENAME TO leases")
+    assert await acquiring == 1
+    assert waiting.trouble == ""
+
+
+async def test_a_lease_whose_commit_was_told_to_have_failed_is_ours_all_the_same(
+    writer: Writer,
+) -> None:
+    assert await a_lease(writer, HERE).try_acquire() == 1
+    assert await a_lease(writer, HERE).try_acquire() == 2  # not: wait for ourselves
+
+
+async def test_a_holder_gone_silent_is_replaced_though_the_clock_was_set_back(
+    writer: Writer, other_writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await a_lease(writer, HERE, QUICK).acquire()
+    right = lease.database_time
+
+    async def an_hour_ago(session: AsyncSession) -> datetime:
+        return await right(session) - timedelta(hours=1)
+
+    monkeypatch.setattr(lease, "database_time", an_hour_ago)
+    waiting = a_lease(other_writer, THERE, QUICK)
+    async with asyncio.timeout(20 * QUICK.expire_after_s):
+        assert await waiting.acquire() == 2
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.postgres
+async def test_who_froze_in_mid_transaction_is_let_go_before_a_lease_runs_out(
+    writer: Writer, other_writer: Writer
+) -> None:
+    fence = await a_lease(writer, HERE, QUICK).acquire()
+    frozen, checked = asyncio.Event(), asyncio.Event()
+
+    async def freezes(session: AsyncSession) -> None:
+        await lease.check(session, "main", fence)
+        checked.set()
+        await frozen.wait()
+
+    writing = asyncio.create_task(writer.run(freezes))
+    await checked.wait()
+    try:
+        async with asyncio.timeout(LeaseTimes().expire_after_s):
+            assert await a_lease(other_writer, THERE, QUICK).acquire() == fence + 1
+    finally:
+        frozen.set()
+    with pytest.raises(LeaseLost):  # it began again, and was refused
+        await writing
