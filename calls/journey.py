@@ -221,6 +221,7 @@ class Journey:
         if ring.talking:
             return
         self.stop(ring, "answered", at)
+        self.leave_queue("answered", at)  # he waits no more, though his leaving fell into a gap
         ring.talking, self.answered = True, True
         ring.answered_at = self.rings.last_answer_at = at
         self._out.append(OperatorAnswered(call=self.id, at=at, leg=ring.leg, extension=extension))

@@ -231,11 +231,10 @@ def _tell_waiting_over(told: _Telling, at: datetime) -> None:
     for stay in story.stays:
         if stay.left_at is not None:
             continue
-        if story.answered_at is not None:
-            left_at, reason = story.answered_at, "answered"
-        else:
-            left_at, reason = at, "abandoned"
-        told.tell(QueueLeft(call=story.id, at=left_at, queue=stay.queue, reason=reason))  # type: ignore[arg-type]
+        answers = [leg.answered_at for leg in story.legs if leg.answered_at is not None]
+        since = min((each for each in answers if each >= stay.entered_at), default=None)
+        reason: QueueLeftReason = "abandoned" if since is None else "answered"
+        told.tell(QueueLeft(call=story.id, at=since or at, queue=stay.queue, reason=reason))
 
 
 def _outcome(story: CallStory, left: tuple[datetime, str] | None = None) -> Outcome:

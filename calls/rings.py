@@ -114,6 +114,11 @@ class Rings:
                 return ring
         return None
 
+    def together(self, one: Chan, other: Chan) -> bool:
+        """Return whether both are devices of one ringing that has not stopped."""
+        ring = self.of(one)
+        return ring is not None and not ring.stopped and other.uniqueid in ring.devices
+
     def of_operator(self, chan: Chan, extension: str) -> Ring | None:
         """Return the ring of `chan`, or one of the same operator that was answered but not yet talked to."""
         found = self.of(chan)

@@ -55,6 +55,8 @@ __all__ = [
 
 # Two sources that tell of one thing differ by less than this.
 _SAME = timedelta(seconds=2)
+# The dialplan's times are cut to milliseconds.
+_MOMENT = timedelta(milliseconds=5)
 _EVIDENCE: tuple[Evidence, ...] = ("unverified", "verified_live", "verified")
 
 
@@ -147,13 +149,18 @@ def _same_stay(stay: QueueStory, fact: QueueEntered) -> bool:
 
 def _queue_left(story: CallStory, fact: QueueLeft) -> CallStory:
     for i, stay in enumerate(story.stays):
-        if stay.left_at is None and stay.queue == fact.queue:
+        if stay.left_at is None and stay.queue == fact.queue and not _of_before(stay, fact):
             left_at = max(fact.at, stay.entered_at)
             left = replace(stay, left_at=left_at, reason=fact.reason)
             stays = (*story.stays[:i], left, *story.stays[i + 1 :])
             waiting = any(each.left_at is None for each in stays)
             return replace(story, queue_left_at=None if waiting else left_at, stays=stays)
     return story
+
+
+def _of_before(stay: QueueStory, fact: QueueLeft) -> bool:
+    """It tells of an earlier stay: the spool keeps that mark while he waits anew."""
+    return fact.at + _MOMENT < stay.entered_at
 
 
 def _rang(story: CallStory, fact: OperatorRang) -> CallStory:
@@ -294,7 +301,7 @@ def _ended(story: CallStory, fact: CallEnded) -> CallStory:
 
 def _known_times(story: CallStory) -> list[datetime]:
     """When something is known to have happened in the call."""
-    told = [story.started_at, story.pressed_at]
+    told: list[datetime | None] = [story.started_at, story.pressed_at]
     told += [at for leg in story.legs for at in (leg.rang_at, leg.answered_at, leg.ended_at)]
     told += [at for stay in story.stays for at in (stay.entered_at, stay.left_at)]
     told += [at for each in story.recordings for at in (each.started_at, each.stopped_at)]

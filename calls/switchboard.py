@@ -177,7 +177,7 @@ class Switchboard:
             self._link_dialled(source, dest, at)
         if dest.kind == "external":
             self._arrive_outgoing(dest, event, at)
-        elif dest.extension is not None:
+        elif dest.extension is not None and not _called_off(source):
             dest.journey.rang(dest, dest.journey.tick(at))
 
     def ring_back(self, dest: Chan, at: datetime) -> None:
@@ -227,6 +227,11 @@ class Switchboard:
 def reason(chan: Chan, cause: int = 0) -> RingStop:
     """Return why the ringing device `chan` stopped, or would if it stopped now."""
     return reason_of_end(chan.end_status, cause) or chan.journey.reason_of_cancel(chan)
+
+
+def _called_off(source: Chan | None) -> bool:
+    """A Local whose ringing was taken back still dials what is behind it: that rings for nobody."""
+    return source is not None and source.kind == "local" and source.rung
 
 
 def _speaks_for_operator(chan: Chan) -> bool:

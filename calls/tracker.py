@@ -150,20 +150,27 @@ class Tracker:
         return _recovered(self._told())
 
     def join(self, channels: Iterable[LiveChannel], at: datetime) -> list[Fact]:
-        """Take up channels of the PBX's list, asked for at `at`, that began in a gap: they ring or talk now."""
-        unknown = [
-            row for row in channels if row.uniqueid and self._graph.get(row.uniqueid) is None
-        ]
-        for row in sorted(unknown, key=lambda row: (born_at(row.uniqueid, at), row.uniqueid)):
-            chan = self._board.see(as_channel(row), at)
-            if chan is None:
+        """Take up the PBX's list, asked for at `at`: who rings or talks now, begun or answered in a gap.
+
+        Channels seen later than `at` are left to their events.
+        """
+        for row in sorted(channels, key=lambda row: (born_at(row.uniqueid, at), row.uniqueid)):
+            known = self._graph.get(row.uniqueid)
+            if known is not None and known.seen_at > at:
                 continue
-            if row.bridge_id:
-                self._graph.enter(chan, row.bridge_id)
-                self._board.bridged(chan, at)
-            elif row.state == "Ringing" and chan.extension is not None:
-                chan.journey.rang(chan, chan.journey.tick(at))
+            chan = self._board.see(as_channel(row), at)
+            if chan is not None:
+                self._found(chan, row, at)
         return _recovered(self._told())
+
+    def _found(self, chan: Chan, row: LiveChannel, at: datetime) -> None:
+        if not row.bridge_id:
+            self._graph.leave(chan)
+            if row.state == "Ringing" and chan.extension is not None:
+                chan.journey.rang(chan, chan.journey.tick(at))
+        elif chan.bridge != row.bridge_id:
+            self._graph.enter(chan, row.bridge_id)
+            self._board.bridged(chan, at)
 
     def _told(self) -> list[Fact]:
         told = self._out[:]
@@ -257,6 +264,8 @@ class Tracker:
 
     def _answered(self, dest: Chan, at: datetime) -> None:
         journey = dest.journey
+        if self._waits_for_its_local(dest):
+            return
         dest.end_status = dest.end_status or "ANSWER"
         if dest.kind == "external":
             if journey.direction == "out" and not journey.answered:
@@ -265,6 +274,14 @@ class Tracker:
             journey.device_ended(dest, "elsewhere", at)
         else:
             journey.device_answered(dest, at)
+
+    def _waits_for_its_local(self, dest: Chan) -> bool:
+        """He lifted the receiver, but another may have been faster: the end of his Local's dialling tells."""
+        behind = dest.dialled_by
+        local = behind.half if behind is not None and behind.kind == "local" else None
+        return (
+            local is not None and dest.journey.rings.together(local, dest) and not local.end_status
+        )
 
     def _is_group(self, local: Chan) -> bool:
         """A Local that is no operator's own: behind it ring telephones of others."""

@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 
 from ami.spool import SpoolAnswer, SpoolPress, SpoolRecording
-from calls.facts import Fact
+from calls.facts import Fact, QueueEntered
 from calls.numbers import NumberRules
 from calls.resync import from_channels, from_spool
 from calls.story import CallStory, fold
@@ -314,3 +314,16 @@ def test_who_was_given_back_by_a_queue_that_no_stay_tells_of_was_not_served() ->
     assert story.outcome == "no_answer"
     _, story = recover(replace(left, queue_left=None))
     assert story.outcome == "abandoned"
+
+
+def test_back_in_the_queue_after_a_talk_he_was_not_answered_again() -> None:
+    """Sent on to a queue and gone in a gap: the talk was before."""
+    story = next(iter(stories_of(facts_of("answered-22")).values()))
+    again = QueueEntered(call=story.id, at=story.ended_at, queue="q2")  # type: ignore[arg-type]
+    waiting = fold(replace(story, ended_at=None, outcome=None), again)
+    assert waiting is not None
+    for fact in from_channels([waiting], frozenset(), again.at + seconds(9)):
+        waiting = fold(waiting, fact)
+    assert waiting is not None
+    assert [stay.reason for stay in waiting.stays] == ["answered", "abandoned"]
+    assert waiting.stays[1].left_at == again.at + seconds(9)

@@ -159,6 +159,17 @@ def test_back_in_the_queue_at_once_is_a_second_stay() -> None:
     assert fold(story, QueueEntered(**at(0.9), queue="q", recovered=True)) is story
 
 
+def test_an_earlier_stay_told_again_does_not_end_this_one() -> None:
+    """The spool keeps why the queue was left; meanwhile he waits anew."""
+    story = told(
+        QueueEntered(**at(1), queue="q"),
+        QueueLeft(**at(7), queue="q", reason="timeout"),
+        QueueEntered(**at(9), queue="q"),
+    )
+    spool = QueueLeft(**at(6.999), queue="q", reason="timeout", recovered=True)
+    assert fold(story, spool) is story
+
+
 def test_an_earlier_hold_told_again_does_not_end_this_one() -> None:
     resumed = Resumed(**at(3), leg="1.1", extension="101")
     story = told(

@@ -80,6 +80,40 @@ def test_an_answer_in_the_menu_is_no_human_contact(pbx: Pbx) -> None:
     assert not pbx.of(OperatorAnswered)
 
 
+def test_two_lift_at_once_and_one_of_them_was_too_late(pbx: Pbx) -> None:
+    """His telephone answered his Local, but the queue had taken the other already."""
+    ivan = in_queue(pbx)
+    one, two = ivan.rings_local("101")
+    phone = two.rings("PJSIP/101")
+    winner = ivan.rings("PJSIP/102")
+    phone.answers()
+    winner.answers()
+    one.is_cancelled()
+    two.is_gone(26)
+    phone.is_gone(16)
+    ivan.leaves("complaints")
+    ivan.talks_to(winner)
+    ivan.hangs_up()
+    assert pbx.reasons() == {"101": "elsewhere", "102": "answered"}
+    assert [(leg.extension, leg.outcome) for leg in pbx.story.legs if leg.answered_at] == [
+        ("102", "answered")
+    ]
+
+
+def test_who_is_dialled_after_the_ringing_was_taken_back_does_not_ring(pbx: Pbx) -> None:
+    """He hung up in the moment of a new round: the Local's dialplan dials all the same."""
+    ivan = in_queue(pbx)
+    one, two = ivan.rings_local("101")
+    ivan.asks_to_hang_up()
+    one.is_cancelled(cause=0)
+    phone = two.rings("PJSIP/101")
+    phone.is_cancelled()
+    two.is_gone()
+    ivan.is_gone()
+    assert len(pbx.of(OperatorRang)) == 1
+    assert pbx.reasons() == {"101": "abandoned"}
+
+
 def test_all_stop_when_the_caller_gives_up(pbx: Pbx) -> None:
     ivan = in_queue(pbx)
     phones = [ivan.rings("PJSIP/101"), ivan.rings("PJSIP/102")]
@@ -700,6 +734,22 @@ def test_a_talk_found_in_the_channel_list(pbx: Pbx) -> None:
     rows = [Row(line.shown, "Up", bridge_id="b") for line in (ivan, anna)]
     facts = pbx.tracker.join(rows, deaf.now)
     assert [type(fact).__name__ for fact in facts] == ["CallArrived", "OperatorAnswered"]
+
+
+def test_an_answer_in_the_gap_is_found_in_the_channel_list(pbx: Pbx) -> None:
+    """He was ringing when the link was lost and talks now: his card must not ring on."""
+    ivan = in_queue(pbx)
+    phone = ivan.rings("PJSIP/101")
+    rows = [Row(line.shown, "Up", bridge_id="b") for line in (ivan, phone)]
+    facts = pbx.tracker.join(rows, pbx.now)
+    assert [type(fact).__name__ for fact in facts] == [
+        "OperatorStoppedRinging",
+        "QueueLeft",
+        "OperatorAnswered",
+    ]
+    assert pbx.tracker.join(rows, pbx.now) == []
+    ivan.hangs_up()
+    assert pbx.tracker.open_calls() == set()
 
 
 def test_events_of_the_dead_bring_nobody_back(pbx: Pbx) -> None:
