@@ -1,5 +1,6 @@
 """Who of the connected screens is told what, and what happens to one that does not read."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -55,6 +56,21 @@ def test_a_pop_goes_to_all_screens_of_one_person_only() -> None:
     with h.joined(one), h.joined(tab), h.joined(other):
         h.deliver([message(1, Audience(employees=(1,)))])
     assert (frames(one), frames(tab), frames(other)) == ([b"1"], [b"1"], [])
+
+
+def test_who_changes_role_or_department_is_told_as_what_he_is_then() -> None:
+    h, changing, left = hub(), screen(1, department=2), screen(3)
+    of_one = Audience(roles=(Role.SUPERVISOR,), departments=(1,))
+    with h.joined(changing), h.joined(screen(2)):
+        h.deliver([message(1, of_one)])
+        h.see_as(changing, Viewer(1, Role.SUPERVISOR, 1))
+        h.deliver([message(2, of_one)])
+        h.see_as(changing, Viewer(1, Role.SUPERVISOR, 2))
+        h.deliver([message(3, of_one)])
+        h.see_as(left, Viewer(3, Role.SUPERVISOR, 1))  # gone while its session was looked up
+        h.deliver([message(4, replace(of_one, employees=(1,)))])
+    h.deliver([message(5, of_one)])
+    assert (frames(changing), frames(left)) == ([b"2", b"4"], [])
 
 
 def test_roles_are_told_in_their_departments() -> None:

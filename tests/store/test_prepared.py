@@ -1,0 +1,165 @@
+"""A prepared statement does in the writer what it does in any session, only sooner."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+from calls.model import BlindWindow
+from people.model import Department
+from store.base import table
+from store.errors import CommitFailed
+from store.journal import JournalRow
+from store.outbox import OutboxRow
+from store.prepared import insert_later, prepared
+from store.writer import Writer
+from tests.store.samples import NOON, add, names, say
+
+Sessions = async_sessionmaker[AsyncSession]
+
+_DEPARTMENTS, _OUTBOX, _JOURNAL = table(Department), table(OutboxRow), table(JournalRow)
+INSERT = prepared(insert(_DEPARTMENTS).returning(_DEPARTMENTS.c.id, _DEPARTMENTS.c.name))
+INSERT_MANY = prepared(insert(_DEPARTMENTS))
+RENAME = prepared(update(_DEPARTMENTS).where(_DEPARTMENTS.c.name == bindparam("old")))
+COUNT = prepared(
+    select(func.count()).select_from(_DEPARTMENTS).where(_DEPARTMENTS.c.parent_id.is_not(None))
+)
+INSERT_MESSAGE = prepared(insert(_OUTBOX))
+MESSAGES = prepared(select(_OUTBOX).where(_OUTBOX.c.at == bindparam("when")).limit(5))
+INSERT_EVENT = prepared(insert(_JOURNAL))
+
+
+async def test_values_and_rows_are_those_of_sqlalchemy(writer: Writer, sessions: Sessions) -> None:
+    at = NOON + timedelta(microseconds=7)
+    row = {
+        "seq": 77,
+        "type": "t\x00 \ud800",
+        "at": at,
+        "audience": {},
+        "data": {"имя": [1, None, True]},
+    }
+
+    async def work(session: AsyncSession) -> list[Any]:
+        await session.execute(INSERT_MESSAGE, row)
+        return list((await session.execute(MESSAGES, {"when": at})).mappings())
+
+    (told,) = await writer.run(work)
+    async with sessions() as session:
+        (read,) = (await session.execute(MESSAGES, {"when": at})).mappings()
+        one = (await session.scalars(select(OutboxRow))).one()
+    assert dict(told) == dict(read) == row | {"type": "t\ufffd \ufffd"}
+    assert (one.at, one.data) == (at, row["data"])
+
+
+async def test_what_was_added_to_the_session_is_there_for_the_next_statement(
+    writer: Writer,
+) -> None:
+    async def work(session: AsyncSession) -> int | None:
+        session.add(Department(name="a", parent_id=1))
+        return await session.scalar(COUNT)
+
+    assert await writer.run(work) == 1
+
+
+async def test_one_row_many_rows_and_rows_given_back(writer: Writer, sessions: Sessions) -> None:
+    async def work(session: AsyncSession) -> str:
+        made = (await session.execute(INSERT, {"name": "a", "parent_id": 1})).one()
+        await session.execute(INSERT_MANY, [{"name": n, "parent_id": made.id} for n in "bc"])
+        await session.execute(RENAME, {"old": "b", "name": "B"})
+        assert (await session.scalars(COUNT)).one() == 3
+        return str(made.name)
+
+    assert await writer.run(work) == "a"
+    assert await names(sessions) == ["a", "B", "c"]
+
+
+async def test_a_savepoint_holds_what_was_done_in_it_alone(
+    writer: Writer, sessions: Sessions
+) -> None:
+    async def inside(session: AsyncSession) -> None:
+        async with session.begin_nested():
+            await session.execute(INSERT, {"name": "inside", "parent_id": 1})
+            await session.execute(INSERT, {"name": "before", "parent_id": 1})
+
+    async def work(session: AsyncSession) -> None:
+        await session.execute(INSERT, {"name": "before", "parent_id": 1})
+        with pytest.raises(IntegrityError):
+            await inside(session)
+        await session.execute(INSERT, {"name": "after", "parent_id": 1})
+
+    await writer.run(work)
+    assert await names(sessions) == ["before", "after"]
+
+
+async def test_a_work_that_fails_leaves_neither_rows_nor_rows_for_later(
+    writer: Writer, sessions: Sessions
+) -> None:
+    def event(name: str) -> dict[str, Any]:
+        return {"pbx": name, "at": NOON, "call_id": None, "raw": b"x"}
+
+    def work(name: str, *, twice: bool = False) -> Any:
+        async def run(session: AsyncSession) -> None:
+            await insert_later(session, INSERT_EVENT, [event(name)])
+            for _ in range(1 + twice):
+                await session.execute(INSERT, {"name": name, "parent_id": 1})
+            await add(f"{name}-told")(session)
+
+        return run
+
+    results = await asyncio.gather(
+        writer.run(work("a")),
+        writer.run(work("b", twice=True)),
+        writer.run(work("c")),
+        return_exceptions=True,
+    )
+    assert isinstance(results[1], IntegrityError)
+    assert [results[0], results[2]] == [None, None]
+    assert await names(sessions) == ["a", "a-told", "c", "c-told"]
+    assert [text for _, text in await say(sessions)] == ["a-told", "c-told"]
+    async with sessions() as session:
+        kept = await session.scalars(select(JournalRow.pbx).order_by(JournalRow.id))
+        assert list(kept) == ["a", "c"]
+
+
+async def test_rows_for_later_that_nobody_can_store_fail_their_batch(
+    writer: Writer, sessions: Sessions
+) -> None:
+    async def work(session: AsyncSession) -> None:
+        await add("lost")(session)
+        await insert_later(
+            session, INSERT_EVENT, [{"pbx": None, "at": NOON, "call_id": None, "raw": b"x"}]
+        )
+
+    with pytest.raises(CommitFailed):
+        await writer.run(work)
+    assert await names(sessions) == []
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_nothing_is_written_once_sqlite_has_ended_the_transaction(
+    writer: Writer, sessions: Sessions
+) -> None:
+    async def goes_on(session: AsyncSession) -> None:
+        raw = await (await session.connection()).get_raw_connection()
+        assert raw.driver_connection is not None
+        await raw.driver_connection.rollback()
+        with pytest.raises(OperationalError):
+            await session.execute(INSERT, {"name": "smuggled", "parent_id": 1})
+
+    with pytest.raises(CommitFailed):
+        await writer.run(goes_on)
+    assert await names(sessions) == []
+
+
+async def test_a_default_that_python_computes_is_refused(writer: Writer) -> None:
+    statement = prepared(insert(table(BlindWindow)))
+
+    async def work(session: AsyncSession) -> None:
+        await session.execute(statement, {"pbx": "main", "started_at": NOON, "reason": "-"})
+
+    with pytest.raises(ValueError, match="not to be prepared"):
+        await writer.run(work)
