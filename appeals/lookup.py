@@ -207,10 +207,11 @@ def _of_calls(query: CallQuery) -> Iterable[ColumnElement[bool]]:
     if query.employee is not None:
         yield exists().where(Leg.call_id == Call.id, Leg.employee_id == query.employee)
     if query.customer is not None:
-        yield exists().where(
-            AppealCall.call_id == Call.id,
-            Appeal.number == AppealCall.appeal_number,
-            Appeal.customer_id == query.customer,
+        # Not exists(): a customer has few calls, which are then looked up, not searched for in all calls.
+        yield Call.id.in_(
+            select(AppealCall.call_id)
+            .join(Appeal, Appeal.number == AppealCall.appeal_number)
+            .where(Appeal.customer_id == query.customer)
         )
     if query.started_from is not None:
         yield Call.started_at >= query.started_from

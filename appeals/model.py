@@ -103,6 +103,7 @@ class Appeal(Base):
     __table_args__ = (
         Index("ix_appeals_phase_number", "phase", "number"),
         Index("ix_appeals_customer_id_number", "customer_id", "number"),
+        Index("ix_appeals_phase_deadline_at", "phase", "deadline_at"),
     )
 
     number: Mapped[int] = mapped_column(primary_key=True)
@@ -129,7 +130,7 @@ class Appeal(Base):
     pressed_at: Mapped[datetime | None]
     opened_at: Mapped[datetime] = mapped_column(index=True)
     registered_at: Mapped[datetime]
-    deadline_at: Mapped[datetime | None] = mapped_column(index=True)
+    deadline_at: Mapped[datetime | None]
     taken_at: Mapped[datetime | None]
     resolved_at: Mapped[datetime | None]
     closed_at: Mapped[datetime | None]

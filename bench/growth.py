@@ -21,7 +21,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from sqlalchemy import update
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from bench import grown
+from people.model import Extension
 from press3.database import open_store
 from press3.settings import load
 from tests.e2e.desk import Desk, PbxSide, Person, open_desk
@@ -53,11 +57,16 @@ async def grown_desk(folder: Path, calls: int) -> AsyncIterator[Grown]:
             settings = load(desk.config)
             copies = calls // grown.MODELS
             async with open_store(settings) as store:
+                await store.writer.run(_hired_long_ago)
                 await grown.models(store, copies=copies)
             database = settings.service.data_dir / "press3.db"
             await asyncio.to_thread(grown.copy, database, copies)
             _fill_spool(peer, database)
             yield Grown(desk, database, copies * grown.MODELS)
+
+
+async def _hired_long_ago(session: AsyncSession) -> None:
+    await session.execute(update(Extension).values(since=datetime(2020, 1, 1, tzinfo=UTC)))
 
 
 def _fill_spool(peer: AmiPeer, database: Path) -> None:

@@ -51,12 +51,13 @@ class Leg(Base):
     """An operator's telephone in the call: one row per ringing."""
 
     __tablename__ = "legs"
+    __table_args__ = (Index("ix_legs_employee_id_call_id", "employee_id", "call_id"),)
 
     id: Mapped[int] = mapped_column(primary_key=True)
     call_id: Mapped[str] = mapped_column(ForeignKey("calls.id"), index=True)
     uniqueid: Mapped[str]
     extension: Mapped[str]
-    employee_id: Mapped[int | None] = mapped_column(ForeignKey("employees.id"), index=True)
+    employee_id: Mapped[int | None] = mapped_column(ForeignKey("employees.id"))
     rang_at: Mapped[datetime | None]
     answered_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]

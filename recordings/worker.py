@@ -141,6 +141,7 @@ class RecordingWorker:
             Recording.next_try_at > now + lifecycle.LONGEST_PAUSE, Recording.state != S.ORPHAN
         )
         due = select(Recording.id).where(
+            Recording.next_try_at.is_not(None),  # without this the index is read through to its end
             or_(Recording.next_try_at <= now, stale),
             Recording.id.not_in(self._looking | self._converting),
         )
