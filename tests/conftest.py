@@ -28,6 +28,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     walk_options.pytest_addoption(parser)
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    fault_options.pytest_configure(config)
+
+
 def _migrate(url: str) -> None:
     with ThreadPoolExecutor(1) as apart:  # away from the event loop of the test that asked first
         apart.submit(asyncio.run, schema.upgrade(url)).result()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-__all__ = ["FaultOptions", "pytest_addoption"]
+__all__ = ["FaultOptions", "pytest_addoption", "pytest_configure"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +34,15 @@ class FaultOptions:
 
 
 _NAMES = ("kills", "pbx_kills", "both_kills", "histories", "seed", "without", "report")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Switch the protection off here too: where no service is started, this is the process under test."""
+    from tests.faults.without import SERVICE
+
+    without = config.getoption("--without")
+    if without in SERVICE:
+        SERVICE[without]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
