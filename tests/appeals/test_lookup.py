@@ -154,6 +154,7 @@ async def test_a_transfer_and_a_recording_of_the_call(world: World, chief: Viewe
         "state": "converted",
         "duration_s": 12.5,
         "started_at": NOON.isoformat(),
+        "reason": None,
     }
 
 
