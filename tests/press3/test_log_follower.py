@@ -1,12 +1,23 @@
 """What a log adds: only in a gap an entry into the queue is a press; the place survives a restart."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ami.spool import SpoolPress
+from appeals.model import Appeal
 from calls.history import Gap
-from press3.log_follower import came_in_gap
+from calls.model import BlindWindow, LogRead
+from calls.numbers import NumberRules
+from press3.catch_up import CatchUp
+from press3.log_follower import LogFollower, came_in_gap
+from press3.pbx_logs import logs_by_pbx
+from press3.settings import Settings
+from store.writer import Writer
+from tests.press3.test_catch_up import BACK, IN_THE_GAP, PBX, Served, served  # noqa: F401 - fixture
+from tests.waiting import until
 
 SINCE = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 GAPS: list[Gap] = [(SINCE, SINCE + timedelta(minutes=10))]
@@ -46,3 +57,59 @@ def test_an_entry_into_the_queue_is_a_press_only_when_the_key_was_not_heard(
 ) -> None:
     assert came_in_gap(call, GAPS) is unseen
     assert not came_in_gap(call, [])
+
+
+LEADS = {"context": "ivr-7", "exten": "3", "leads_to": "600"}
+
+
+def follower(log: Path) -> LogFollower:
+    main = {"name": PBX, "queue_log": log}
+    settings = Settings(asterisk=[main], ivr={"observe": [LEADS]})  # type: ignore[arg-type, list-item]
+    return LogFollower(logs_by_pbx(settings, NumberRules())[PBX])
+
+
+def entered(at: datetime, n: int) -> str:
+    epoch = int(at.timestamp())
+    return f"{epoch}|{epoch}.{n}|600|NONE|ENTERQUEUE||+7911000000{n}|1\n"
+
+
+async def pressed_at(served: Served) -> list[datetime]:  # noqa: F811 - the fixture
+    return sorted(appeal.pressed_at for appeal in await served.rows(Appeal))
+
+
+async def test_a_log_that_can_not_be_read_in_the_gap_is_read_when_it_can(
+    served: Served,  # noqa: F811 - the fixture
+    writer: Writer,
+    tmp_path: Path,
+) -> None:
+    log = tmp_path / "queue_log"
+    served.catch_up = CatchUp(NumberRules(), follower(log))
+    await served.start(writer)
+
+    async def is_over() -> Any:
+        return [window.ended_at for window in await served.rows(BlindWindow) if window.ended_at]
+
+    await until(is_over, what="the gap is read as far as it can be")
+    assert await pressed_at(served) == [IN_THE_GAP], "AstDB was read"
+
+    missed = IN_THE_GAP + timedelta(minutes=1)
+    heard = BACK + timedelta(seconds=5)  # no press was heard: then it is none
+    young = BACK + timedelta(seconds=59)
+    log.write_text(entered(missed, 1) + entered(heard, 2) + entered(young, 3))
+    served.peer.clock = f"{(BACK + timedelta(seconds=60)).timestamp():.6f}"
+    for _ in range(2):
+        await served.catch_up.follow_logs(served.pipeline)
+        assert await pressed_at(served) == [IN_THE_GAP, missed]
+    (read,) = await served.rows(LogRead)
+    assert read.offset == len(entered(missed, 1) + entered(heard, 2)), "events may tell of the last"
+
+    (before,) = [a for a in await served.rows(Appeal) if a.pressed_at == IN_THE_GAP]
+    assert before.verified == "verified"
+    log.rename(tmp_path / "queue_log.1")
+    log.write_text(entered(IN_THE_GAP + timedelta(minutes=2), 4))
+    after_restart = CatchUp(NumberRules(), follower(log))
+    served.peer.clock = f"{(BACK + timedelta(seconds=90)).timestamp():.6f}"
+    await after_restart.follow_logs(served.pipeline)
+    assert len(await pressed_at(served)) == 3
+    (read,) = await served.rows(LogRead)
+    assert read.inode == log.stat().st_ino
