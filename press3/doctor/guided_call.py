@@ -19,8 +19,8 @@ from ami.inbox import EventArrived, LinkItem
 from ami.wire import event_type
 from calls.tracker import Tracker
 from people.model import Employee, Extension
-from press3.doctor.call_story import CallStory
 from press3.doctor.database import opened
+from press3.doctor.watched_call import WatchedCall
 from press3.errors import Press3Error
 from press3.one_link import one_link
 from press3.recording_settings import recording_settings
@@ -103,7 +103,7 @@ class _Guided:
             number_rules(settings),
             keep_rules(settings),
         )
-        self._story: CallStory | None = None
+        self._story: WatchedCall | None = None
         self._trouble = ""
         self._sizes: dict[str, int] = {}
         self._there_at_first: set[str] = set()
@@ -124,7 +124,7 @@ class _Guided:
     async def run(self, link: AmiLink, wait_s: float) -> bool:
         begun = await actions.ping(link)
         self._there_at_first = {row.uniqueid for row in await actions.show_channels(link)}
-        self._story = story = CallStory(
+        self._story = story = WatchedCall(
             begun=begun, zone=self._settings.zone, owner=self._owner, caller=self._caller
         )
         whose = f" from {self._caller}" if self._caller else ""
@@ -138,7 +138,7 @@ class _Guided:
             await self._look(link, story)
         return self._conclude(story, timedelta(seconds=wait_s))
 
-    def _conclude(self, story: CallStory, waited: timedelta) -> bool:
+    def _conclude(self, story: WatchedCall, waited: timedelta) -> bool:
         story.channels_unheard = bool(self._listed - self._there_at_first - self._heard)
         findings = story.missing(waited)
         for finding in findings:
@@ -148,7 +148,7 @@ class _Guided:
             self._say("[  ok] the call was seen as it should be")
         return fine
 
-    async def _look(self, link: AmiLink, story: CallStory) -> None:
+    async def _look(self, link: AmiLink, story: WatchedCall) -> None:
         """Ask for what no event tells. Trouble with one question is no reason to end the call."""
         try:
             await self._read_spool(link, story)
@@ -160,7 +160,7 @@ class _Guided:
                 self._say(f"  the PBX does not answer now: {error}")
             self._trouble = str(error)
 
-    async def _read_spool(self, link: AmiLink, story: CallStory) -> None:
+    async def _read_spool(self, link: AmiLink, story: WatchedCall) -> None:
         if story.key is not None:
             press = await spool.read_press(link, story.key)
             presses = [press] if press is not None else []
@@ -175,7 +175,7 @@ class _Guided:
     async def _look_for_channels(self, link: AmiLink) -> None:
         self._listed |= {row.uniqueid for row in await actions.show_channels(link)}
 
-    async def _look_at_files(self, link: AmiLink, story: CallStory) -> None:
+    async def _look_at_files(self, link: AmiLink, story: WatchedCall) -> None:
         if "grew" in story.seen:
             return
         settings = recording_settings(self._settings)

@@ -20,7 +20,7 @@ from calls.facts import (
 )
 from press3.doctor.findings import Finding, fail, warn
 
-__all__ = ["STEPS", "CallStory", "StepName"]
+__all__ = ["STEPS", "StepName", "WatchedCall"]
 
 StepName: TypeAlias = Literal[
     "arrived", "pressed", "kept", "recorded", "grew", "queued", "rang", "answered", "ended"
@@ -44,7 +44,7 @@ _BY_READ = (
 
 
 @dataclass
-class CallStory:
+class WatchedCall:
     """The first call that comes after `begun`, of `caller` if that is given (digits of the number).
 
     `owner` names the employee of an extension, None when it is nobody's. Times are the PBX's,

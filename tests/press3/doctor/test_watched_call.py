@@ -18,7 +18,7 @@ from calls.facts import (
     QueueEntered,
     RecordingStarted,
 )
-from press3.doctor.call_story import CallStory, StepName
+from press3.doctor.watched_call import StepName, WatchedCall
 
 BEGUN = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
 KEY = "press3/202611210900/1795251600.1-123456"
@@ -63,8 +63,8 @@ KEPT = SpoolPress(
 )  # fmt: skip
 
 
-def story(**fields: Any) -> CallStory:
-    return CallStory(
+def story(**fields: Any) -> WatchedCall:
+    return WatchedCall(
         begun=BEGUN, zone=ZoneInfo("Europe/Moscow"), owner={"101": "Anna"}.get, **fields
     )
 
