@@ -11,7 +11,7 @@ export UV_COMPILE_BYTECODE = 1
 export PYTHONDONTWRITEBYTECODE =
 
 # Calls are tested after the rest, two at a time: they compare milliseconds with what callers saw.
-PLAIN = -n 3 --dist loadfile -m "not asterisk"
+PLAIN = -n 3 --dist loadfile -m "not asterisk and not faults_only"
 CALLS = -n 2 --dist loadfile -m "asterisk and not faults_only"
 
 .PHONY: demo test check fast faults faults-long bench lock ui clean help
@@ -40,7 +40,7 @@ check: .venv/dev
 	$(BIN)/lint-imports
 
 fast: .venv/dev
-	$(BIN)/python -m pytest -m "not asterisk and not browser and not postgres"
+	$(BIN)/python -m pytest -m "not asterisk and not browser and not postgres and not faults_only"
 
 faults: .venv/dev ui
 	@mkdir -p var && rm -f var/faults.jsonl

@@ -18,7 +18,7 @@ from tests.faults.site import FAULTS, Site
 from tests.lab.fixtures import Labs
 from tests.waiting import until
 
-pytestmark = pytest.mark.asterisk
+pytestmark = [pytest.mark.asterisk, pytest.mark.faults_only]
 
 HOUR = 3600
 SETTLED_S = 90  # recordings within the promised minute, files of a call begun unseen with the sweep

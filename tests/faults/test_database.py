@@ -179,6 +179,7 @@ async def locked(file: Path) -> AsyncIterator[None]:
         await holder.communicate(b"")
 
 
+@pytest.mark.faults_only
 async def test_a_database_locked_for_ten_seconds_costs_nothing_but_time(
     open_a_site: OpenSite,
 ) -> None:

@@ -238,6 +238,7 @@ def convert_apart(source: Path, folder: Path) -> tuple[float, list[int]]:
     return length_s, most
 
 
+@pytest.mark.faults_only
 def test_three_hours_take_no_more_memory_than_a_minute(tmp_path: Path) -> None:
     write_long(tmp_path / "short.wav", hours=1 / 60)
     write_long(tmp_path / "long.wav", hours=3)

@@ -166,6 +166,7 @@ async def _hire(session: AsyncSession, logins: Sequence[str]) -> None:
         )
 
 
+@pytest.mark.faults_only
 async def test_a_thousand_screens_come_back_at_once_and_miss_nothing(desk: Desk) -> None:
     async with staffed(desk, OPERATORS) as (people, switch):
         tabs = [Tab(person) for person in people for _ in range(SCREENS_EACH)]
