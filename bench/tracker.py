@@ -43,7 +43,7 @@ _CHANNEL = re.compile(rb"(?<=id: )([0-9]{10})(?=\.[0-9])")
 def messages(repeats: int) -> list[bytes]:
     """The traces `repeats` times; every repetition is other calls, as on a real PBX."""
     rows = [
-        json.loads(line)["raw"].encode("latin-1")
+        json.loads(line)["raw"].encode("latin-1").rstrip(b"\r\n")  # as the wall frames them
         for name in NAMES
         for line in (TRACES / f"{name}.jsonl").read_text().splitlines()
     ]
