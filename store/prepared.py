@@ -57,7 +57,7 @@ class Runner:
     """Runs prepared statements on `driver`, the driver's own connection, in its open transaction."""
 
     def __init__(self, dialect: Dialect, driver: Any) -> None:
-        self._dialect = dialect
+        self.dialect = dialect
         self._driver = driver
         self._send = _to_sqlite if dialect.name == "sqlite" else _to_postgres
 
@@ -70,7 +70,7 @@ class Runner:
         """
         many = not (values is None or isinstance(values, Mapping))
         plan = _plan(
-            statement, self._dialect, tuple((values[0] if many else values) or ()), many=many
+            statement, self.dialect, tuple((values[0] if many else values) or ()), many=many
         )
         bound = [plan.bind(row) for row in values] if many else plan.bind(values or {})
         return plan.result(await self._sent(plan.sql, bound, many=many))
@@ -92,7 +92,7 @@ class Runner:
     async def _sent(self, sql: str, bound: Any, *, many: bool) -> Rows:
         try:
             return await self._send(self._driver, sql, bound, many=many)
-        except self._dialect.loaded_dbapi.Error as error:
+        except self.dialect.loaded_dbapi.Error as error:
             raise self._as_sqlalchemy_says(sql, error) from error
 
     def _as_sqlalchemy_says(self, sql: str, error: Exception) -> BaseException:
@@ -100,10 +100,10 @@ class Runner:
             sql,
             None,
             error,
-            self._dialect.loaded_dbapi.Error,
+            self.dialect.loaded_dbapi.Error,
             hide_parameters=True,
-            connection_invalidated=self._dialect.is_disconnect(error, None, None),  # type: ignore[arg-type]
-            dialect=self._dialect,
+            connection_invalidated=self.dialect.is_disconnect(error, None, None),  # type: ignore[arg-type]
+            dialect=self.dialect,
         )
 
 

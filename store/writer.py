@@ -204,9 +204,15 @@ class _WorkSession(AsyncSession):
         self._runner = Runner(connection.dialect, driver)
         self._runner.gather(self)
 
-    async def say(self, command: str) -> None:
-        """Give the database a command without values."""
-        await self._runner.say(command)
+    async def begin_batch(self) -> None:
+        """Mark the transaction, so that `end_batch` knows it again; SQLite's driver sees to that itself."""
+        if self._runner.dialect.name == "postgresql":
+            await self._runner.say("SAVEPOINT press3_batch")
+
+    async def end_batch(self) -> None:
+        """Make sure that this still is the transaction of `begin_batch`; raises DBAPIError."""
+        if self._runner.dialect.name == "postgresql":
+            await self._runner.say("RELEASE SAVEPOINT press3_batch")
 
     async def insert_gathered(self) -> None:
         """Insert what works left for the end (`store.prepared.insert_later`)."""
@@ -276,10 +282,10 @@ class _Attempt:
     async def _together(self, jobs: Sequence[_Job]) -> tuple[list[_Done], list[outbox.Message]]:
         """Commit all of `jobs` by one session; nothing when one of them raises _WorkFailed."""
         async with self._connection.begin(), _WorkSession(self._connection) as session:
-            await session.say("SAVEPOINT press3_batch")
+            await session.begin_batch()
             done = [_Done(job, await self._result(session, job), None) for job in jobs]
             await session.insert_gathered()
-            await session.say("RELEASE SAVEPOINT press3_batch")  # proof: the same transaction still
+            await session.end_batch()
             return done, await self._told(session, outbox.pending(session))
 
     async def _apart(self, jobs: Sequence[_Job]) -> tuple[list[_Done], list[outbox.Message]]:
