@@ -31,7 +31,9 @@ async def viewers_of(
             )
         )
         # Columns, not employees: a thousand of those would hold the loop for as long as ten presses.
-        viewers.update({hashed: Viewer(who, Role(role), where) for hashed, who, role, where in rows})
+        viewers.update(
+            {hashed: Viewer(who, Role(role), where) for hashed, who, role, where in rows}
+        )
     return viewers
 
 
