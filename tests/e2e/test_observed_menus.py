@@ -198,8 +198,8 @@ async def test_presses_while_press3_was_away(
     assert await by_cdr.appeals(lost) == [], "the CDR file knows nothing of keys"
 
     said = await _doctor(by_queue_log), await _doctor(by_cdr)
-    assert f"[ ok ] main: queue_log {lab.directory}/log/queue_log is read" in said[0]
-    assert f"[ ok ] main: CDR {cdr} is read and being written" in said[1]
+    assert f"[  ok] main: queue_log {lab.directory}/log/queue_log is read" in said[0]
+    assert f"[  ok] main: CDR {cdr} is read and being written" in said[1]
     told = await _reconciled(by_queue_log)
     assert (told["pressed"], told["registered"]) == (3, 3)
     assert {s["name"]: s["complete"] for s in told["sources"]} == {

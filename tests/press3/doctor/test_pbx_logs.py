@@ -1,0 +1,52 @@
+"""What the doctor says of queue_log and the CDR file."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ami.connection import AmiLink
+from press3.doctor import pbx_logs
+from press3.doctor.findings import Finding
+from press3.doctor.patient import Patient
+from press3.settings import Settings
+from tests.press3.test_press_reader import KEY, NOW, PRESSED, line, link  # noqa: F401 - fixture
+
+OLD = line(NOW - timedelta(days=3), "NONE|NONE|NONE|QUEUESTART|")
+PRESS = line(PRESSED, f"1.7|press3|NONE|PRESS3|{KEY}")
+
+
+async def said(link: AmiLink, **main: Any) -> Finding:  # noqa: F811 - the fixture
+    settings = Settings(asterisk=[{"name": "main", **main}])  # type: ignore[list-item]
+    patient = Patient(settings=settings, pbx=settings.asterisk[0], link=link, sessions=None)
+    (finding,) = [finding async for finding in pbx_logs.findings(patient)]
+    return finding
+
+
+@pytest.mark.parametrize(
+    ("text", "level", "what"),
+    [
+        (OLD + PRESS, "ok", "is read and being written"),
+        (OLD, "warn", "has no line of the last day"),
+        (OLD + line(PRESSED, "NONE|NONE|NONE|RELOAD|"), "warn", "lacks 1 of 1 presses"),
+    ],
+)
+async def test_queue_log(
+    link: AmiLink,  # noqa: F811 - the fixture
+    tmp_path: Path,
+    text: str,
+    level: str,
+    what: str,
+) -> None:
+    log = tmp_path / "queue_log"
+    log.write_text(text)
+    finding = await said(link, queue_log=log)
+    assert (finding.level, what in finding.what) == (level, True), finding
+    assert (level == "ok") == (finding.advice == "")
+
+
+async def test_a_file_that_is_not_there(link: AmiLink, tmp_path: Path) -> None:  # noqa: F811
+    finding = await said(link, cdr=tmp_path / "Master.csv")
+    assert finding.level == "fail"
+    assert "Master.csv can't be read" in finding.what
