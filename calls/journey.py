@@ -74,8 +74,7 @@ class Journey:
         return self.arrived and not self.ended
 
     @property
-    def waits(self) -> bool:
-        """Whether the caller is in a queue."""
+    def waits(self) -> bool:  # in a queue
         return self._stay is not None and self._stay.left_at is None
 
     def tick(self, at: datetime) -> datetime:

@@ -186,10 +186,8 @@ class Tracker:
     def _on_channel(self, event: ChannelEvent) -> None:
         chan = self._board.see(event.channel, event.at)
         if chan is not None and chan.place != (event.channel.context, event.channel.exten):
-            chan.place = (
-                "",
-                "",
-            )  # it was elsewhere in between: reaching the menu's key again is a new press
+            # it was elsewhere in between: reaching the menu's key again is a new press
+            chan.place = ("", "")
 
     def _on_new_callerid(self, event: NewCallerid) -> None:
         self._on_channel(event)
