@@ -60,6 +60,26 @@ class Chan:
     end_status: str = ""
     recordings: dict[str, datetime] = field(default_factory=dict)
     told_recordings: set[str] = field(default_factory=set)
+    recorders_stopped: int = 0
+
+    def begins_recording(self, path: str, at: datetime) -> bool:
+        """Note a recorder; False when one of this file is known: a stopped one may be running again."""
+        if path in self.recordings:
+            self.recorders_stopped = max(self.recorders_stopped - 1, 0)
+            return False
+        self.recordings[path] = at
+        return True
+
+    def loses_recorder(self) -> bool:
+        """One recorder stopped, and which is not said; return whether none can be left."""
+        self.recorders_stopped += 1
+        return self.recorders_stopped >= len(self.recordings)
+
+    def ends_recording(self) -> "dict[str, datetime]":
+        """Return when the recordings began that are over now; the same file again is one resumed."""
+        paths, self.recordings, self.recorders_stopped = self.recordings, {}, 0
+        self.told_recordings -= paths.keys()
+        return paths
 
 
 class Graph:

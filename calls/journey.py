@@ -333,10 +333,7 @@ class Journey:
     # -- recordings -----------------------------------------------------------------------------
 
     def recording_started(self, chan: Chan, path: str, at: datetime) -> None:
-        if path in chan.recordings:
-            return
-        chan.recordings[path] = at
-        if self.speaks:
+        if chan.begins_recording(path, at) and self.speaks:
             self._say_recording(chan, path, at)
 
     def _say_recording(self, chan: Chan, path: str, at: datetime) -> None:
@@ -347,7 +344,7 @@ class Journey:
             )
 
     def recordings_stopped(self, chan: Chan, at: datetime) -> None:
-        paths, chan.recordings = chan.recordings, {}
+        paths = chan.ends_recording()
         if self.speaks:
             for path, began_at in paths.items():
                 at = max(at, began_at)

@@ -265,8 +265,14 @@ def _transferred(story: CallStory, fact: Transferred) -> CallStory:
 
 
 def _recording_started(story: CallStory, fact: RecordingStarted) -> CallStory:
-    if any(same_file(each.path, fact.path) for each in story.recordings):
-        return story
+    for i, each in enumerate(story.recordings):
+        if same_file(each.path, fact.path):
+            resumed = each.stopped_at is not None and fact.at > each.stopped_at
+            if not resumed or story.ended_at is not None:
+                return story
+            again = replace(each, stopped_at=None)  # it appends to the same file after a pause
+            rest = (*story.recordings[:i], again, *story.recordings[i + 1 :])
+            return replace(story, recordings=rest)
     told = RecordingStory(
         path=fact.path, uniqueid=fact.uniqueid, started_at=fact.at, stopped_at=None
     )

@@ -363,7 +363,7 @@ class Tracker:
 
     def _on_mixmonitor_stop(self, event: MixMonitorStop) -> None:
         chan = self._graph.get(event.channel.uniqueid)
-        if chan is not None:
+        if chan is not None and chan.loses_recorder():
             chan.journey.recordings_stopped(chan, chan.journey.tick(event.at))
 
 

@@ -27,6 +27,8 @@ class Timing:
     changed for so long was left by a killed PBX. `silent_after_s`: a recorder nobody saw stop counts
     as stopped when its file has not changed for so long. `late_until_s`: how long a missing file is
     still looked for (copied from another machine now and then), and an orphan's call too.
+    A missing file may have been renamed by the PBX: a sweep of its own, `renamed_after_s` later, finds
+    that out; sweeps rest for `sweep_rest_s` in any case.
     """
 
     stable_for_s: float = 1.0
@@ -37,6 +39,8 @@ class Timing:
     poll_every_s: float = 1.0
     sweep_every_s: float = 60.0
     sweep_settled_s: float = 60.0
+    sweep_rest_s: float = 10.0
+    renamed_after_s: float = 4.0
     sweep_back_s: float = 8 * 24 * 3600
     rest_after_fault_s: float = 30.0
     rest_after_trouble_s: float = 5.0

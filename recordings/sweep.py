@@ -211,6 +211,11 @@ async def add_found(
     pbx, remote_path = files.remote_name(swept.place, settings)
     match = await find_call(session, swept.path.name, swept.changed_at, pbx)
     pbx = pbx or settings.default_pbx
+    if match is not None and (waiting := await _renamed(session, match)) is not None:
+        waiting.remote_path, waiting.path = remote_path, None
+        waiting.seen_size_bytes = waiting.seen_at = None
+        adopt(waiting, match, now)
+        return waiting
     recording = Recording(pbx=pbx, remote_path=remote_path, attempts=0, guessed=False)
     recording.size_bytes, recording.stopped_at = swept.size_bytes, swept.changed_at
     if match is None:
@@ -220,6 +225,25 @@ async def add_found(
     session.add(recording)
     await session.flush()
     return recording
+
+
+async def _renamed(session: AsyncSession, match: Match) -> Recording | None:
+    """Return the recording that a file of its call must be, under another name.
+
+    A command of the PBX may rename or move a file when the recorder closes it (MIXMON_POST). When the
+    call misses exactly one file, and another turns up that bears its uniqueid, that is it.
+    """
+    if match.guessed or not match.ended:
+        return None
+    waiting = await session.scalars(
+        select(Recording).where(
+            Recording.call_id == match.call_id,
+            Recording.started_at.is_not(None),  # the PBX told of it
+            Recording.state == RecordingState.MISSING,
+        )
+    )
+    found = waiting.all()
+    return found[0] if len(found) == 1 else None
 
 
 def as_orphan(recording: Recording, path: Path, now: datetime) -> None:
@@ -237,5 +261,7 @@ def adopt(recording: Recording, match: Match, now: datetime) -> None:
     recording.state = RecordingState.EXPECTED
     recording.pbx, recording.call_id, recording.guessed = match.pbx, match.call_id, match.guessed
     recording.stop_seen_at = now if match.ended else None
+    if not match.ended:
+        recording.stopped_at = None  # the end of the call will stop it
     recording.error = None
     recording.attempts, recording.next_try_at = 0, now

@@ -84,6 +84,7 @@ class RecordingWorker:
         self._audience_of = audience_of
         self._appeal_of = appeal_of
         self._woken = asyncio.Event()
+        self._sweep_early = asyncio.Event()
         self._looking: set[int] = set()
         self._converting: set[int] = set()
         self._swept_until: datetime | None = None
@@ -211,6 +212,7 @@ class RecordingWorker:
             self.counters.refused += look.code == "refused"
             log.warning("a recording can't be reached", recording=recording.id, why=step.error)
         if step.to == S.MISSING and recording.state != S.MISSING:
+            self._sweep_early.set()  # the PBX may have renamed it
             self.counters.missing += 1
             log.warning("a recording is missing", recording=recording.id, why=step.error)
         return step
@@ -336,16 +338,26 @@ class RecordingWorker:
 
     async def _keep_sweeping(self) -> None:
         while True:
+            early = self._sweep_early.is_set()
+            self._sweep_early.clear()
+            await asyncio.sleep(self._timing.renamed_after_s if early else 0)
             try:
-                await self.look_for_orphans()
+                await self.look_for_orphans(early=early)
             except (SQLAlchemyError, StoreError, OSError) as error:
                 log.warning("the sweep for orphans failed", error=str(error))
-            await asyncio.sleep(self._timing.sweep_every_s)
+            await asyncio.sleep(self._timing.sweep_rest_s)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._timing.sweep_every_s - self._timing.sweep_rest_s):
+                    await self._sweep_early.wait()
 
-    async def look_for_orphans(self) -> int:
-        """Look for files that nobody told us of; return how many were added."""
+    async def look_for_orphans(self, *, early: bool = False) -> int:
+        """Look for files that nobody told us of; return how many were added.
+
+        `early`: also for those that were left alone for a few seconds only, which may be renamed ones.
+        """
         now = self._now()
-        until = now - timedelta(seconds=self._timing.sweep_settled_s)
+        settled_s = self._timing.renamed_after_s if early else self._timing.sweep_settled_s
+        until = now - timedelta(seconds=settled_s)
         async with self._sessions() as session:
             since = await self._sweep_since(session, now)
         found = await self._thread(_scan, self._settings, since, until)

@@ -43,6 +43,17 @@ class _Idle:
         converted = failed = missing = refused = swept = 0
 
 
+def test_every_field_note_names_tests_that_exist() -> None:
+    text = (ROOT / "docs/field-notes.md").read_text(encoding="utf-8")
+    named = re.findall(r"(?<=[`/])(tests/[\w/]+(?:\.py)?|test_[a-z0-9_]+)(?:\.py)?\b", text)
+    source = "".join(file.read_text(encoding="utf-8") for file in (ROOT / "tests").rglob("*.py"))
+    files = [name for name in named if name.startswith("tests/")]
+    tests = [name for name in named if not name.startswith("tests/")]
+    assert len(files) > 20
+    assert not [name for name in files if not (ROOT / name).exists()]
+    assert not [name for name in tests if f"def {name}(" not in source]
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_link_to_a_file_leads_somewhere(document: Path) -> None:
     links = re.findall(r"\]\((?!https?:|#)([^)#\s]+)", document.read_text(encoding="utf-8"))

@@ -7,8 +7,9 @@ queue has only the members that a story signs in.
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from urllib.parse import quote
 
 import pytest
 import pytest_asyncio
@@ -35,6 +36,18 @@ exten => s,1,Background(hello)
 exten => 3,1,Playback(beep)
  same => n,Hangup()
 """
+CRLF = (
+    "Eve\r\nX: y\r\n\r\nEvent: UserEvent\r\nUserEvent: Press3\r\nKey: press3/1/x\r\nAt: 1.0\r\n\r\n"
+)
+LONG = "Ё" * 500
+MARKUP = "<img src=x onerror=alert(1)>|\"'; ${SHELL(id)} =1+1 \\n %0d%0a &amp;"
+# A route that looks names up sets them as they came.
+LOOKED_UP = {"661": CRLF, "662": LONG, "663": MARKUP}
+NAME_LOOK_UP = "[incoming](+)\n" + "".join(
+    f"exten => {exten},1,Set(CALLERID(name)=${{URIDECODE({quote(name, safe='')})}})\n"
+    " same => n,Goto(press3-menu,s,1)\n"
+    for exten, name in LOOKED_UP.items()
+)
 CONFIG = replace(
     STORIES,
     menu=replace(
@@ -43,6 +56,7 @@ CONFIG = replace(
         prompts=replace(SHORT, nobody=("hello",)),
         rounds=2,
         queue_timeout=Action(kind="hangup"),
+        recording_format="WAV",
         keys={
             "1": Action(kind="goto", target="other-menu,s,1"),
             "5": Action(kind="menu"),
@@ -50,7 +64,7 @@ CONFIG = replace(
             "#": Action(kind="goto", target="other-menu,s,1"),
         },
     ),
-    files={"extensions_more.conf": OTHER_MENU},
+    files={"extensions_more.conf": OTHER_MENU + NAME_LOOK_UP},
 )
 
 
@@ -316,3 +330,82 @@ async def test_keys_as_rfc_4733_events(office: Office) -> None:
 async def rtp_sides(n: int) -> AsyncIterator[list[RtpSide]]:
     async with AsyncExitStack() as stack:
         yield [await stack.enter_async_context(rtp_side()) for _ in range(n)]
+
+
+CUT = 79  # bytes of a name or number that Asterisk keeps of SIP
+BROKEN = "Caf\udce9 \udcff"
+ASSERTED = 'P-Asserted-Identity: "Пётр|\\"<b>" <sip:+79110003595@127.0.0.1>'
+NO_UTF_8 = ("Caf\ufffd \ufffd", "Cafй я", BROKEN)  # cleaned by the PBX, or as its bytes can be read
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identity:
+    """What a caller says of himself, and what of it must be shown: one of `names`."""
+
+    number: str
+    name: str = "Eve"
+    to: str = "100"
+    headers: tuple[str, ...] = ()
+    raw: str
+    names: tuple[str, ...]
+
+
+IDENTITIES = (
+    Identity(number="+79110003501", to="661", raw="+79110003501", names=(CRLF.strip(),)),
+    Identity(number="+79110003502", to="662", raw="+79110003502", names=(LONG,)),
+    Identity(number="+79110003503", to="663", raw="+79110003503", names=(MARKUP,)),
+    Identity(number="+79110003504", name="A" * 500, raw="+79110003504", names=("A" * CUT,)),
+    Identity(number="+79110003505", name="Ё" * 500, raw="+79110003505", names=("Ё" * (CUT // 2),)),
+    Identity(number="+79110003506", name=BROKEN, raw="+79110003506", names=NO_UTF_8),
+    Identity(
+        number="+79110003507", headers=(ASSERTED,), raw="+79110003595", names=('Пётр|\\"<b>',)
+    ),
+    Identity(number="+7911%0d%0aX:%20y", raw="+7911", names=("Eve",)),  # AMI ends the line there
+    Identity(number="5" * 300, raw="5" * CUT, names=("Eve",)),
+    Identity(number="=1+1", raw="=1+1", names=("Eve",)),
+)
+
+
+async def test_what_a_caller_calls_himself_stays_data(office: Office) -> None:
+    async with (
+        office.screens("op101", "chief") as (first, board),
+        office.lab.telephone("101", SILENT),
+        office.lab.control() as pbx,
+        on_duty(pbx, "101", several_calls=True),
+    ):
+        steps = [*PRESS, Wait(4), Bye()]
+        callers = [
+            await office.lab.call(
+                number=who.number, name=who.name, to=who.to, headers=who.headers, steps=steps
+            )
+            for who in IDENTITIES
+        ]
+        await asyncio.gather(*(caller.done() for caller in callers))
+        for who, caller in zip(IDENTITIES, callers, strict=True):
+            assert caller.truth.at("200", "R"), who
+        everybody = len(IDENTITIES)
+        await until(
+            lambda: len(board.of("call.ended")) == everybody,
+            deadline_s=60,
+            what="all are over",
+        )
+        opened, pops = board.of("appeal.opened"), first.of("pop.shown")
+        keys = {event.get("Key") for event in pbx.all("UserEvent", UserEvent="Press3")}
+        spool = await office.lab.spool()
+    assert len({told["number"] for told in opened}) == len(opened) == everybody, "once each"
+    assert sorted(pop["appeal"] for pop in pops) == sorted(told["number"] for told in opened)
+    appeals = [await office.get(f"/appeals/{told['number']}") for told in opened]
+    by_raw = {appeal["caller"]["raw"]: appeal for appeal in appeals}
+    assert set(by_raw) == {who.raw for who in IDENTITIES}
+    shown = {pop["caller"]["raw"]: pop["caller"]["name"] for pop in pops}
+    for who in IDENTITIES:
+        appeal = by_raw[who.raw]
+        assert appeal["caller"]["name"] in who.names, who
+        assert appeal["verified"] in ("verified", "verified_live"), who
+        (call,) = appeal["calls"]
+        assert (call["outcome"], call["recovered"]) == ("abandoned", False)
+        assert shown[who.raw] == call["from"]["name"] == appeal["caller"]["name"]
+    rows = {key: value for key, value in spool.items() if key in keys}
+    assert len(rows) >= everybody
+    assert {value.count("|") for value in rows.values()} == {8}, "each row is one row"
+    assert not [key for key in spool if key.startswith("press3/1/")]

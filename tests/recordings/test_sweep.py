@@ -46,6 +46,29 @@ async def test_our_own_names_and_the_uniqueid_of_a_leg(desk: Desk) -> None:
     assert {row.call_id for row in rows} == {call}
 
 
+async def test_a_file_that_the_pbx_renamed_is_the_one_that_is_missing(desk: Desk) -> None:
+    call = await _call(desk, "1763735700.12")
+    told = story(call, ended_at=AT)
+    await desk.tell(told, started(call, "own/draft-1763735700.12.wav"), ended(call))
+    async with desk.working() as worker:
+        await desk.reach(S.MISSING)
+        put(desk.root / "kept/done-1763735700.12.wav", desk.clock() - timedelta(seconds=10))
+        assert await worker.look_for_orphans(early=True) == 1
+        (row,) = await desk.reach(S.CONVERTED)
+    assert (row.call_id, row.started_at, row.error) == (call, AT, None)
+    assert row.remote_path.endswith("kept/done-1763735700.12.wav")
+
+
+async def test_a_file_beside_one_that_is_there_is_another_recording(desk: Desk) -> None:
+    call = await _call(desk, "1763735700.12")
+    put(desk.root / "a-1763735700.12.wav")
+    await desk.tell(story(call, ended_at=AT), started(call, "a-1763735700.12.wav"), ended(call))
+    put(desk.root / "b-1763735700.12.wav")
+    async with desk.working():
+        rows = await desk.reach(S.CONVERTED, S.CONVERTED)
+    assert {Path(row.remote_path).name[0] for row in rows} == {"a", "b"}
+
+
 async def test_number_and_time_make_a_visible_guess(desk: Desk) -> None:
     call = await _call(desk, "1763735700.12")
     await _call(desk, "1763735700.99", number="+79990000000")

@@ -1,0 +1,283 @@
+"""Recordings as they are made in the field: other formats, paused, resumed, beside another, renamed.
+
+Each story is a call on the real Asterisk 22, all at once on one PBX and one press3; how long a recording
+must be is told by the callers' own logs and by the answers to what was asked of the PBX.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, TypeAlias
+
+import pytest
+import pytest_asyncio
+
+from tests.e2e.desk import open_desk
+from tests.e2e.duty import on_duty
+from tests.e2e.office import PRESS, STORIES, Json, Office, seen
+from tests.lab.ami_tap import AmiMessage, AmiTap
+from tests.lab.dialogs import Keys
+from tests.lab.fixtures import Labs
+from tests.lab.harness import SippCall
+from tests.lab.scenarios import Bye, Speak, TelephoneHabit, Wait, WaitBye
+from tests.waiting import until
+
+pytestmark = [pytest.mark.asterisk, pytest.mark.asyncio(loop_scope="module")]
+
+# The PBX has recorders of its own, which begin before the menu of press3.
+OWN_RECORDERS = """\
+[incoming](+)
+exten => 31,1,MixMonitor(own/g-${UNIQUEID}.gsm)
+ same => n,MixMonitor(own/w-${UNIQUEID}.wav49)
+ same => n,MixMonitor(own/l-${UNIQUEID}.wav)
+ same => n,Goto(press3-menu,s,1)
+exten => 32,1,MixMonitor(own/stopped-${UNIQUEID}.wav,i(STOPPED))
+ same => n,MixMonitor(own/kept-${UNIQUEID}.gsm)
+ same => n,Goto(press3-menu,s,1)
+exten => 33,1,MixMonitor(own/bridged-${UNIQUEID}.wav,b)
+ same => n,Answer()
+ same => n,WaitExten(2)
+exten => 34,1,MixMonitor(own/draft-${UNIQUEID}.wav,,mv ^{MIXMONITOR_FILENAME} ^{MIXMONITOR_FILENAME}-done.wav)
+ same => n,Goto(press3-menu,s,1)
+exten => 35,1,MixMonitor(own/away-${UNIQUEID}.wav,,mv ^{MIXMONITOR_FILENAME} ${ASTSPOOLDIR}/monitor/kept-for-ever-${UNIQUEID}.wav)
+ same => n,Goto(press3-menu,s,1)
+"""
+FEATURES = "[general]\nfeaturedigittimeout = 5000\n[featuremap]\nautomixmon => *3\n"
+CONFIG = replace(
+    STORIES,
+    menu=replace(STORIES.menu, members=(), queue_options="tx"),
+    files={"extensions_more.conf": OWN_RECORDERS, "features.conf": FEATURES},
+)
+NEAR_S = (
+    0.6  # a recording may lack what lies in the recorder's buffer and has the tone of a conversion
+)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Operator 101 has one telephone, which answers every call at once."""
+
+    office: Office
+    pbx: AmiTap
+    phone: SippCall
+
+
+@dataclass(frozen=True)
+class Talk:
+    """A call that was answered: the caller's side, and his channel on the PBX."""
+
+    stage: Stage
+    number: str
+    caller: SippCall
+    channel: str
+
+    @property
+    def answered_at(self) -> datetime:
+        return self.caller.truth.at("200", "R")
+
+    @property
+    def pressed_at(self) -> datetime:
+        return self.caller.truth.at("INFO")
+
+    async def ask(self, action: str, **headers: str) -> datetime:
+        """Do something to the recorders of the caller's channel; return when it was done."""
+        reply = await self.stage.pbx.action(action, Channel=self.channel, **headers)
+        assert reply.get("Response") == "Success", reply.raw
+        return reply.at
+
+    async def for_s(self, seconds: float) -> None:
+        """Talk on: the length is what the story is about."""
+        await asyncio.sleep(seconds)
+
+    async def hangs_up(self) -> datetime:
+        doing = await self.stage.office.lab.within(self.caller, Bye())
+        await doing.done()
+        return doing.truth.at("BYE")
+
+    async def recordings(self, n: int) -> list[Json]:
+        """Wait until the call has `n` recordings, all of them playable; return them as they began."""
+        return await playable(self.stage.office, self.number, n)
+
+
+Story: TypeAlias = Callable[["Stage"], Awaitable[None]]
+STORIES_HERE: dict[str, Story] = {}
+
+
+def story(play: Story) -> Story:
+    STORIES_HERE[play.__name__] = play
+    return play
+
+
+async def talk(stage: Stage, number: str, to: str = "100") -> Talk:
+    caller = await stage.office.lab.call(number=number, to=to, steps=[*PRESS, WaitBye(90)])
+    await stage.office.call_when(number, lambda call: call["answered_at"])
+    (born, *_) = stage.pbx.all("Newchannel", CallerIDNum=number)
+    return Talk(stage, number, caller, born.get("Channel"))
+
+
+async def playable(office: Office, number: str, n: int) -> list[Json]:
+    def are_ready(call: Json) -> bool:
+        return [each["state"] for each in call["recordings"]] == ["converted"] * n
+
+    call = await office.call_when(number, are_ready)
+    chief = await office.desk.person("chief")
+    for recording in call["recordings"]:
+        path = f"/recordings/{recording['id']}/audio"
+        status, sound, _ = await chief.bytes(path, Range="bytes=0-499")
+        assert (status, len(sound)) == (206, 500)
+    found: list[Json] = call["recordings"]
+    return found
+
+
+def lasts(recording: Json, *spans: tuple[datetime, datetime]) -> bool:
+    """Whether the sound is as long as these spans together."""
+    wanted_s = sum((end - start).total_seconds() for start, end in spans)
+    return bool(recording["duration_s"] == pytest.approx(wanted_s, abs=NEAR_S))
+
+
+@story
+async def three_formats_beside_ours(stage: Stage) -> None:
+    call = await talk(stage, "+79110005101", to="31")
+    await call.for_s(3)
+    ended = await call.hangs_up()
+    *own, ours = await call.recordings(4)
+    assert [lasts(each, (call.answered_at, ended)) for each in own] == [True] * 3, own
+    assert lasts(ours, (call.pressed_at, ended)), ours
+
+
+@story
+async def paused_and_resumed_into_another_file(stage: Stage) -> None:
+    call = await talk(stage, "+79110005102")
+    await call.for_s(1)
+    paused = await call.ask("StopMixMonitor")
+    await call.for_s(2)
+    resumed = await call.ask("MixMonitor", File=f"resumed/{call.number[1:]}.wav")
+    await call.for_s(2)
+    await call.ask("MixMonitorMute", Direction="both", State="1")
+    await call.ask("MixMonitorMute", Direction="both", State="0")
+    ended = await call.hangs_up()
+    first, second = await call.recordings(2)
+    assert lasts(first, (call.pressed_at, paused)), first
+    assert lasts(second, (resumed, ended)), second
+    assert datetime.fromisoformat(second["started_at"]) >= paused
+
+
+@story
+async def paused_and_resumed_into_the_same_file(stage: Stage) -> None:
+    """The pause is long enough that the first part is converted before the second begins."""
+    call = await talk(stage, "+79110005103")
+    await call.for_s(1)
+    (begun,) = recorders(call)
+    paused = await call.ask("StopMixMonitor")
+    await call.recordings(1)
+    resumed = await call.ask("MixMonitor", File=begun.get("Value"), options="a")
+    await call.for_s(2)
+    ended = await call.hangs_up()
+    whole = (call.pressed_at, paused), (resumed, ended)
+    is_whole = lambda found: [lasts(each, *whole) for each in found["recordings"]] == [True]  # noqa: E731
+    await stage.office.call_when(call.number, is_whole)
+    await call.recordings(1)
+
+
+@story
+async def one_of_two_recorders_is_stopped(stage: Stage) -> None:
+    """The other writes on, in a format that is not seen to grow: it is final only at the end."""
+    call = await talk(stage, "+79110005104", to="32")
+    (identity, *_) = stage.pbx.all("VarSet", Channel=call.channel, Variable="STOPPED")
+    await call.for_s(1)
+    stopped = await call.ask("StopMixMonitor", MixMonitorID=identity.get("Value"))
+    await call.for_s(5)
+    ended = await call.hangs_up()
+    own, kept, ours = await call.recordings(3)
+    assert lasts(own, (call.answered_at, stopped)), own
+    assert lasts(kept, (call.answered_at, ended)), kept
+    assert lasts(ours, (call.pressed_at, ended)), ours
+
+
+@story
+async def the_operator_records_by_a_feature_code(stage: Stage) -> None:
+    """*3 begins a recording on the spot, *3 again ends it."""
+    call = await talk(stage, "+79110005105")
+    begun = await star_3(call)
+    await until(lambda: len(recorders(call)) == 2, what="he records")
+    await call.for_s(2)
+    over = await star_3(call)
+    await call.for_s(0.5)
+    ended = await call.hangs_up()
+    ours, touched = await call.recordings(2)
+    assert lasts(ours, (call.pressed_at, ended)), ours
+    assert lasts(touched, (begun, over)), touched
+
+
+def recorders(call: Talk) -> Sequence[AmiMessage]:
+    """Return what the PBX said of recorders of this caller, oldest first."""
+    return call.stage.pbx.all("VarSet", Channel=call.channel, Variable="MIXMONITOR_FILENAME")
+
+
+async def star_3(call: Talk) -> datetime:
+    """Press *3 at the operator's telephone, in this of its calls; return when the 3 was sent."""
+    dialogs = call.stage.phone.dialogs
+    n = next(n for n, dialog in enumerate(dialogs) if call.number in dialog.remote)
+    doing = await call.stage.office.lab.within(call.stage.phone, Keys("*3"), n=n)
+    await doing.done()
+    return seen(doing.truth, "INFO")[1]
+
+
+@story
+async def renamed_after_the_hang_up(stage: Stage) -> None:
+    """A command of the PBX gives the file another name beside it, or in another folder."""
+    renamed = await talk(stage, "+79110005106", to="34")
+    moved = await talk(stage, "+79110005107", to="35")
+    await renamed.for_s(2)
+    for call in (renamed, moved):
+        ended = await call.hangs_up()
+        own, ours = await call.recordings(2)
+        assert lasts(own, (call.answered_at, ended)), own
+        assert lasts(ours, (call.pressed_at, ended)), ours
+
+
+@story
+async def nothing_to_record(stage: Stage) -> None:
+    """A recorder that writes only while people talk, in a call that nobody answered: its absence is explained."""
+    number = "+79110005108"
+    caller = await stage.office.lab.call(number=number, to="33", steps=[Speak(), Wait(1), Bye()])
+    await caller.done()
+    explained = lambda call: any(r["reason"] for r in call["recordings"])  # noqa: E731
+    call = await stage.office.call_when(number, explained)
+    (recording,) = call["recordings"]
+    assert recording["reason"] in ("never_answered", "empty"), recording
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def played(
+    labs: Labs, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[dict[str, "asyncio.Task[Any]"]]:
+    """All stories at once; a test awaits its own."""
+    lab = await labs.start("22", CONFIG, fresh=False)
+    more = "missing_after_s = 20\n"
+    async with (
+        open_desk(lab, tmp_path_factory.mktemp("recordings"), more=more) as desk,
+        lab.telephone("101", TelephoneHabit(ring_s=0.3)) as phone,
+        lab.control() as pbx,
+        on_duty(pbx, "101", several_calls=True),
+    ):
+        stage = Stage(Office(lab, desk), pbx, phone)
+        tasks = {
+            name: asyncio.create_task(_play(play, stage)) for name, play in STORIES_HERE.items()
+        }
+        yield tasks
+        for task in tasks.values():
+            task.cancel()
+        await asyncio.gather(*tasks.values(), return_exceptions=True)
+        await lab.hang_up_all()
+        assert "Traceback" not in desk.log.read_text(errors="replace")
+
+
+async def _play(play: Story, stage: Stage) -> None:
+    await play(stage)
+
+
+@pytest.mark.parametrize("name", STORIES_HERE)
+async def test_story(played: dict[str, "asyncio.Task[Any]"], name: str) -> None:
+    await played[name]
