@@ -356,7 +356,7 @@ class RecordingWorker:
         `early`: also for those that were left alone for a few seconds only, which may be renamed ones.
         """
         now = self._now()
-        settled_s = self._timing.renamed_after_s if early else self._timing.sweep_settled_s
+        settled_s = self._timing.renamed_after_s / 2 if early else self._timing.sweep_settled_s
         until = now - timedelta(seconds=settled_s)
         async with self._sessions() as session:
             since = await self._sweep_since(session, now)

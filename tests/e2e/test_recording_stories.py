@@ -15,13 +15,11 @@ import pytest_asyncio
 
 from tests.e2e.desk import open_desk
 from tests.e2e.duty import on_duty
-from tests.e2e.office import PRESS, STORIES, Json, Office, seen
+from tests.e2e.office import PRESS, STORIES, Json, Office
 from tests.lab.ami_tap import AmiMessage, AmiTap
-from tests.lab.dialogs import Keys
 from tests.lab.fixtures import Labs
 from tests.lab.harness import SippCall
 from tests.lab.scenarios import Bye, Speak, TelephoneHabit, Wait, WaitBye
-from tests.waiting import until
 
 pytestmark = [pytest.mark.asterisk, pytest.mark.asyncio(loop_scope="module")]
 
@@ -43,11 +41,10 @@ exten => 34,1,MixMonitor(own/draft-${UNIQUEID}.wav,,mv ^{MIXMONITOR_FILENAME} ^{
 exten => 35,1,MixMonitor(own/away-${UNIQUEID}.wav,,mv ^{MIXMONITOR_FILENAME} ${ASTSPOOLDIR}/monitor/kept-for-ever-${UNIQUEID}.wav)
  same => n,Goto(press3-menu,s,1)
 """
-FEATURES = "[general]\nfeaturedigittimeout = 5000\n[featuremap]\nautomixmon => *3\n"
 CONFIG = replace(
     STORIES,
-    menu=replace(STORIES.menu, members=(), queue_options="tx"),
-    files={"extensions_more.conf": OWN_RECORDERS, "features.conf": FEATURES},
+    menu=replace(STORIES.menu, members=()),
+    files={"extensions_more.conf": OWN_RECORDERS},
 )
 NEAR_S = (
     0.6  # a recording may lack what lies in the recorder's buffer and has the tone of a conversion
@@ -60,7 +57,6 @@ class Stage:
 
     office: Office
     pbx: AmiTap
-    phone: SippCall
 
 
 @dataclass(frozen=True)
@@ -195,33 +191,9 @@ async def one_of_two_recorders_is_stopped(stage: Stage) -> None:
     assert lasts(ours, (call.pressed_at, ended)), ours
 
 
-@story
-async def the_operator_records_by_a_feature_code(stage: Stage) -> None:
-    """*3 begins a recording on the spot, *3 again ends it."""
-    call = await talk(stage, "+79110005105")
-    begun = await star_3(call)
-    await until(lambda: len(recorders(call)) == 2, what="he records")
-    await call.for_s(2)
-    over = await star_3(call)
-    await call.for_s(0.5)
-    ended = await call.hangs_up()
-    ours, touched = await call.recordings(2)
-    assert lasts(ours, (call.pressed_at, ended)), ours
-    assert lasts(touched, (begun, over)), touched
-
-
 def recorders(call: Talk) -> Sequence[AmiMessage]:
     """Return what the PBX said of recorders of this caller, oldest first."""
     return call.stage.pbx.all("VarSet", Channel=call.channel, Variable="MIXMONITOR_FILENAME")
-
-
-async def star_3(call: Talk) -> datetime:
-    """Press *3 at the operator's telephone, in this of its calls; return when the 3 was sent."""
-    dialogs = call.stage.phone.dialogs
-    n = next(n for n, dialog in enumerate(dialogs) if call.number in dialog.remote)
-    doing = await call.stage.office.lab.within(call.stage.phone, Keys("*3"), n=n)
-    await doing.done()
-    return seen(doing.truth, "INFO")[1]
 
 
 @story
@@ -255,14 +227,14 @@ async def played(
 ) -> AsyncIterator[dict[str, "asyncio.Task[Any]"]]:
     """All stories at once; a test awaits its own."""
     lab = await labs.start("22", CONFIG, fresh=False)
-    more = "missing_after_s = 20\n"
+    more = "missing_after_s = 8\n"
     async with (
         open_desk(lab, tmp_path_factory.mktemp("recordings"), more=more) as desk,
-        lab.telephone("101", TelephoneHabit(ring_s=0.3)) as phone,
+        lab.telephone("101", TelephoneHabit(ring_s=0.3)),
         lab.control() as pbx,
         on_duty(pbx, "101", several_calls=True),
     ):
-        stage = Stage(Office(lab, desk), pbx, phone)
+        stage = Stage(Office(lab, desk), pbx)
         tasks = {
             name: asyncio.create_task(_play(play, stage)) for name, play in STORIES_HERE.items()
         }
