@@ -146,12 +146,17 @@ def text_of(message: bytes) -> str:
 
 
 def _line_text(line: bytes) -> str:
-    for encoding in ("utf-8", "cp1251"):
-        try:
-            return line.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-    return line.decode("utf-8", "surrogateescape")
+    """Asterisk 16 cuts a name after 79 bytes, in the middle of a letter too: what is left of it goes."""
+    try:
+        return line.decode()
+    except UnicodeDecodeError as error:
+        whole = line[: error.start]
+        if error.reason == "unexpected end of data" and not whole.isascii():
+            return whole.decode()
+    try:
+        return line.decode("cp1251")
+    except UnicodeDecodeError:
+        return line.decode("utf-8", "surrogateescape")
 
 
 def decode(message: bytes) -> list[tuple[str, str]]:

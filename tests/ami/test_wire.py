@@ -164,3 +164,9 @@ def test_a_line_that_asterisk_would_refuse_is_not_sent() -> None:
     encode_action("DBGet", {"Key": "x" * room}, "id")
     with pytest.raises(UnsafeValue):
         encode_action("DBGet", {"Key": "x" * (room + 1)}, "id")
+
+
+def test_a_name_cut_in_the_middle_of_a_letter_is_no_cp1251() -> None:
+    cut = ("Ё" * 40).encode()[:79]
+    assert text_of(b"CallerIDName: " + cut) == "CallerIDName: " + "Ё" * 39
+    assert text_of("Пётр".encode("cp1251")) == "Пётр"
