@@ -14,13 +14,14 @@ export PYTHONDONTWRITEBYTECODE =
 PLAIN = -n 3 --dist loadfile -m "not asterisk and not faults_only"
 CALLS = -n 2 --dist loadfile -m "asterisk and not faults_only"
 
-.PHONY: demo test check fast faults faults-long bench lock ui clean help
+.PHONY: demo test check fast faults faults-long walk bench lock ui clean help
 
 help:
 	@echo "make demo    a call centre that calls itself: real Asterisk, press3, a screen to look at"
 	@echo "make test    install what the tests need, then lint, types, imports and every test"
 	@echo "make fast    the tests that need no Asterisk, browser or PostgreSQL"
 	@echo "make faults  everything killed and broken under calls; faults-long: for an hour and more"
+	@echo "make walk    the random walks, long: 3000 days made up, 1000 calls on the real Asterisk"
 	@echo "make bench   the benchmarks; results go to bench/RESULTS.md"
 	@echo "make lock    resolve the dependencies anew into requirements*.lock"
 
@@ -49,6 +50,9 @@ faults: .venv/dev ui
 
 faults-long: .venv/dev ui
 	$(BIN)/python -m tests.faults.long var/faults-long.jsonl
+
+walk: .venv/dev ui
+	$(BIN)/python -m pytest tests/walk -s --examples 3000 --walk 1000
 
 bench: .venv/dev ui
 	$(BIN)/python -m bench

@@ -141,6 +141,11 @@ class SippCall:
         return [Dialog.read(line) for line in lines]
 
     @property
+    def notes(self) -> Path:
+        """What the scenario's `<log>` actions wrote."""
+        return self.log.with_suffix(".dialogs")
+
+    @property
     def running(self) -> bool:
         return self.process.poll() is None
 
@@ -227,11 +232,15 @@ class Lab:
         target = f"127.0.0.1:{self.ports.sip}"
         return self._sipp(f"caller-{number}", xml, port, *many, target)
 
-    @asynccontextmanager
-    async def telephone(self, name: str, habit: TelephoneHabit) -> AsyncIterator[SippCall]:
+    def telephone(self, name: str, habit: TelephoneHabit) -> AbstractAsyncContextManager[SippCall]:
         """Plug in a telephone (a key of `phones`) for the length of the block."""
+        return self.plugged_in(name, telephone_xml(habit, self.speech))
+
+    @asynccontextmanager
+    async def plugged_in(self, name: str, xml: str) -> AsyncIterator[SippCall]:
+        """Plug in a telephone that follows a scenario of its own; what it notes is in `SippCall.notes`."""
         port = self.phones[name]
-        call = self._sipp(f"phone-{name}", telephone_xml(habit, self.speech), port)
+        call = self._sipp(f"phone-{name}", xml, port)
         try:
             await until(
                 lambda: _udp_port_taken(port) or not call.running,

@@ -4,7 +4,7 @@ When a call is answered the scenario writes its dialog into SIPp's log, so that 
 do something in it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -19,6 +19,7 @@ __all__ = [
     "Wait",
     "WaitBye",
     "caller_xml",
+    "moody_telephone_xml",
     "pause",
     "scenario",
     "telephone_xml",
@@ -210,25 +211,66 @@ class TelephoneHabit:
 
 def telephone_xml(habit: TelephoneHabit, speech: Path) -> str:
     """A telephone that takes calls one after the other."""
-    ring_ms = int(habit.ring_s * 1000) if habit.then != "noanswer" else 600_000
-    after = {"answer": _answer(habit, speech), "noanswer": ""}
-    refusal = {"reject": "603 Decline", "busy": "486 Busy Here"}
-    reaction = after.get(habit.then) or _refuse(refusal.get(habit.then, "480 Unavailable"))
     return scenario(
         f"""<recv request="INVITE" rrs="true"><action>
-<ereg regexp="[0-9]+" search_in="hdr" header="CSeq:" assign_to="1"/>
-<ereg regexp=".*" search_in="hdr" header="From:" assign_to="2"/>
-<ereg regexp=".*" search_in="hdr" header="To:" assign_to="3"/></action></recv>
+{_INVITE}</action></recv>
 <Reference variables="1,2,3"/>
-{_respond("180 Ringing")}
-<recv request="CANCEL" timeout="{max(ring_ms, 1)}" ontimeout="2"/>
+{_reaction(habit, speech)}
+<label id="9"/>"""
+    )
+
+
+def moody_telephone_xml(
+    habits: Mapping[str, TelephoneHabit], mood: str, token: str, speech: Path
+) -> str:
+    """A telephone that takes many calls at once, each by the habit that the caller's From asks for.
+
+    `mood` and `token` are regular expressions with one group: what it finds in From is a key of
+    `habits` (none: the first), and what tells the caller. SIPp's own log (`-trace_logs`) gets a line
+    `token <Call-ID> <token>` for each call.
+    """
+    branches, parts = [], []
+    for n, (key, habit) in enumerate(habits.items(), 1):
+        branches.append(
+            f"""<nop next="{10 * n}" test="8"><action><strcmp assign_to="7" variable="6" value="{key}"/>
+<test assign_to="8" variable="7" compare="equal" value="0"/></action></nop>"""
+        )
+        parts.append(
+            f'<label id="{10 * n}"/>\n{_reaction(habit, speech, label=10 * n)}\n<nop next="9"/>'
+        )
+    first, *others = parts
+    return scenario(
+        f"""<recv request="INVITE" rrs="true"><action>
+{_INVITE}
+<ereg regexp="{mood}" search_in="hdr" header="From:" assign_to="5,6"/>
+<ereg regexp="{token}" search_in="hdr" header="From:" assign_to="10,11"/>
+<log message="token [call_id] [$11]"/></action></recv>
+<Reference variables="1,2,3,5,10"/>
+{chr(10).join(branches)}
+{first}
+{chr(10).join(others)}
+<label id="9"/>"""
+    )
+
+
+_INVITE = """<ereg regexp="[0-9]+" search_in="hdr" header="CSeq:" assign_to="1"/>
+<ereg regexp=".*" search_in="hdr" header="From:" assign_to="2"/>
+<ereg regexp=".*" search_in="hdr" header="To:" assign_to="3"/>"""
+
+
+def _reaction(habit: TelephoneHabit, speech: Path, *, label: int = 0) -> str:
+    """Ring, then do what the habit says; the labels are `label` + 2 and + 3, the end is 9."""
+    ring_ms = int(habit.ring_s * 1000) if habit.then != "noanswer" else 600_000
+    after = {"answer": _answer(habit, speech, label), "noanswer": ""}
+    refusal = {"reject": "603 Decline", "busy": "486 Busy Here"}
+    reaction = after.get(habit.then) or _refuse(refusal.get(habit.then, "480 Unavailable"))
+    return f"""{_respond("180 Ringing")}
+<recv request="CANCEL" timeout="{max(ring_ms, 1)}" ontimeout="{label + 2}"/>
 {OK}
 {_refuse("487 Request Terminated")}
 <nop next="9"/>
-<label id="2"/>
-{reaction}
-<label id="9"/>"""
-    )
+<label id="{label + 2}"/>
+{reaction}"""
 
 
 def _respond(
@@ -253,17 +295,17 @@ def _refuse(status: str) -> str:
     return _respond(status, cseq="CSeq: [$1] INVITE", retrans=True) + '<recv request="ACK"/>'
 
 
-def _answer(habit: TelephoneHabit, speech: Path) -> str:
+def _answer(habit: TelephoneHabit, speech: Path, label: int) -> str:
     talk_ms = int(habit.talk_s * 1000) if habit.talk_s is not None else 3_600_000
     return f"""{_respond("200 OK", body=SDP, retrans=True)}
 <recv request="ACK"/>
 {_log_dialog("3", "2", ";tag=[pid]t[call_number]")}
 {_speak(speech)}
 {_hold(habit)}
-<recv request="BYE" timeout="{talk_ms}" ontimeout="3"/>
+<recv request="BYE" timeout="{talk_ms}" ontimeout="{label + 3}"/>
 {OK}
 <nop next="9"/>
-<label id="3"/>
+<label id="{label + 3}"/>
 {_own_request("BYE", LAST_CSEQ)}
 <recv response="200"/>"""
 
