@@ -234,7 +234,11 @@ def _tell_waiting_over(told: _Telling, at: datetime) -> None:
         answers = [leg.answered_at for leg in story.legs if leg.answered_at is not None]
         since = min((each for each in answers if each >= stay.entered_at), default=None)
         reason: QueueLeftReason = "abandoned" if since is None else "answered"
-        told.tell(QueueLeft(call=story.id, at=since or at, queue=stay.queue, reason=reason))
+        told.tell(
+            QueueLeft(
+                call=story.id, at=since or max(at, stay.entered_at), queue=stay.queue, reason=reason
+            )
+        )
 
 
 def _outcome(story: CallStory, left: tuple[datetime, str] | None = None) -> Outcome:

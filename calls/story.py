@@ -294,15 +294,22 @@ def _ended(story: CallStory, fact: CallEnded) -> CallStory:
     if story.ended_at is not None:
         return story
     at = max(fact.at, *_known_times(story))  # who ends it unseen knows less than the spool
+    waiting = any(stay.left_at is None for stay in story.stays)
     return replace(
         story,
         ended_at=at,
+        queue_left_at=at if waiting else story.queue_left_at,
+        stays=tuple(_waits_no_more(stay, at) for stay in story.stays),
         outcome="answered" if story.answered_at is not None else fact.outcome,
         legs=tuple(_closed(leg, at) for leg in story.legs),
         recordings=tuple(
             replace(each, stopped_at=each.stopped_at or at) for each in story.recordings
         ),
     )
+
+
+def _waits_no_more(stay: QueueStory, at: datetime) -> QueueStory:
+    return stay if stay.left_at is not None else replace(stay, left_at=at, reason="unknown")
 
 
 def _known_times(story: CallStory) -> list[datetime]:

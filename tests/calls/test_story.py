@@ -190,6 +190,16 @@ def test_the_end_is_never_before_what_the_spool_knows() -> None:
     assert story.ended_at == START + timedelta(seconds=9)
 
 
+def test_nobody_waits_in_a_call_that_is_over() -> None:
+    """The PBX died: the end is dated by our last contact, the spool knew that he entered after it."""
+    story = told(
+        QueueEntered(**at(9), queue="q", recovered=True),
+        QueueLeft(**at(4), queue="q", reason="unknown", recovered=True),
+        CallEnded(**at(4), outcome="failed", recovered=True),
+    )
+    assert story.stays[0].left_at == story.queue_left_at == story.ended_at
+
+
 def test_nothing_records_in_a_call_that_is_over() -> None:
     story = told(
         RecordingStarted(**at(1), path="a.wav", uniqueid="1.1", recovered=True),

@@ -7,6 +7,7 @@ walk through the real ones, on a real database, is `test_walk_stored`.
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
+from ami.actions import LiveChannel
 from ami.events import Event
 from ami.spool import SpoolPress
 from calls import resync
@@ -75,9 +76,10 @@ class Listener:
 
     # -- after a gap ----------------------------------------------------------------------------
 
-    def catches_up(self, switch: Switch, blind_since: datetime, at: datetime) -> None:
-        """`at`: the login. What the PBX answers is younger when people went on meanwhile."""
-        there = switch.channel_list()
+    def catches_up(
+        self, switch: Switch, there: Sequence[LiveChannel], blind_since: datetime, at: datetime
+    ) -> None:
+        """`at`: the login, `there`: the channels then. The spool is younger when people went on meanwhile."""
         for press in switch.presses():
             if blind_since - timedelta(minutes=10) <= press.pressed_at:
                 self._read(press, at)

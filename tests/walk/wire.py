@@ -1,9 +1,10 @@
 """The link between the switch and the listener, with the faults that a link has."""
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from ami.actions import LiveChannel
 from ami.events import Event
 from tests.walk.listener import Listener
 from tests.walk.switch import Switch
@@ -24,6 +25,7 @@ class Wire:
     swapped: bool = False
     owed: datetime | None = None
     blind_since: datetime | None = None
+    there: list[LiveChannel] = field(default_factory=list)
 
     def deliver(self) -> None:
         """Everything that was said arrives, unless a gap must be read first."""
@@ -51,12 +53,15 @@ class Wire:
     def login(self) -> None:
         self.switch.wire.clear()
         self.up, self.owed = True, self.switch.now
+        self.there = (
+            self.switch.channel_list()
+        )  # asked first of all, before the reading takes its time
 
     def catch_up(self) -> None:
         """Read the gap; events said since the login come after."""
         assert self.owed is not None
         assert self.blind_since is not None
-        self.listener.catches_up(self.switch, self.blind_since, self.owed)
+        self.listener.catches_up(self.switch, self.there, self.blind_since, self.owed)
         self.owed = self.blind_since = None
         self.deliver()
 
