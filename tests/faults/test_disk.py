@@ -80,7 +80,8 @@ async def test_a_full_disk_is_loud_and_costs_nothing_but_time(
         await more_presses(callers, 6)
         await site.service.kill9()  # and nobody is there to remember
         site.blind()
-        await site.service.start()
+        await site.service.spawn()
+        await site.service.ready()  # it accepts connections; serving it can't be
         await until(lambda: "disk is full" in site.service.log.read_text(), deadline_s=30)
         await more_presses(callers, 2)
         hog.unlink()

@@ -33,6 +33,14 @@ _ROUNDS = 16  # of 5 MB each for a socket whose backlog may be 1 MB
 _NOWHERE = 1  # nobody listens at TCP port 1: no PBX is needed here
 
 
+class WithoutPbx(Service):
+    """Ready when it accepts connections: there is no PBX that it could serve."""
+
+    async def start(self) -> None:
+        await self.spawn()
+        await self.ready()
+
+
 @pytest.fixture
 async def desk(tmp_path: Path, fault_options: FaultOptions) -> AsyncIterator[Desk]:
     """press3 as a process, with operators op1000, op1001, …"""
@@ -42,7 +50,7 @@ async def desk(tmp_path: Path, fault_options: FaultOptions) -> AsyncIterator[Des
         side,
         tmp_path,
         start=False,
-        make=lambda config, http: Service(config, http, without=without),
+        make=lambda config, http: WithoutPbx(config, http, without=without),
     ) as desk:
         yield desk
 
