@@ -316,9 +316,9 @@ class Lab:
 async def start_lab(tree: AsteriskTree, directory: Path, config: LabMenu | None = None) -> Lab:
     """Write the files, start the PBX, wait until it is up."""
     config = config or LabMenu()
-    ports = PbxPorts()
     phones = free_port_range(10 * len(config.telephones))
     held = [_held(phones + n) for n in range(10 * len(config.telephones))]
+    ports = PbxPorts()  # after: no port of Asterisk's own is among the telephones'
     pbx = PrivateAsterisk(tree, directory, etc=_files(config, ports, phones))
     await pbx.start()
     return Lab(pbx, ports, config, phones, held)
