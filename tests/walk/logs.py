@@ -13,6 +13,7 @@ from pathlib import Path
 __all__ = ["CallerLog", "Cdr", "QueueLine", "Ringing", "caller_log", "cdr", "queue_log", "ringings"]
 
 _FLEETING = timedelta(milliseconds=50)
+_ON_ITS_WAY = timedelta(milliseconds=300)
 
 
 @dataclass(frozen=True)
@@ -100,9 +101,10 @@ class Ringing:
         return self.over_at if self.end not in ("answered", "cancelled") else None
 
     def went_on_at(self, at: datetime | None) -> bool:
-        """Whether it rang at that moment; who takes it back needs a moment himself."""
+        """Whether it rang at that moment; an INVITE may still be on its way, as may its CANCEL."""
         return at is not None and (
-            self.rang_at <= at and (self.over_at is None or at <= self.over_at + _FLEETING)
+            self.rang_at <= at + _ON_ITS_WAY
+            and (self.over_at is None or at <= self.over_at + _FLEETING)
         )
 
     @property

@@ -90,12 +90,12 @@ class Evidence:
         return "no_answer" if word == "gave_up" else word
 
     def _word(self, ringing: Ringing) -> str:
-        if ringing.end in _REFUSED:
-            return _REFUSED[ringing.end]
         if ringing in self.answers:
             return "answered"
-        if any(ringing.went_on_at(each.answered_at) for each in self.answers):
-            return "elsewhere"
+        if any(_outlived(ringing, each) for each in self.answers):
+            return "elsewhere"  # also who refused when it was too late
+        if ringing.end in _REFUSED:
+            return _REFUSED[ringing.end]
         return "gave_up" if ringing.went_on_at(self.log.ended_at) else "no_answer"
 
 
@@ -107,6 +107,14 @@ def _extension(agent: str) -> str:
 def _lasted(ringing: Ringing) -> timedelta:
     since, until = ringing.answered_at, ringing.over_at
     return timedelta.max if since is None or until is None else until - since
+
+
+def _outlived(ringing: Ringing, answer: Ringing) -> bool:
+    """It rang when the other was answered; a refusal counts when it came before that."""
+    too_late = ringing.refused_at is None or (
+        answer.answered_at is not None and ringing.refused_at >= answer.answered_at
+    )
+    return too_late and ringing.went_on_at(answer.answered_at)
 
 
 def _at_once(one: datetime | None, other: datetime | None) -> bool:
