@@ -3,6 +3,7 @@
 Each raises what `Asking.action` and `action_list` raise.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -23,6 +24,7 @@ __all__ = [
     "has_extension",
     "is_alive",
     "list_commands",
+    "live_channels",
     "ping",
     "queue_status",
     "show_channels",
@@ -82,21 +84,26 @@ async def core_status(link: Asking) -> CoreStatus:
 
 
 async def show_channels(link: Asking) -> list[LiveChannel]:
-    """Every channel there is.
+    """Every channel there is."""
+    return live_channels(link.pbx, await link.action_list("CoreShowChannels"))
+
+
+def live_channels(pbx: str, rows: Iterable[Reply]) -> list[LiveChannel]:
+    """Read the rows of CoreShowChannels.
 
     A caller whose name breaks the row he is in hides only himself (`ami.replies`).
     """
     channels = []
-    for row in await link.action_list("CoreShowChannels"):
+    for row in rows:
         try:
             channel = _live_channel(row)
         except AmbiguousField as error:
-            log.warning("a channel can't be read", pbx=link.pbx, personal_error=str(error))
+            log.warning("a channel can't be read", pbx=pbx, personal_error=str(error))
             continue
         if channel.uniqueid:
             channels.append(channel)
         else:
-            log.warning("a channel can't be read", pbx=link.pbx, personal_frame=repr(row.frame))
+            log.warning("a channel can't be read", pbx=pbx, personal_frame=repr(row.frame))
     return channels
 
 

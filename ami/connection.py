@@ -23,7 +23,16 @@ import structlog
 from panoramisk.ami_protocol import AMIProtocol
 from panoramisk.manager import Manager
 
-from ami.errors import ActionFailed, ActionTimeout, AmiError, LinkDownError, LoginRefused, Untrusted
+from ami.errors import (
+    ActionFailed,
+    ActionTimeout,
+    AmiError,
+    IncompleteList,
+    LinkDownError,
+    LoginRefused,
+    ReplyTooLong,
+    Untrusted,
+)
 from ami.inbox import EventArrived, EventBroken, Inbox, LinkDown, LinkItem, LinkUp
 from ami.pbx_clock import PbxClock, epoch_time
 from ami.replies import Reply, Until
@@ -322,6 +331,7 @@ class AmiLink:
             about = await self._in_session(session, "CoreSettings")
         except ActionFailed as error:
             raise LoginRefused(f"{error.action}: {error.message}") from None
+        channels = await self._channels(session)
         pbx_now = await self._ping(session)
         self.version = _version(about.get("AsteriskVersion"))
         return LinkUp(
@@ -329,7 +339,21 @@ class AmiLink:
             version=self.version,
             startup=f"{core.get('CoreStartupDate')} {core.get('CoreStartupTime')}",
             pbx_now=pbx_now,
+            channels=channels,
         )
+
+    async def _channels(self, session: Session) -> tuple[Reply, ...] | None:
+        try:
+            rows = await session.ask(
+                "CoreShowChannels",
+                {},
+                timeout_s=self.settings.action_timeout_s,
+                until=Until.LIST,
+            )
+        except (ActionFailed, ActionTimeout, IncompleteList, ReplyTooLong) as error:
+            self._log.warning("who is on the line can't be read at the login", error=str(error))
+            return None
+        return tuple(rows)
 
     async def _in_session(self, session: Session, name: str, **headers: str) -> Reply:
         (reply,) = await session.ask(name, dict(headers), timeout_s=self.settings.action_timeout_s)

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from ami.errors import EventError, LinkDownError
 from ami.events import Event
 from ami.fields import factory
 from ami.parser import parse
+from ami.replies import Reply
 
 __all__ = ["EventArrived", "EventBroken", "Inbox", "LinkDown", "LinkItem", "LinkUp"]
 
@@ -17,13 +18,16 @@ __all__ = ["EventArrived", "EventBroken", "Inbox", "LinkDown", "LinkItem", "Link
 class LinkUp:
     """A session began. `startup` is the PBX's own start time as it writes it: changed = restarted.
 
-    `pbx_now` is the PBX's clock (from Ping's Timestamp) at the moment `at` of ours.
+    `pbx_now` is the PBX's clock (from Ping's Timestamp) at the moment `at` of ours. `channels` are the
+    rows of CoreShowChannels just before; None when the PBX did not tell. Asked later, when a busy
+    reader comes to the login, the list would lack calls whose end still waits among the events.
     """
 
     at: datetime
     version: str
     startup: str
     pbx_now: datetime
+    channels: tuple[Reply, ...] | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ from ami import actions, spool
 from ami.actions import LiveChannel
 from ami.errors import AmiError, SpoolUnread
 from ami.inbox import LinkDown, LinkUp
+from ami.replies import Reply
 from ami.spool import SpoolPress
 from calls import history, resync
 from calls.facts import Fact
@@ -87,7 +88,7 @@ class CatchUp:
         """Read the gap; what can't be read now stays owed."""
         self._owed, self._blind_until = item, item.pbx_now
         try:
-            await self._mend(pipeline, item, item.pbx_now)
+            await self._mend(pipeline, item, item.pbx_now, item.channels)
         except AmiError as error:
             log.error(
                 "the gap can't be read now; it is tried again",
@@ -142,13 +143,27 @@ class CatchUp:
             known = await self._story_of(pipeline, press)
             await pipeline.store(self._beyond(pipeline, known, press, settled))
 
-    async def _mend(self, pipeline: Pipeline, login: LinkUp, at: datetime) -> None:
-        """Read what was before `at` (PBX time, at `login` or later); what came since is told by events."""
+    async def _mend(
+        self,
+        pipeline: Pipeline,
+        login: LinkUp,
+        at: datetime,
+        channels: Sequence[Reply] | None = None,
+    ) -> None:
+        """Read what was before `at` (PBX time, at `login` or later); what came since is told by events.
+
+        `channels` are those on the line at `at`; None: they are asked for.
+        """
         self._unread = set()
         state = await self._state(pipeline)
         blind_since = await self._blind_since(pipeline, state, at)
-        # Who is on the line, asked before the reading takes its time: who leaves meanwhile says so.
-        there = await actions.show_channels(pipeline.parts.link)
+        # Who was on the line, known before the reading takes its time: who leaves meanwhile says so.
+        link = pipeline.parts.link
+        there = (
+            await actions.show_channels(link)
+            if channels is None
+            else actions.live_channels(link.pbx, channels)
+        )
         since, until = _span(blind_since, pipeline.book.open_stories, at)
         set_back = blind_since > at + _AHEAD
         settled = until if set_back else at

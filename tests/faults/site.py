@@ -31,7 +31,7 @@ FAULTS = LabMenu(
         ),
     )
 )
-_SETTLES_S = 100  # for everything that an experiment leaves behind, recordings too
+_STAYS_RED_S = 20  # without a protection the verdict is expected not to come right
 # Who hangs up at once leaves no file: it is listed as missing after so long, not after a minute.
 _SOON_MISSING = "missing_after_s = 5\n"
 
@@ -45,6 +45,7 @@ class Site:
     line: TcpProxy | None
     seed: int
     report: Path | None = None
+    settles_s: float = 100  # for everything that an experiment leaves behind, recordings too
     blind_at: list[datetime] = field(default_factory=list)
     callers: list[Callers] = field(default_factory=list)
 
@@ -89,7 +90,7 @@ class Site:
         *,
         truth: Truth | None = None,
         spool_is_whole: bool = True,
-        deadline_s: float = _SETTLES_S,
+        deadline_s: float | None = None,
     ) -> Verdict:
         """Look again and again until nothing differs or the deadline has passed; return the last verdict.
 
@@ -103,7 +104,7 @@ class Site:
         while True:
             found = compare(expected, await look(self.service, self.lab))
             settled_s = time.perf_counter() - began
-            if not found.differences or settled_s > deadline_s:
+            if not found.differences or settled_s > (deadline_s or self.settles_s):
                 return replace(found, settled_s=settled_s)
             await asyncio.sleep(0.5)
 
@@ -152,4 +153,5 @@ async def open_site(
             make=lambda config, http: Service(config, http, without=without),
         ) as service:
             assert isinstance(service, Service)
-            yield Site(lab, service, line if through_proxy else None, seed, report)
+            settles = {"settles_s": _STAYS_RED_S} if without else {}
+            yield Site(lab, service, line if through_proxy else None, seed, report, **settles)

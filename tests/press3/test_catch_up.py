@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from ami.connection import AmiLink, LinkSettings
+from ami.connection import AmiLink, LinkSettings, LinkState
 from appeals.intake import IntakeSettings
 from appeals.model import Appeal
 from calls.model import BlindWindow, Call, PbxState
@@ -134,8 +134,13 @@ def press(peer: AmiPeer, at: datetime) -> None:
 def incoming(peer: AmiPeer, at: datetime) -> str:
     """A call of now: what is heard of it moves the last contact on."""
     uniqueid = f"{at.timestamp():.0f}.9"
-    channel = {
-        "Timestamp": f"{at.timestamp():.6f}",
+    channel = {"Timestamp": f"{at.timestamp():.6f}", **channel_of(uniqueid)}
+    peer.event("Newchannel", channel)
+    return f"{PBX}-{uniqueid}"
+
+
+def channel_of(uniqueid: str) -> dict[str, str]:
+    return {
         "Channel": "PJSIP/trunk-00000009",
         "ChannelState": "4",
         "ChannelStateDesc": "Ring",
@@ -146,9 +151,8 @@ def incoming(peer: AmiPeer, at: datetime) -> str:
         "Priority": "1",
         "Uniqueid": uniqueid,
         "Linkedid": uniqueid,
+        "Cause": "16",
     }
-    peer.event("Newchannel", channel)
-    return f"{PBX}-{uniqueid}"
 
 
 class Fails:
@@ -169,7 +173,7 @@ class Fails:
 async def test_a_gap_that_can_not_be_read_at_the_login_is_read_by_the_sweep(
     served: Served, writer: Writer
 ) -> None:
-    fails = Fails(served.peer, "CoreShowChannels", 1)
+    fails = Fails(served.peer, "CoreShowChannels", 2)  # at the login, and when the gap is read
     await served.start(writer)
     await until(lambda: fails.left == 0, what="the first reading has failed")
     call = incoming(served.peer, BACK + timedelta(seconds=30))
@@ -298,6 +302,35 @@ async def test_the_sweep_leaves_to_waiting_events_what_they_will_tell(
     assert pipeline.told_until(an_hour_later) == an_hour_later
 
 
+async def test_who_hung_up_between_the_login_and_its_reading_ended_when_he_hung_up(
+    served: Served, writer: Writer
+) -> None:
+    """The reader is busy: when it comes to the login, the call is over and its end waits behind it."""
+    peer = served.peer
+    await served.start(writer)
+    call = incoming(peer, BACK)
+    await until(lambda: served.pipeline.book.get(call), what="a call")
+    uniqueid, later = call[5:], BACK + timedelta(seconds=20)
+    peer.channels = [{"Channel": "PJSIP/trunk-00000009", "Uniqueid": uniqueid}]
+    peer.clock = f"{(BACK + timedelta(seconds=10)).timestamp():.6f}"
+    async with served.pipeline.turn:
+        connections = peer.connections
+        peer.reset()
+        await until(lambda: peer.connections > connections, what="the link is tried again")
+        await peer.logged_in()
+        await until(lambda: served.link.state is LinkState.UP, what="the link is up again")
+        peer.channels = []
+        peer.event("Hangup", {**channel_of(uniqueid), "Timestamp": f"{later.timestamp():.6f}"})
+        await until(lambda: served.link.waiting, what="the end waits")
+
+    async def ended() -> list[Any]:
+        return [
+            each.ended_at for each in await served.rows(Call) if each.id == call and each.ended_at
+        ]
+
+    assert await until(ended, what="the call is over") == [later]
+
+
 async def test_calls_of_a_restarted_pbx_end_and_its_new_ones_stay(
     served: Served, writer: Writer
 ) -> None:
@@ -307,7 +340,7 @@ async def test_calls_of_a_restarted_pbx_end_and_its_new_ones_stay(
     await served.peer.stop()
     served.peer.startup = ("2026-11-21", "23:00:00")
     served.peer.clock = f"{(BACK + timedelta(minutes=2)).timestamp():.6f}"
-    fails = Fails(served.peer, "CoreShowChannels", 1)
+    fails = Fails(served.peer, "CoreShowChannels", 2)  # at the login, and when the gap is read
     await served.peer.start()
     await until(lambda: fails.left == 0, what="the first reading has failed")
     new = incoming(served.peer, BACK + timedelta(minutes=3))
