@@ -39,6 +39,9 @@ class Service(Desk):
     ) -> None:
         super().__init__(config, http)
         self.starts: list[Start] = []
+        self.prefix: tuple[
+            str, ...
+        ] = ()  # `env NAME=VALUE`, `setpriv …`: how the next start is run
         self._without = without
         self._mark = uuid.uuid4().hex
 
@@ -139,8 +142,8 @@ class Service(Desk):
 
     def _command(self) -> tuple[str, ...]:
         if self._without is None:
-            return (sys.executable, "-m", "press3")
-        return (sys.executable, "-m", "tests.faults.without", self._without)
+            return (*self.prefix, sys.executable, "-m", "press3")
+        return (*self.prefix, sys.executable, "-m", "tests.faults.without", self._without)
 
 
 def _descends(pid: int, ancestor: int) -> bool:

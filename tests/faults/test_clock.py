@@ -1,7 +1,6 @@
 """Clocks stepped by an hour, forward and back: that of press3's machine, and that of the PBX."""
 
 from collections import Counter
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -13,7 +12,6 @@ from tests.faults.callers import Pressed, Truth
 from tests.faults.conftest import OpenSite
 from tests.faults.faketime import SetClock, host_library, with_set_clock
 from tests.faults.moments import more_presses
-from tests.faults.service import Service
 from tests.faults.site import FAULTS, Site
 from tests.lab.fixtures import Labs
 from tests.waiting import until
@@ -26,23 +24,13 @@ SETTLED_S = 90  # recordings within the promised minute, files of a call begun u
 _DEADLINES = "[deadlines]\nresolve_h = 0.5\ndue_soon_h = 0.1\n"
 
 
-class Stepped(Service):
-    """press3 on a machine whose clock can be set, SQLite's clock included."""
-
-    environment: Sequence[str] = ()
-
-    def _command(self) -> tuple[str, ...]:
-        return ("env", *self.environment, *super()._command())
-
-
 async def on_a_machine_of_its_own(site: Site, clock: SetClock) -> None:
-    """Go on with press3 under `clock`."""
+    """Go on with press3 on a machine whose clock can be set, SQLite's clock included."""
     await site.service.stop()
     site.blind()
-    old = site.service
-    service = site.service = Stepped(old.config, old._http, without=old._without)
+    service = site.service
     preload = {"LD_PRELOAD": str(host_library()), **clock.environment}
-    service.environment = [f"{name}={value}" for name, value in preload.items()]
+    service.prefix = ("env", *(f"{name}={value}" for name, value in preload.items()))
     await service.start()
     await service.serving()
 

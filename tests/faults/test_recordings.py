@@ -34,13 +34,9 @@ _MAY_GROW_KIB = 8_192  # of 172,800 KiB that the three hours are
 # -- the folder can't be read ---------------------------------------------------------------------
 
 
-class Refusable(Service):
-    """press3 as somebody who can be refused, also when the tests are run by root."""
-
-    def _command(self) -> tuple[str, ...]:
-        rights = "-dac_override,-dac_read_search"
-        dropped = ("setpriv", f"--bounding-set={rights}", f"--inh-caps={rights}")
-        return (*dropped, *super()._command())
+# press3 as somebody who can be refused, also when the tests are run by root
+_RIGHTS = "-dac_override,-dac_read_search"
+REFUSABLE = ("setpriv", f"--bounding-set={_RIGHTS}", f"--inh-caps={_RIGHTS}")
 
 
 async def states(service: Service) -> list[tuple[str, str | None]]:
@@ -59,9 +55,8 @@ async def test_a_folder_out_of_reach_is_no_missing_recording_and_is_read_when_it
     site = await open_a_site("22")
     await site.service.stop()
     site.blind()
-    service = site.service = Refusable(
-        site.service.config, site.service._http, without=site.service._without
-    )
+    service = site.service
+    service.prefix = REFUSABLE
     folder = site.lab.monitor
     folder.chmod(0)
     try:
