@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Any, Final, Protocol
 
-from sqlalchemy import exists, select
+from sqlalchemy import exists, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from appeals.model import Appeal
@@ -180,14 +180,12 @@ async def _without_sound(session: AsyncSession, appeals: Sequence[Appeal]) -> li
 
 
 async def _orphans(session: AsyncSession, start: datetime, end: datetime) -> list[dict[str, Any]]:
+    # Of a file that no event told of only its end is known.
+    at = func.coalesce(Recording.started_at, Recording.stopped_at)
     rows = await session.scalars(
         select(Recording.id)
-        .where(
-            Recording.state == RecordingState.ORPHAN,
-            Recording.started_at >= start,
-            Recording.started_at < end,
-        )
-        .order_by(Recording.started_at, Recording.id)
+        .where(Recording.state == RecordingState.ORPHAN, at >= start, at < end)
+        .order_by(at, Recording.id)
     )
     return [_difference("orphan_recording", "link_recording", recording=row) for row in rows]
 

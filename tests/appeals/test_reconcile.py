@@ -44,7 +44,10 @@ async def record(world: World, call: str | None, state: RecordingState) -> int:
             remote_path=f"/monitor/{call}-{state}.wav",
             state=state,
             guessed=False,
-            started_at=NOON,
+            started_at=NOON
+            if call
+            else None,  # of a file that the sweep found only its end is known
+            stopped_at=None if call else NOON,
             attempts=0,
         )
         session.add(row)

@@ -84,6 +84,8 @@ def _lines(report: Path) -> list[dict[str, Any]]:
 def _run(plan: Plan, times: int, report: Path) -> int:
     command = [sys.executable, "-m", "pytest", "-q", f"tests/faults/{plan.test}"]
     command += [plan.option, str(times), "--report", str(report)]
+    # other runs on this machine would clear away what explains a failure
+    command += ["--basetemp", str(report.with_suffix(f".{len(_lines(report))}").absolute())]
     return subprocess.run(command, check=False).returncode
 
 

@@ -17,7 +17,7 @@ __all__ = ["Service", "Start"]
 
 _ROOT = Path(__file__).parents[2]
 _MARK = "FAULTS_SERVICE"  # in the environment of every process of ours: what a kill left behind is found
-_READY_S = 60
+_READY_S = 90
 _SHOWN_STARTS = 3
 
 
@@ -74,7 +74,10 @@ class Service(Desk):
             return
         assert self.process is not None
         assert self.process.stdout is not None
-        line = (await asyncio.wait_for(self.process.stdout.readline(), _READY_S)).decode()
+        try:
+            line = (await asyncio.wait_for(self.process.stdout.readline(), _READY_S)).decode()
+        except TimeoutError:
+            line = f"(nothing in {_READY_S} s)"
         assert line.startswith("press3 ready http="), f"{line!r}; {self.last_words()}"
         start.ready_s = time.perf_counter() - start.spawned
         self.url = line.split()[2].removeprefix("http=")

@@ -45,7 +45,7 @@ class Site:
     line: TcpProxy | None
     seed: int
     report: Path | None = None
-    settles_s: float = 100  # for everything that an experiment leaves behind, recordings too
+    settles_s: float = 200  # for everything that an experiment leaves behind, recordings too
     blind_at: list[datetime] = field(default_factory=list)
     callers: list[Callers] = field(default_factory=list)
 

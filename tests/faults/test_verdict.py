@@ -67,7 +67,7 @@ def test_nothing_is_said_when_all_is_well() -> None:
 
 
 CASES: dict[str, tuple[dict[str, Any], str]] = {
-    "no appeal": ({"appeals": ()}, "lost: the caller pressed"),
+    "no appeal": ({"appeals": ()}, "lost: +79110000001 pressed at"),
     "two appeals": ({"appeals": seen().appeals * 2}, "doubled"),
     "a stranger's appeal": (
         {"appeals": (*seen().appeals, {"caller": {"e164": "+79110000009"}})},
@@ -141,6 +141,13 @@ def test_a_press_nobody_acknowledged_may_be_there_or_not() -> None:
     assert judge(seen(), unsure).differences == ()
     nothing = seen(appeals=(), calls=(), spool=(), files={})
     assert judge(nothing, unsure).differences == ()
+
+
+def test_a_file_that_alone_is_left_of_a_press_must_be_listed() -> None:
+    files = {**seen().files, "7.7": [Path("press3-q-7.7.wav")]}
+    (said,) = judge(seen(files=files), whole=False).differences
+    assert said == "1 files of no call, 0 of them listed"
+    assert judge(seen(files=files, orphans=1), whole=False).differences == ()
 
 
 def test_after_a_kill_of_the_pbx_only_the_spool_may_lack_a_press() -> None:
