@@ -1,6 +1,7 @@
 """press3 as a process that is killed again and again: each start has a log of its own."""
 
 import asyncio
+import json
 import os
 import sys
 import time
@@ -84,12 +85,15 @@ class Service(Desk):
         self._people.clear()
 
     async def serving(self, *, deadline_s: float = 30) -> float:
-        """Wait until /readyz is content; return the seconds since the start."""
+        """Wait until it hears its PBXs itself; return the seconds since the start."""
 
-        async def content() -> bool:
-            return (await self.readyz())[0] == 200
+        async def hears() -> bool:
+            status, body = await self.readyz()  # content, too, while another serves the PBX
+            return status == 200 and all(
+                link["state"] == "up" for link in json.loads(body)["links"]
+            )
 
-        await until(content, deadline_s=deadline_s, what=f"serving; {self.last_words()}")
+        await until(hears, deadline_s=deadline_s, what=f"serving; {self.last_words()}")
         start = self.starts[-1]
         start.serving_s = start.serving_s or time.perf_counter() - start.spawned
         return start.serving_s
