@@ -1,6 +1,5 @@
-"""A pressed 3 is never lost and never doubled: press3 away, press3 killed, calls going on meanwhile."""
+"""A pressed 3 is never lost and never doubled: press3 away while a call presses (killed: tests/faults)."""
 
-import asyncio
 from dataclasses import replace
 from typing import Any
 
@@ -9,13 +8,12 @@ import pytest
 from tests.e2e.conftest import StartDesk
 from tests.e2e.desk import Desk
 from tests.lab.fixtures import StartAsterisk
-from tests.lab.harness import QUICK, Lab, LabMenu, SippCall
+from tests.lab.harness import QUICK, LabMenu
 from tests.lab.scenarios import Bye, Key, Speak, TelephoneHabit, Wait
 from tests.waiting import until
 
 pytestmark = pytest.mark.asterisk
 
-KILLS = 20
 ONE_OPERATOR = LabMenu(menu=replace(QUICK, members=("PJSIP/101",)))
 
 
@@ -28,13 +26,6 @@ async def all_appeals(desk: Desk) -> list[dict[str, Any]]:
         items += page["items"]
         path = f"/appeals?limit=100&cursor={page['next']}" if page["next"] else ""
     return items
-
-
-async def presses_in_spool(lab: Lab) -> set[str]:
-    """Return the uniqueids of the presses that Asterisk itself keeps."""
-    return {
-        value.split("|")[1] for key, value in (await lab.spool()).items() if key.count("/") == 2
-    }
 
 
 async def test_a_press_while_press3_is_not_running_appears_once_when_it_starts(
@@ -77,58 +68,3 @@ async def test_a_press_while_press3_is_not_running_appears_once_when_it_starts(
     await service.start()
     await service.linked()
     assert [a["number"] for a in await all_appeals(service)] == [appeal["number"]]
-
-
-async def test_killed_twenty_times_under_one_press_a_second_none_is_lost_none_doubled(
-    asterisk: StartAsterisk, asterisk_version: str, desk: StartDesk
-) -> None:
-    lab = await asterisk(asterisk_version, ONE_OPERATOR, fresh=True)
-    service = await desk(lab)
-    pressing = asyncio.create_task(_press_until_killed(lab, service))
-    callers = await pressing
-    await service.start()
-    await service.linked(deadline_s=30)
-    await lab.quiet()
-    kept = await presses_in_spool(lab)
-    assert len(kept) == callers, "every caller's 3 is in the PBX's own database"
-
-    async def registered() -> bool:
-        return len(await all_appeals(service)) >= callers
-
-    await until(registered, deadline_s=30, what=f"{callers} appeals")
-    appeals = await all_appeals(service)
-    keys = sorted(appeal["caller"]["e164"] for appeal in appeals)
-    assert len(keys) == len(set(keys)) == callers
-
-    async def all_over() -> bool:
-        chief = await service.person("chief")
-        return not (await chief.get("/calls?outcome=in_progress&limit=1"))["items"]
-
-    await until(all_over, deadline_s=90, what="no ghost call is left")
-
-
-async def _press_until_killed(lab: Lab, service: Desk) -> int:
-    """Let one caller a second press 3 while press3 is killed; return how many pressed, by their own log."""
-    callers: list[SippCall] = []
-
-    async def call() -> None:
-        number = f"+7911100{len(callers):04d}"
-        steps = [Speak(), Wait(0.8), Key("3"), Wait(3), Bye()]
-        callers.append(await lab.call(number=number, steps=steps))
-
-    async def calls() -> None:
-        while True:
-            await call()
-            await asyncio.sleep(1)  # the rate of the experiment, not a wait for something
-
-    calling = asyncio.create_task(calls())
-    for number in range(KILLS):
-        await service.kill9()
-        if number < KILLS - 1:
-            await service.start()
-            await asyncio.sleep((number % 5) * 0.3)  # kills at different moments after the start
-    calling.cancel()
-    await until(lambda: not lab.calling, deadline_s=30, what="the last caller has hung up")
-    pressed = [caller for caller in callers if caller.truth.said("INFO")]
-    assert len(pressed) >= KILLS / 2
-    return len(pressed)

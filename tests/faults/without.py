@@ -92,16 +92,6 @@ def _roll_call() -> None:
     CatchUp._after_restart = nobody  # type: ignore[method-assign, assignment]
 
 
-def _journal() -> None:
-    """The tracker is not rebuilt from the journal at the start."""
-    from store import journal
-
-    async def empty(*_: Any) -> list[Any]:
-        return []
-
-    journal.read_open = empty
-
-
 def _blind_windows() -> None:
     """Gaps are read, but not shown."""
     from calls import history
@@ -271,7 +261,6 @@ SERVICE: dict[str, Replace] = {
     "idempotence": _idempotence,
     "ping": _ping,
     "roll-call": _roll_call,
-    "journal": _journal,
     "blind-windows": _blind_windows,
     "recording-sweep": _recording_sweep,
     "dead-holder": _dead_holder,
