@@ -218,7 +218,7 @@ async def test_one_that_stops_reading_is_cut_off_and_nobody_else_feels_it(desk: 
                 await switch.tell([stalled.id], 50, size=100_000)
                 await switch.tell([reading.id], 1)
                 await all_heard([tab], switch)
-            assert resident_kib(desk) - before_kib <= _ROUNDS * 5_000 // 2
+            assert resident_kib(desk) - before_kib <= _ROUNDS * 5_000 * 2 // 3
             said = [json.loads(line) for line in desk.log.read_text().splitlines()]
             assert [each["code"] for each in said if "code" in each] == [SLOW_READER]
             await read_to_the_end(socket)
