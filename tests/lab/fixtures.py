@@ -16,7 +16,7 @@ StartAsterisk = Callable[..., Awaitable[Lab]]
 
 @dataclass
 class Labs:
-    """The running Asterisks of this test session, one per version and configuration."""
+    """The running Asterisks of a test module, one per version and configuration."""
 
     folders: pytest.TempPathFactory
     running: dict[str, Lab] = field(default_factory=dict)
@@ -52,7 +52,7 @@ def tree_or_skip(version: str) -> AsteriskTree:
         pytest.skip(f"skipped: {why}")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def labs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Labs]:
     labs = Labs(tmp_path_factory)
     yield labs
@@ -69,16 +69,19 @@ def asterisk_version(request: pytest.FixtureRequest) -> str:
 async def asterisk(labs: Labs) -> AsyncIterator[StartAsterisk]:
     """Start (or share) a private Asterisk: `lab = await asterisk("22", LabMenu(…))`.
 
-    One with an equal configuration is shared by the tests of the session; `fresh=True` gives this
-    test its own, which it may kill. After the test all its calls are hung up.
+    One with an equal configuration is shared by the tests of the module; `fresh=True` gives this
+    test its own, which it may kill. After the test all its calls are hung up, and its own is gone.
     """
-    used: list[Lab] = []
+    shared: list[Lab] = []
+    own: list[Lab] = []
 
     async def start(version: str, config: LabMenu | None = None, *, fresh: bool = False) -> Lab:
         lab = await labs.start(version, config or LabMenu(), fresh=fresh)
-        used.append(lab)
+        (own if fresh else shared).append(lab)
         return lab
 
     yield start
-    for lab in used:
+    for lab in own:
+        lab.close()
+    for lab in shared:
         await lab.hang_up_all()
