@@ -47,9 +47,13 @@ class Service(Desk):
         self._mark = uuid.uuid4().hex
 
     async def start(self) -> None:
+        await self.come_up()
+        await self.serving()
+
+    async def come_up(self) -> None:
+        """Start it and wait until it accepts connections; the PBX another may serve."""
         await self.spawn()
         await self.ready()
-        await self.serving()
 
     async def spawn(self) -> None:
         """Start the process and wait for nothing."""

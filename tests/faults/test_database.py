@@ -37,7 +37,7 @@ async def second(site: Site) -> AsyncIterator[Service]:
     """Run another press3 with the same configuration beside the site's."""
     config = Path(shutil.copy(site.service.config, site.service.config.with_name("second.toml")))
     other = Service(config, site.service._http, without=site.service._without)
-    await other.start()
+    await other.come_up()
     try:
         yield other
     finally:
@@ -99,7 +99,7 @@ async def test_of_two_on_one_postgresql_one_serves_and_the_other_takes_over(
             site.service = other
             assert await is_in_state(other, "up") <= _AT_ONCE_S
 
-            await first.start()
+            await first.come_up()
             await stands_by(first)
             await more_presses(callers, 4)
             await freeze_in_mid_transaction(other, database_url)

@@ -37,8 +37,7 @@ class WithoutPbx(Service):
     """Ready when it accepts connections: there is no PBX that it could serve."""
 
     async def start(self) -> None:
-        await self.spawn()
-        await self.ready()
+        await self.come_up()
 
 
 @pytest.fixture
