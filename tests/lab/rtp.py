@@ -17,6 +17,7 @@ PACKET_S, PACKET_SAMPLES = 0.02, 160
 ALAW, EVENTS = 8, 101
 SILENCE = b"\xd5" * PACKET_SAMPLES
 SSRC = 0x50335033
+_HEARD_S = 30
 _LAST_PACKETS = 3  # RFC 4733 §2.5.1.4: the end of an event is sent three times
 
 
@@ -47,7 +48,8 @@ class RtpSide(asyncio.DatagramProtocol):
         """Press a key; return when it was let go (the first packet that says so)."""
         released: asyncio.Future[datetime] = asyncio.get_running_loop().create_future()
         self._keys.put_nowait((digit, lasts_s, released))
-        return await released
+        async with asyncio.timeout(_HEARD_S):  # who never hears Asterisk must not wait for ever
+            return await released
 
     async def speak(self) -> None:
         """Send silence and the keys pressed, for ever: a telephone always sends something."""
