@@ -5,6 +5,7 @@ import logging
 from collections.abc import Iterator
 
 import pytest
+import structlog
 from aiohttp.http_exceptions import BadStatusLine
 
 from press3 import logs
@@ -14,9 +15,11 @@ from press3 import logs
 def log() -> Iterator[None]:
     root, server = logging.getLogger(), logging.getLogger("aiohttp.server")
     before = root.handlers[:], root.level, server.filters[:]
+    chosen = structlog.get_config()
     logs.set_up(json=True)
     yield
     root.handlers[:], root.level, server.filters[:] = before
+    structlog.configure(**chosen)
 
 
 def said(capsys: pytest.CaptureFixture[str], error: Exception) -> dict[str, str]:
