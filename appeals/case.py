@@ -1,5 +1,6 @@
 """What every change of an appeal is made of: load it locked, move it, write it down, tell it."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal
 
@@ -13,9 +14,19 @@ from appeals.history import Entry
 from appeals.model import Appeal, Phase, Stage, StageVisit
 from appeals.rights import Subject, conflict
 from appeals.stages import TRANSITIONS, Verb, next_phase
+from store.base import table
 from store.outbox import Message, emit
+from store.prepared import prepared
 
-__all__ = ["load", "move", "tell", "withdraw_responsible", "write"]
+__all__ = [
+    "columns_of",
+    "load",
+    "move",
+    "tell",
+    "withdraw_responsible",
+    "write",
+    "write_copy",
+]
 
 
 async def load(session: AsyncSession, number: int) -> Appeal:
@@ -40,6 +51,27 @@ async def write(session: AsyncSession, appeal: Appeal, *entries: Entry, now: dat
     await session.flush()
     await history.append(session, appeal.number, *entries)
     await tell(session, appeal, "appeal.changed", now=now)
+
+
+async def write_copy(
+    session: AsyncSession, before: Mapping[str, Any], copy: Appeal, *entries: Entry, now: datetime
+) -> None:
+    """As `write`, for a locked copy (`appeals.links.appeals_of`) that was as `before`: no ORM on the way."""
+    copy.version += 1
+    changed = {name: value for name, value in columns_of(copy).items() if value != before[name]}
+    await session.execute(_UPDATE, {"which": copy.number, **changed})
+    await history.append(session, copy.number, *entries)
+    await tell(session, copy, "appeal.changed", now=now)
+
+
+def columns_of(appeal: Appeal) -> dict[str, Any]:
+    """Return what the row of `appeal` says."""
+    return {name: getattr(appeal, name) for name in _COLUMNS}
+
+
+_APPEALS = table(Appeal)
+_COLUMNS = tuple(_APPEALS.columns.keys())
+_UPDATE = prepared(update(_APPEALS).where(_APPEALS.c.number == bindparam("which")))
 
 
 async def tell(

@@ -6,10 +6,10 @@ from sqlalchemy import bindparam, delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from appeals.model import Customer, CustomerPhone
-from appeals.upsert import insert_new
 from calls.facts import Party
 from store.base import table
 from store.prepared import prepared
+from store.upsert import insert_new
 
 __all__ = ["create", "find", "number_of"]
 

@@ -16,8 +16,8 @@ from appeals import audience, history
 from appeals.history import Entry
 from appeals.model import Appeal, DeadlineNotice
 from appeals.stages import UNRESOLVED
-from appeals.upsert import insert_new
 from store.outbox import Message, emit
+from store.upsert import insert_new
 
 __all__ = ["RESOLVE", "DeadlineSettings", "Level", "level_at", "tick"]
 

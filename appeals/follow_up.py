@@ -24,23 +24,21 @@ async def call_went_on(
     now: datetime,
     departments: Mapping[str, int],
 ) -> Appeal:
-    """Write to `appeal`, a copy, what happened in its call; return it as it is then.
+    """Write to `appeal`, a locked copy, what happened in its call; return it as it is then.
 
     The end of a call alone makes no new version. `departments`: queue name → department id.
     """
+    before = case.columns_of(appeal)
+    entries = _told(appeal, change, now, departments)
     answered = any(isinstance(fact, OperatorAnswered) for fact in change.facts)
-    if answered or _told(appeal, change, now, departments):
-        appeal = await case.load(session, appeal.number)
-        entries = _told(appeal, change, now, departments)
-        if answered:
-            subject = await subjects.of_appeal(session, appeal)
-            entries += await case.withdraw_responsible(session, appeal, subject, now=now)
-        if entries:
-            await case.write(session, appeal, *entries, now=now)
-    ends = [fact for fact in change.facts if isinstance(fact, CallEnded)]
-    if ends:
-        entries = [_ended(now, change.story, end) for end in ends]
-        await history.append(session, appeal.number, *entries)
+    if answered and appeal.responsible_id is not None:
+        subject = await subjects.of_appeal(session, appeal)
+        entries += await case.withdraw_responsible(session, appeal, subject, now=now)
+    ends = [_ended(now, change.story, f) for f in change.facts if isinstance(f, CallEnded)]
+    if entries:
+        await case.write_copy(session, before, appeal, *entries, *ends, now=now)
+    elif ends:
+        await history.append(session, appeal.number, *ends)
     return appeal
 
 

@@ -19,7 +19,6 @@ from appeals.history import Entry, noted
 from appeals.model import Appeal, AppealCall, Kind, Phase, StageVisit
 from appeals.rights import Subject
 from appeals.template import PRESS_TYPE, STAGES
-from appeals.upsert import insert_new
 from calls.facts import (
     CallEnded,
     ComplaintRequested,
@@ -33,6 +32,7 @@ from calls.story import CallChange, CallStory
 from people import directory
 from store.base import table
 from store.prepared import prepared
+from store.upsert import insert_new
 
 __all__ = ["IntakeSettings", "on_change"]
 

@@ -8,10 +8,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from appeals import case, customers, history
 from appeals.model import Appeal, AppealCall
 from appeals.stages import OPEN
-from appeals.upsert import insert_new
 from calls.story import CallStory
 from store.base import table
 from store.prepared import prepared
+from store.upsert import insert_new
 
 __all__ = ["appeals_of", "link", "link_to_open_appeal", "open_appeals"]
 

@@ -34,6 +34,7 @@ from push.bus import MemoryBus
 from push.hub import Hub
 from push.relay import Relay
 from push.server import PushServer, PushSettings
+from recordings import linker
 from recordings.worker import RecordingWorker
 from store.serve_lock import ServeLock
 
@@ -213,7 +214,8 @@ class Service:
         )
 
         def stored(what: Stored) -> None:
-            recordings.wake()
+            if any(linker.concerns(change) for change in what.changes):
+                recordings.wake()
             self._on_stored(what)
 
         return tuple(

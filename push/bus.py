@@ -11,8 +11,11 @@ __all__ = ["Bus", "Listener", "MemoryBus", "Subscription"]
 
 
 class Subscription(Protocol):
-    async def wait(self, timeout_s: float) -> None:
-        """Return at the next ring, at once when it rang since the last call, or after `timeout_s`."""
+    async def wait(self, timeout_s: float) -> int | None:
+        """Return at the next ring, at once when it rang since the last call, or after `timeout_s`.
+
+        What is returned is the highest seq rung since the last call; None after `timeout_s`.
+        """
 
 
 Listener = Callable[[Sequence[Message]], None]
@@ -38,7 +41,7 @@ class MemoryBus:
 
     def ring(self, seq: int) -> None:
         for bell in self._bells:
-            bell.rang.set()
+            bell.ring(seq)
 
     def carry(self, messages: Sequence[Message]) -> None:
         """Hand over messages that were committed just now."""
@@ -54,10 +57,17 @@ class MemoryBus:
 
 class _Bell:
     def __init__(self) -> None:
-        self.rang = asyncio.Event()
+        self._rang = asyncio.Event()
+        self._seq: int | None = None
 
-    async def wait(self, timeout_s: float) -> None:
+    def ring(self, seq: int) -> None:
+        self._seq = seq
+        self._rang.set()
+
+    async def wait(self, timeout_s: float) -> int | None:
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
-                await self.rang.wait()
-        self.rang.clear()
+                await self._rang.wait()
+        self._rang.clear()
+        seq, self._seq = self._seq, None
+        return seq

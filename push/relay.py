@@ -43,7 +43,14 @@ class Relay:
                 log.error(
                     "outbox cannot be read, trying again", retry_s=self._poll_s, error=str(error)
                 )
-            await self._bell.wait(self._poll_s)
+            await self._next()
+
+    async def _next(self) -> None:
+        """Wait until there may be something to read: what was carried by hand needs no reading."""
+        while True:
+            seq = await self._bell.wait(self._poll_s)
+            if seq is None or self._hub.position is None or seq > self._hub.position:
+                return
 
     def _carried(self, messages: Sequence[Message]) -> None:
         """Deliver at once what follows directly on what was delivered; anything else is read in order."""

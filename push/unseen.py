@@ -7,11 +7,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from appeals.audience import supervisors
 from appeals.model import Appeal
-from appeals.upsert import insert_new
 from push.model import UnseenWatch
 from store import outbox
 from store.base import table
 from store.prepared import prepared
+from store.upsert import insert_new
 
 __all__ = ["SEEN_WITHIN", "settle", "unseen_tick", "watch"]
 

@@ -5,15 +5,16 @@ greenlets) costs about 100 µs of CPU, SQLite itself 5. A statement marked with 
 the writer's sessions without all that; any other session runs it as usual.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import Dialect, Executable
+from sqlalchemy import Dialect, Executable, Float
 from sqlalchemy.engine import IteratorResult, Result
 from sqlalchemy.engine.result import SimpleResultMetaData
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.types import TypeEngine
 
 __all__ = ["Runner", "insert_later", "is_prepared", "prepared"]
 
@@ -141,7 +142,7 @@ class _Plan:
         self._fixed = {n: compiled.binds[n].value for n in order if not compiled.binds[n].required}
         columns = list(statement.exported_columns)
         self._keys = SimpleResultMetaData([column.key for column in columns])
-        readers = [c.type.dialect_impl(dialect).result_processor(dialect, None) for c in columns]
+        readers = [_reader(column.type, dialect) for column in columns]
         self._readers = readers if any(readers) else []
 
     def bind(self, values: Values) -> tuple[Any, ...] | dict[str, Any]:
@@ -161,6 +162,13 @@ class _Plan:
                 for row in rows
             ]
         return IteratorResult(self._keys, iter(rows))
+
+
+def _reader(kind: TypeEngine[Any], dialect: Dialect) -> Callable[[Any], Any] | None:
+    """Return what makes a value of the driver's one of Python's; None when it is one."""
+    if isinstance(kind, Float):
+        return None  # SQLAlchemy would ask for the driver's own type first
+    return kind.dialect_impl(dialect).result_processor(dialect, None)
 
 
 _plans: dict[tuple[Executable, str, tuple[str, ...], bool], _Plan] = {}

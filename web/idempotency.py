@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from appeals.upsert import insert_new
+from store.upsert import insert_new
 from web.api import Reply
 from web.model import IdempotentReply
 from web.problems import ApiError

@@ -252,8 +252,8 @@ async def test_a_slow_reader_is_cut_and_comes_back_without_loss(desk: Desk, bus:
         async with push.screen(ann) as slow:
             slow.connection.transport.pause_reading()
             reading = asyncio.create_task(quick.events(40))
-            for n in range(40):
-                await desk.tell("test.big", to(ann, bob), {"n": n, "x": "x" * 20_000})
+            for n in range(40):  # more than the kernel's buffers of a connection may grow to
+                await desk.tell("test.big", to(ann, bob), {"n": n, "x": "x" * 200_000})
             assert [e["data"]["n"] for e in await reading] == list(range(40))
             await until(lambda: hub.cut == 1, what="the slow one to be cut")
             await until(lambda: len(hub.screens()) == 1, what="the hub to forget it")
