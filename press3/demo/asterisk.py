@@ -112,7 +112,12 @@ class PrivateAsterisk:
             raise AsteriskFailed(f"not booted in {deadline_s} s: {self._last_words()}") from error
 
     async def _booted(self) -> None:
-        while "fully booted" not in await self.rx("core waitfullybooted"):
+        """Wait for the very end: its console gets half of its commands after "fully booted"."""
+        await self._says("fully booted", "core waitfullybooted")
+        await self._says("Asterisk ", "core show version")
+
+    async def _says(self, words: str, command: str) -> None:
+        while words not in await self.rx(command):
             if not self.running:
                 raise AsteriskFailed(f"Asterisk ended while booting: {self._last_words()}")
             await asyncio.sleep(0.05)

@@ -160,7 +160,9 @@ async def test_presses_while_press3_was_away(
     asterisk: StartAsterisk, asterisk_version: str, desk: StartDesk
 ) -> None:
     lab = await asterisk(asterisk_version, LAB, fresh=True)
-    cdr = await asyncio.to_thread(_logs_that_go_back, lab)
+    log = lab.directory / "log/queue_log"
+    await until(log.exists, what="queue_log, the last thing that a starting Asterisk makes")
+    cdr = await asyncio.to_thread(_logs_that_go_back, lab, log)
     by_queue_log = Office(lab, await desk(lab, asterisk=queue_log(lab), more=WATCHED))
     by_cdr = Office(lab, await desk(lab, asterisk=f'cdr = "{cdr}"', more=WATCHED))
     more = RULES.format(leads_to="")
@@ -227,9 +229,8 @@ async def _comes_back(office: Office) -> None:
     await office.desk.linked(deadline_s=60)  # three of them on a machine busy with other things
 
 
-def _logs_that_go_back(lab: Lab) -> Path:
+def _logs_that_go_back(lab: Lab, log: Path) -> Path:
     """Let queue_log begin yesterday, and give the CDR file its folder; return that file."""
-    log = lab.directory / "log/queue_log"
     yesterday = int(datetime.now(UTC).timestamp() - timedelta(days=2).total_seconds())
     log.write_bytes(f"{yesterday}|NONE|NONE|NONE|QUEUESTART|\n".encode() + log.read_bytes())
     cdr = lab.directory / "log/cdr-csv/Master.csv"

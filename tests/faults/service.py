@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import sys
 import time
 import uuid
@@ -20,6 +21,11 @@ _ROOT = Path(__file__).parents[2]
 _MARK = "FAULTS_SERVICE"  # in the environment of every process of ours: what a kill left behind is found
 _READY_S = 90
 _SHOWN_STARTS = 3
+# A child of ours that was just being born when its parent was killed finds nobody to tell it what to do.
+_ORPHANED = re.compile(
+    r"Traceback \(most recent call last\):\n(?:  .*\n)*  File .*, in spawn_main\n(?:  .*\n)*"
+    r"EOFError: Ran out of input\n"
+)
 
 
 @dataclass
@@ -131,7 +137,10 @@ class Service(Desk):
 
     def tracebacks(self) -> list[str]:
         """Return the logs of starts that hold a traceback, each from its traceback on."""
-        texts = ((start.log, start.log.read_text(errors="replace")) for start in self.starts)
+        texts = (
+            (start.log, _ORPHANED.sub("", start.log.read_text(errors="replace")))
+            for start in self.starts
+        )
         return [
             f"{log.name}: {text[text.index('Traceback') :][:3000]}"
             for log, text in texts
