@@ -28,7 +28,8 @@ class Timing:
     as stopped when its file has not changed for so long. `late_until_s`: how long a missing file is
     still looked for (copied from another machine now and then), and an orphan's call too.
     A missing file may have been renamed by the PBX: a sweep of its own, `renamed_after_s` later, finds
-    that out; sweeps rest for `sweep_rest_s` in any case.
+    that out; sweeps rest for `sweep_rest_s` in any case. `breath_s`: between two looks at what is due,
+    however often the worker is woken.
     """
 
     stable_for_s: float = 1.0
@@ -37,6 +38,7 @@ class Timing:
     silent_after_s: float = 6 * 3600
     late_until_s: float = 24 * 3600
     poll_every_s: float = 1.0
+    breath_s: float = 0.05
     sweep_every_s: float = 60.0
     sweep_settled_s: float = 60.0
     sweep_rest_s: float = 10.0

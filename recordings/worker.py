@@ -126,6 +126,7 @@ class RecordingWorker:
             for recording_id, lane in due:
                 lane.add(recording_id)
                 tasks.create_task(self._care(recording_id, lane), name=f"recording-{recording_id}")
+            await asyncio.sleep(self._timing.breath_s)  # a busy PBX wakes us 200 times a second
             # Not wait_for: up to Python 3.11 it loses a cancellation that comes with the waking.
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._timing.poll_every_s):

@@ -27,7 +27,7 @@ __all__ = ["AT", "Clock", "Desk", "add_call", "change", "ended", "started", "sto
 AT = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 NUMBER = "+79161112233"
 # The clock stands still unless a test moves it; only the loop itself turns in real time.
-TIMING = Timing(poll_every_s=0.02, sweep_every_s=3600)
+TIMING = Timing(poll_every_s=0.02, breath_s=0, sweep_every_s=3600)
 
 
 @dataclass
