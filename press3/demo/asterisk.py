@@ -12,11 +12,20 @@ from pathlib import Path
 
 from press3.demo.tree import AsteriskTree
 
-__all__ = ["AsteriskFailed", "PrivateAsterisk", "dying_with_parent", "free_port", "free_port_range"]
+__all__ = [
+    "RTP_PORTS",
+    "AsteriskFailed",
+    "PrivateAsterisk",
+    "dying_with_parent",
+    "free_port",
+    "free_port_range",
+]
 
 # Asterisk 16/22 hand work to threads over sockets of the ephemeral range; a port taken there leaves
-# it running without AMI, so we stay below.
-PORTS = range(20_000, 32_768)
+# it running without AMI, so we stay below. RTP has ports apart: an Asterisk binds them only when a call
+# needs them, so that until then they look free to whoever looks for a port.
+PORTS = range(20_000, 27_000)
+RTP_PORTS = range(27_000, 32_768)
 UNIX_SOCKET_LIMIT = 100
 FOLDERS = ("etc", "lib", "spool/monitor", "spool/outgoing", "spool/tmp", "run", "log", "agi")
 
@@ -30,13 +39,13 @@ def free_port() -> int:
     return free_port_range(1)
 
 
-def free_port_range(count: int) -> int:
-    """Find `count` free ports in a row; return the first. Even, as RTP likes it."""
+def free_port_range(count: int, ports: range = PORTS) -> int:
+    """Find `count` free ports of `ports` in a row; return the first. Even, as RTP likes it."""
     for _ in range(200):
-        first = random.randrange(PORTS.start, PORTS.stop - count, 2)
+        first = random.randrange(ports.start, ports.stop - count, 2)
         if all(_is_free(port) for port in range(first, first + count)):
             return first
-    raise AsteriskFailed(f"no {count} free ports in {PORTS.start}–{PORTS.stop}")
+    raise AsteriskFailed(f"no {count} free ports in {ports.start}–{ports.stop}")
 
 
 def _is_free(port: int) -> bool:

@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from press3.demo.asterisk import free_port, free_port_range
+from press3.demo.asterisk import RTP_PORTS, free_port, free_port_range
 
 __all__ = ["Endpoint", "PbxPorts", "pbx_files"]
 
-RTP_PORTS = 200
+RTP_COUNT = 200
 # Not needed for calls over SIP on loopback: they look for hardware, databases or files we have not.
 LEFT_OUT = (
     "app_agent_pool app_amd app_confbridge app_page app_voicemail app_voicemail_imap "
@@ -33,7 +33,7 @@ class PbxPorts:
 
     ami: int = field(default_factory=free_port)
     sip: int = field(default_factory=free_port)
-    rtp: int = field(default_factory=lambda: free_port_range(RTP_PORTS))
+    rtp: int = field(default_factory=lambda: free_port_range(RTP_COUNT, RTP_PORTS))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +69,7 @@ def pbx_files(
         "manager.conf": "[general]\nenabled = yes\nbindaddr = 127.0.0.1\n"
         f"port = {ports.ami}\n"
         '#tryinclude "manager_press3.conf"\n#tryinclude "manager_more.conf"\n',
-        "rtp.conf": f"[general]\nrtpstart = {ports.rtp}\nrtpend = {ports.rtp + RTP_PORTS - 1}\n",
+        "rtp.conf": f"[general]\nrtpstart = {ports.rtp}\nrtpend = {ports.rtp + RTP_COUNT - 1}\n",
         "pjsip.conf": _pjsip(ports, endpoints, anonymous_context),
         "musiconhold.conf": "[default]\nmode = files\ndirectory = moh\n",
         "features.conf": "[general]\npickupexten = *8\n"

@@ -12,8 +12,8 @@ A test asks for the fixture `asterisk` (see `fixtures.py`), and reads like a tel
 import math
 import socket
 import subprocess
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -40,6 +40,7 @@ QUICK = Menu(
     queue_timeout_s=20,
     ring_s=4,
 )
+_STARTED = (None, 0, 1)  # SIPp's exit code: it runs, all calls went well, one failed
 # A second device of operator 101, as FreePBX names it.
 SECOND_DEVICE = "99101"
 
@@ -227,10 +228,8 @@ class Lab:
             headers=headers,
             rtp_port=rtp_port,
         )
-        port = free_port_range(8)
         many = ("-m", str(calls), "-l", str(calls), "-r", str(per_second))
-        target = f"127.0.0.1:{self.ports.sip}"
-        return self._sipp(f"caller-{number}", xml, port, *many, target)
+        return await self._caller(f"caller-{number}", xml, *many)
 
     def telephone(self, name: str, habit: TelephoneHabit) -> AbstractAsyncContextManager[SippCall]:
         """Plug in a telephone (a key of `phones`) for the length of the block."""
@@ -242,12 +241,7 @@ class Lab:
         port = self.phones[name]
         call = self._sipp(f"phone-{name}", xml, port)
         try:
-            await until(
-                lambda: _udp_port_taken(port) or not call.running,
-                deadline_s=30,
-                what=f"telephone {name} is plugged in",
-            )
-            assert call.running, call.log.with_suffix(".err").read_text(errors="replace")
+            await _started(call, port)
             yield call
         finally:
             call.kill()
@@ -259,7 +253,14 @@ class Lab:
         self._cseq += 100
         xml = within_xml(dialog, steps, first_cseq=self._cseq)
         once = ("-m", "1", "-cid_str", dialog.call_id.replace("%", "%%"))
-        return self._sipp("within", xml, free_port_range(8), *once, f"127.0.0.1:{self.ports.sip}")
+        return await self._caller("within", xml, *once)
+
+    async def _caller(self, name: str, xml: str, *more: str) -> SippCall:
+        """Start a SIPp that calls, on ports that nobody else is given until it has taken them."""
+        with _ports_for_one() as port:
+            call = self._sipp(name, xml, port, *more, f"127.0.0.1:{self.ports.sip}")
+            await _started(call, port)
+        return call
 
     def _sipp(self, name: str, xml: str, port: int, *more: str) -> SippCall:
         self._files += 1
@@ -360,10 +361,37 @@ def _extension(phone: str) -> str:
     return "" if phone == "customer" else phone.removeprefix("99")
 
 
-def _udp_port_taken(port: int) -> bool:
-    wanted = f":{port:04X}"
+@contextmanager
+def _ports_for_one() -> Iterator[int]:
+    """The ports of one SIPp: it dies at once when one of them is taken between our look and its own."""
+    count = 8
+    while True:
+        first = free_port_range(count)
+        with ExitStack() as held:
+            try:
+                for port in range(first, first + count):
+                    held.enter_context(_held(port))
+            except OSError:  # another process was faster
+                continue
+            yield first
+            return
+
+
+async def _started(call: SippCall, port: int) -> None:
+    """Wait until a SIPp has its port. One that can't start says so here: nobody waits for its call."""
+    await until(
+        lambda: not call.running or _udp_ports_taken(port, port + 2),
+        deadline_s=30,
+        what=f"{call.log.stem} has its ports",
+    )
+    said = call.log.with_suffix(".out").read_text(errors="replace")
+    assert call.process.poll() in _STARTED, f"{call.log.stem} could not start: {said}"
+
+
+def _udp_ports_taken(*ports: int) -> bool:
     lines = Path("/proc/net/udp").read_text().splitlines()[1:]
-    return any(line.split()[1].endswith(wanted) for line in lines)
+    taken = {int(line.split()[1].rpartition(":")[2], 16) for line in lines}
+    return taken.issuperset(ports)
 
 
 def _speech() -> bytes:

@@ -3,16 +3,21 @@
 import asyncio
 import os
 import signal
+import socket
 import sys
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 
 import pytest
 
 from press3.demo import tree as tree_module
-from press3.demo.asterisk import AsteriskFailed, PrivateAsterisk
+from press3.demo.asterisk import RTP_PORTS, AsteriskFailed, PrivateAsterisk
 from press3.demo.pbx_files import PbxPorts, pbx_files
 from press3.demo.tree import NoAsterisk, get_tree
-from tests.lab.fixtures import Labs
+from tests.lab import harness
+from tests.lab.fixtures import Labs, StartAsterisk
+from tests.lab.harness import _ports_for_one
+from tests.lab.scenarios import Bye
 from tests.waiting import until
 
 EXTENSIONS = {"extensions.conf": "[incoming]\n"}
@@ -105,3 +110,26 @@ def test_a_half_fetched_tree_does_not_count(
     with pytest.raises(NoAsterisk, match="apt-get failed"):
         get_tree("22", cache=tmp_path, say=lambda _: None)
     assert [name for name in os.listdir(tmp_path) if name.startswith(".fetch")] == []
+
+
+async def test_a_caller_is_given_ports_that_nobody_else_gets_until_they_are_his() -> None:
+    """SIPp dies at its start when a port is taken meanwhile: once a story waited for such a caller's sound."""
+    with ExitStack() as starting:
+        given = [starting.enter_context(_ports_for_one()) for _ in range(300)]
+        assert len({port + n for port in given for n in range(8)}) == 8 * 300
+    assert all(port + 8 <= RTP_PORTS.start for port in given), (
+        "a call takes RTP ports at any moment"
+    )
+
+
+@pytest.mark.asterisk
+async def test_a_caller_who_can_not_start_says_so_at_once(
+    asterisk: StartAsterisk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab = await asterisk("22")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        monkeypatch.setattr(harness, "_ports_for_one", lambda: nullcontext(port))
+        with pytest.raises(AssertionError, match="Unable to bind main socket"):
+            await lab.call(steps=[Bye()])
