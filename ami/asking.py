@@ -1,8 +1,9 @@
 """What a question to the PBX needs of a link: `ami.connection.AmiLink` is one, a replayed trace another."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
+from ami.events import Event
 from ami.inbox import LinkItem
 from ami.replies import Reply
 
@@ -30,6 +31,10 @@ class Link(Asking, Protocol):
     @property
     def waiting(self) -> int:
         """Return how many items wait to be taken."""
+        ...
+
+    def events_waiting(self, *names: bytes) -> Iterable[Event]:
+        """Return the events of these AMI names among them, in order."""
         ...
 
     async def next_batch(self, max_items: int = 500) -> list[LinkItem]: ...

@@ -12,7 +12,7 @@ import os
 import random as chance
 import re
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -33,6 +33,7 @@ from ami.errors import (
     ReplyTooLong,
     Untrusted,
 )
+from ami.events import Event
 from ami.inbox import EventArrived, EventBroken, Inbox, LinkDown, LinkItem, LinkUp
 from ami.pbx_clock import PbxClock, epoch_time
 from ami.replies import Reply, Until
@@ -182,6 +183,10 @@ class AmiLink:
         """Return how many items `next_batch` could give at once."""
         return self._inbox.waiting
 
+    def events_waiting(self, *names: bytes) -> Iterable[Event]:
+        """Return the events of these AMI names that `next_batch` will give, in order."""
+        return self._inbox.events_waiting(*names)
+
     async def run(self) -> None:
         """Connect, log in, ping and connect again until `close()`. No fault of the net ends it."""
         if self._closing:
@@ -322,20 +327,24 @@ class AmiLink:
             raise Untrusted(f"tls_ca {self.settings.tls.ca} can't be used: {fault}") from fault
 
     async def _log_in(self, session: Session) -> LinkUp:
+        """The list of channels is asked for between other questions: the PBX sends the events of before
+        an answer at the latest with the next one, so that whoever the list lacks is told of by then.
+        """
         settings = self.settings
         try:
             await self._in_session(
                 session, "Login", Username=settings.username, Secret=settings.secret, Events="on"
             )
+            pbx_now = await self._ping(session)
+            at = self._now()
+            channels = await self._channels(session)
             core = await self._in_session(session, "CoreStatus")
             about = await self._in_session(session, "CoreSettings")
         except ActionFailed as error:
             raise LoginRefused(f"{error.action}: {error.message}") from None
-        channels = await self._channels(session)
-        pbx_now = await self._ping(session)
         self.version = _version(about.get("AsteriskVersion"))
         return LinkUp(
-            at=self._now(),
+            at=at,
             version=self.version,
             startup=f"{core.get('CoreStartupDate')} {core.get('CoreStartupTime')}",
             pbx_now=pbx_now,

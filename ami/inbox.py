@@ -1,7 +1,9 @@
 """What a link tells its one reader, in order, and the bounded queue it waits in."""
 
 import asyncio
+import itertools
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -10,6 +12,7 @@ from ami.events import Event
 from ami.fields import factory
 from ami.parser import parse
 from ami.replies import Reply
+from ami.wire import event_type
 
 __all__ = ["EventArrived", "EventBroken", "Inbox", "LinkDown", "LinkItem", "LinkUp"]
 
@@ -18,9 +21,10 @@ __all__ = ["EventArrived", "EventBroken", "Inbox", "LinkDown", "LinkItem", "Link
 class LinkUp:
     """A session began. `startup` is the PBX's own start time as it writes it: changed = restarted.
 
-    `pbx_now` is the PBX's clock (from Ping's Timestamp) at the moment `at` of ours. `channels` are the
-    rows of CoreShowChannels just before; None when the PBX did not tell. Asked later, when a busy
-    reader comes to the login, the list would lack calls whose end still waits among the events.
+    `pbx_now` is the PBX's clock (from Ping's Timestamp) at the moment `at` of ours, just after the
+    login: what came later is told by events. `channels` are the rows of CoreShowChannels, asked for
+    next; None when the PBX did not tell. Asked later, when a busy reader comes to the login, the list
+    would lack more calls whose end still waits among the events.
     """
 
     at: datetime
@@ -88,6 +92,14 @@ class Inbox:
     def waiting(self) -> int:
         """Return how many items wait for the reader."""
         return len(self._items)
+
+    def events_waiting(self, *names: bytes) -> Iterator[Event]:
+        """The events of these AMI names that wait, in order; those that can't be understood are left out."""
+        for item in itertools.chain(self._items, self._held or ()):
+            if isinstance(item, tuple) and event_type(item[0]) in names:
+                typed = _typed(*item)
+                if isinstance(typed, EventArrived):
+                    yield typed.event
 
     def begin(self) -> None:
         """A session is being opened: hold its events back until `up`."""

@@ -6,6 +6,7 @@ twice: facts that say nothing new change nothing.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -14,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from ami import actions, spool
 from ami.actions import LiveChannel
 from ami.errors import AmiError, SpoolUnread
+from ami.events import BridgeEnter, ChannelEvent, Hangup
 from ami.inbox import LinkDown, LinkUp
 from ami.replies import Reply
 from ami.spool import SpoolPress
@@ -112,7 +114,7 @@ class CatchUp:
             for story in unseen:
                 await self._read_again(pipeline, story, settled)
             if unseen:
-                there = await actions.show_channels(pipeline.parts.link)
+                there = await _on_the_line(pipeline)
                 await self._roll_call(pipeline, settled, self._unseen(pipeline), there)
             await pipeline.store((), contact_at=at)
             if self._owed is not None:
@@ -158,22 +160,16 @@ class CatchUp:
         state = await self._state(pipeline)
         blind_since = await self._blind_since(pipeline, state, at)
         # Who was on the line, known before the reading takes its time: who leaves meanwhile says so.
-        link = pipeline.parts.link
-        there = (
-            await actions.show_channels(link)
-            if channels is None
-            else actions.live_channels(link.pbx, channels)
-        )
+        there = await _on_the_line(pipeline, channels)
         since, until = _span(blind_since, pipeline.book.open_stories, at)
         set_back = blind_since > at + _AHEAD
         settled = until if set_back else at
         self._count(await self._read_spool(pipeline, since, until, settled_before=settled))
         if self._logs is not None:
-            alive = {row.uniqueid for row in there}
-            self._count(await self._logs.read_gap(pipeline, since, settled, alive))
+            self._count(await self._logs.read_gap(pipeline, since, settled, there.alive))
         if state is not None and state.startup != login.startup:
             self._count(await self._after_restart(pipeline, blind_since))
-        older = [row for row in there if _is_older(row, at)]
+        older = [row for row in there.rows if _is_older(row, at)]
         stories = pipeline.book.open_stories
         self._count(await self._roll_call(pipeline, at, stories, there, join=older))
         if set_back:  # calls of the clock before: what is said of them now is said by that clock
@@ -287,14 +283,13 @@ class CatchUp:
         pipeline: Pipeline,
         at: datetime,
         stories: Iterable[CallStory],
-        there: Iterable[LiveChannel],
+        there: "_OnTheLine",
         *,
         join: Iterable[LiveChannel] = (),
     ) -> Iterable[CallChange]:
         """Compare with who is on the line: end what ended unseen, take up `join`, which began unseen."""
-        alive = {row.uniqueid for row in there}
-        facts = pipeline.tracker.reconcile(alive, at)
-        facts += resync.from_channels(stories, alive, at)
+        facts = pipeline.tracker.reconcile(there.alive, at)
+        facts += resync.from_channels(stories, there.alive, at)
         facts += pipeline.tracker.join(join, at)
         return await pipeline.store(facts)
 
@@ -328,6 +323,38 @@ class CatchUp:
             calls_recovered=recovered,
             appeals_recovered=brought,
         )
+
+
+@dataclass(frozen=True)
+class _OnTheLine:
+    """The PBX's list of channels, and who of it or of before is still to be told of by events that came.
+
+    `alive` are also those whose hang-up waits to be taken in: they end when they hung up. Of a talk whose
+    beginning waits, the rows say nothing: it begins when the event says.
+    """
+
+    rows: Sequence[LiveChannel]
+    alive: frozenset[str]
+
+
+async def _on_the_line(pipeline: Pipeline, channels: Sequence[Reply] | None = None) -> _OnTheLine:
+    """Ask who is on the line; `channels` are the rows when the login has asked."""
+    link = pipeline.parts.link
+    if channels is not None:
+        rows = actions.live_channels(link.pbx, channels)
+    else:
+        rows = await actions.show_channels(link)
+        await actions.ping(link)  # before its reply come the events of before the list
+    hung_up, entering = _channels_of(pipeline, Hangup), _channels_of(pipeline, BridgeEnter)
+    return _OnTheLine(
+        [replace(row, bridge_id="") if row.uniqueid in entering else row for row in rows],
+        frozenset(row.uniqueid for row in rows) | hung_up,
+    )
+
+
+def _channels_of(pipeline: Pipeline, kind: type[ChannelEvent]) -> frozenset[str]:
+    waiting = pipeline.unheard(kind)
+    return frozenset(each.channel.uniqueid for each in waiting if isinstance(each, kind))
 
 
 def _span(

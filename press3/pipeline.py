@@ -7,7 +7,7 @@ taken. A commit that fails is tried again unchanged. After each login `press3.ca
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -96,6 +96,7 @@ class Pipeline:
         self.doubtful = asyncio.Event()  # an event could not be read: it may have told of a press
         self.turn = asyncio.Lock()  # batches and the sweep must not change the same stories at once
         self._has_batch = False
+        self._ahead: Sequence[LinkItem] = ()
         self._told_until: datetime | None = None
         self._catch_up = catch_up
         self._link_down = link_down
@@ -105,7 +106,7 @@ class Pipeline:
         try:
             await self.rebuild()
             while items := await self._next():
-                self._has_batch = True
+                self._has_batch, self._ahead = True, items
                 async with self.turn:
                     await self.take(items)
                     self._has_batch = False
@@ -127,6 +128,14 @@ class Pipeline:
         if self._told_until is not None and (self._has_batch or self.parts.link.waiting):
             return min(at, self._told_until)
         return at if self._told_until is not None else None
+
+    def unheard(self, *types: type[Event]) -> Iterator[Event]:
+        """The events of these types that came already and are not taken in yet, in order."""
+        for item in self._ahead:
+            if isinstance(item, EventArrived) and isinstance(item.event, types):
+                yield item.event
+        names = [each.__name__.encode() for each in types]
+        yield from self.parts.link.events_waiting(*names)
 
     async def rebuild(self) -> None:
         """Load the open calls and replay their events through a fresh tracker.
@@ -151,13 +160,17 @@ class Pipeline:
 
     async def take(self, items: Sequence[LinkItem]) -> None:
         """Handle a batch of the link in order; neighbouring events share a transaction."""
+        taken = 0
         for is_event, group in itertools.groupby(
             items, lambda item: isinstance(item, EventArrived)
         ):
+            neighbours = list(group)
+            taken += len(neighbours)
+            self._ahead = items[taken:]
             if is_event:
-                await self._events([item for item in group if isinstance(item, EventArrived)])
+                await self._events([item for item in neighbours if isinstance(item, EventArrived)])
                 continue
-            for item in group:
+            for item in neighbours:
                 await self._turn_of(item)
 
     async def _turn_of(self, item: LinkItem) -> None:

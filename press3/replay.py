@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from ami.errors import AmiError, LinkDownError
+from ami.events import Event
 from ami.inbox import EventArrived, LinkItem
 from ami.parser import parse
 from ami.replies import Reply
@@ -51,6 +52,9 @@ class TraceLink:
     def waiting(self) -> int:
         """Return 0: what is not told yet has not happened yet."""
         return 0
+
+    def events_waiting(self, *names: bytes) -> Iterable[Event]:
+        return ()
 
     async def next_batch(self, max_items: int = 500) -> list[LinkItem]:
         """Return the next events, one by one when paced; raises AmiError at a line that is none."""

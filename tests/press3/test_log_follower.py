@@ -16,7 +16,7 @@ from press3.log_follower import LogFollower, came_in_gap
 from press3.pbx_logs import logs_by_pbx
 from press3.settings import Settings
 from store.writer import Writer
-from tests.press3.test_catch_up import BACK, IN_THE_GAP, PBX, Served, served  # noqa: F401 - fixture
+from tests.press3.gaps import BACK, IN_THE_GAP, PBX, Served
 from tests.waiting import until
 
 SINCE = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -73,12 +73,12 @@ def entered(at: datetime, n: int) -> str:
     return f"{epoch}|{epoch}.{n}|600|NONE|ENTERQUEUE||+7911000000{n}|1\n"
 
 
-async def pressed_at(served: Served) -> list[datetime]:  # noqa: F811 - the fixture
+async def pressed_at(served: Served) -> list[datetime]:
     return sorted(appeal.pressed_at for appeal in await served.rows(Appeal))
 
 
 async def test_a_log_that_can_not_be_read_in_the_gap_is_read_when_it_can(
-    served: Served,  # noqa: F811 - the fixture
+    served: Served,
     writer: Writer,
     tmp_path: Path,
 ) -> None:

@@ -59,6 +59,9 @@ class TapeLink:
     def waiting(self) -> int:
         return 0
 
+    def events_waiting(self, *names: bytes) -> Sequence[Event]:
+        return ()
+
     async def next_batch(self, max_items: int = 500) -> list[LinkItem]:
         size = self.sizes[self.batches % len(self.sizes)]
         self.batches += 1
