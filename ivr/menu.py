@@ -131,7 +131,8 @@ class Menu:
 
     `queue` names an existing queue; empty means that press3 renders one with `members`.
     `rounds` is how often the greeting is played before `no_choice`. `keys` are further keys; 3 is
-    always the complaint. `queue_options` are options of Queue(); `t` lets the operator transfer.
+    always the complaint. `queue_options` are options of Queue(); `t` lets the operator transfer,
+    `x` lets him stop the recording of the complaint (his one-touch code ends what runs on the line).
     `queue_empty` follows when the queue takes nobody or lost its members, `queue_timeout` after
     `queue_timeout_s`. `ring_s` is how long the rendered queue rings a telephone in one round.
     """

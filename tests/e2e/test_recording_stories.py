@@ -17,6 +17,7 @@ from tests.e2e.desk import open_desk
 from tests.e2e.duty import on_duty
 from tests.e2e.office import PRESS, STORIES, Json, Office
 from tests.lab.ami_tap import AmiMessage, AmiTap
+from tests.lab.dialogs import Keys
 from tests.lab.fixtures import Labs
 from tests.lab.harness import SippCall
 from tests.lab.scenarios import Bye, Speak, TelephoneHabit, Wait, WaitBye
@@ -43,8 +44,11 @@ exten => 35,1,MixMonitor(own/away-${UNIQUEID}.wav,,mv ^{MIXMONITOR_FILENAME} ${A
 """
 CONFIG = replace(
     STORIES,
-    menu=replace(STORIES.menu, members=()),
-    files={"extensions_more.conf": OWN_RECORDERS},
+    menu=replace(STORIES.menu, members=(), queue_options="x"),  # x: he may record at one touch
+    files={
+        "extensions_more.conf": OWN_RECORDERS,
+        "features.conf": "[general]\n[featuremap]\nautomixmon = *3\n",
+    },
 )
 NEAR_S = (
     0.6  # a recording may lack what lies in the recorder's buffer and has the tone of a conversion
@@ -57,6 +61,7 @@ class Stage:
 
     office: Office
     pbx: AmiTap
+    phone: SippCall
 
 
 @dataclass(frozen=True)
@@ -90,6 +95,14 @@ class Talk:
         doing = await self.stage.office.lab.within(self.caller, Bye())
         await doing.done()
         return doing.truth.at("BYE")
+
+    async def touches(self) -> datetime:
+        """The operator presses the one-touch code in this call; return when he had."""
+        phone, lab = self.stage.phone, self.stage.office.lab
+        (mine,) = [dialog for dialog in phone.dialogs if self.number in dialog.remote]
+        keys = await lab.in_dialog(mine, Keys("*3"))
+        await keys.done()
+        return [at for at, way, line in keys.truth.messages if (way, line[:4]) == ("S", "INFO")][-1]
 
     async def recordings(self, n: int) -> list[Json]:
         """Wait until the call has `n` recordings, all of them playable; return them as they began."""
@@ -210,6 +223,27 @@ async def renamed_after_the_hang_up(stage: Stage) -> None:
 
 
 @story
+async def toggled_at_one_touch(stage: Stage) -> None:
+    """The first touch stops the recording of the complaint: Asterisk finds a recorder on the line and ends it.
+
+    The next begins a file of the PBX's own; each is as long as it was on, and the gap between is seen.
+    """
+    call = await talk(stage, "+79110005109")
+    await call.for_s(1)
+    first_off = await call.touches()
+    await call.for_s(1.5)
+    on = await call.touches()
+    await call.for_s(2)
+    second_off = await call.touches()
+    await call.for_s(1)
+    await call.hangs_up()
+    ours, its_own = await call.recordings(2)
+    assert lasts(ours, (call.pressed_at, first_off)), ours
+    assert lasts(its_own, (on, second_off)), its_own
+    assert datetime.fromisoformat(its_own["started_at"]) >= first_off
+
+
+@story
 async def nothing_to_record(stage: Stage) -> None:
     """A recorder that writes only while people talk, in a call that nobody answered: its absence is explained."""
     number = "+79110005108"
@@ -230,11 +264,11 @@ async def played(
     more = "missing_after_s = 8\n"
     async with (
         open_desk(lab, tmp_path_factory.mktemp("recordings"), more=more) as desk,
-        lab.telephone("101", TelephoneHabit(ring_s=0.3)),
+        lab.telephone("101", TelephoneHabit(ring_s=0.3)) as phone,
         lab.control() as pbx,
         on_duty(pbx, "101", several_calls=True),
     ):
-        stage = Stage(Office(lab, desk), pbx)
+        stage = Stage(Office(lab, desk), pbx, phone)
         tasks = {
             name: asyncio.create_task(_play(play, stage)) for name, play in STORIES_HERE.items()
         }

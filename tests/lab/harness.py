@@ -249,7 +249,10 @@ class Lab:
     async def within(self, call: SippCall, *steps: DialogStep, n: int = -1) -> SippCall:
         """Start doing something in the `n`-th answered call (the last one) of a caller or telephone."""
         await until(lambda: call.dialogs, what="the call is answered")
-        dialog = call.dialogs[n]
+        return await self.in_dialog(call.dialogs[n], *steps)
+
+    async def in_dialog(self, dialog: Dialog, *steps: DialogStep) -> SippCall:
+        """Start doing something in an answered call, of which one side's end is given."""
         self._cseq += 100
         xml = within_xml(dialog, steps, first_cseq=self._cseq)
         once = ("-m", "1", "-cid_str", dialog.call_id.replace("%", "%%"))
