@@ -10,7 +10,19 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-__all__ = ["CallerLog", "Cdr", "QueueLine", "Ringing", "caller_log", "cdr", "queue_log", "ringings"]
+from tests.walk.sip_trace import Lateness, SipTrace, message_id
+
+__all__ = [
+    "CallerLog",
+    "Cdr",
+    "QueueLine",
+    "Ringing",
+    "caller_log",
+    "cdr",
+    "lateness",
+    "queue_log",
+    "ringings",
+]
 
 _FLEETING = timedelta(milliseconds=50)
 _ON_ITS_WAY = timedelta(milliseconds=300)
@@ -21,8 +33,12 @@ class _Message:
     at: datetime
     sent: bool
     call: str
-    cseq: str
+    cseq_of: str
     line: str
+
+    @property
+    def cseq(self) -> str:
+        return self.cseq_of.rpartition(" ")[2]
 
     @property
     def answer(self) -> str:
@@ -43,12 +59,22 @@ def _messages(file: Path) -> list[_Message]:
             at=datetime.fromtimestamp(float(row[2]), UTC),
             sent=row[3] == "S",
             call=row[4],
-            cseq=row[5].rpartition(" ")[2],
+            cseq_of=row[5],
             line=row[6].strip(),
         )
         for row in rows
         if len(row) >= 7
     ]
+
+
+def lateness(files: Iterable[Path], trace: SipTrace) -> Lateness:
+    """How late telephones or PBX were with each message of these logs."""
+    late = Lateness()
+    for file in files:
+        for message in _messages(file):
+            its_id = message_id(message.call, message.cseq_of, message.line)
+            late.note(message.at, trace.at.get(its_id))
+    return late
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +105,7 @@ def caller_log(file: Path) -> CallerLog:
 class Ringing:
     """One INVITE at one telephone. `end`: `answered`, `cancelled`, or the status that refused it.
 
-    `over_at` is the end of the ringing, or of the talk when it was answered.
+    `over_at` is the end of the ringing, or of the talk when it was answered; `holds`: when it held.
     """
 
     telephone: str
@@ -88,6 +114,7 @@ class Ringing:
     answered_at: datetime | None
     end: str
     over_at: datetime | None
+    holds: tuple[datetime, ...] = ()
 
     @property
     def fleeting(self) -> bool:
@@ -112,14 +139,19 @@ class Ringing:
         return self.telephone[-3:]
 
 
-def ringings(telephone: str, log: Path, notes: Path) -> list[Ringing]:
-    """Every call that a telephone got; `notes` tell whose it was."""
+def ringings(
+    telephone: str, log: Path, notes: Path, *, hands: Iterable[Path] = ()
+) -> list[Ringing]:
+    """Every call that a telephone got; `notes` tell whose it was, `hands` what was done in it by hand."""
     lines = notes.read_text(errors="replace").splitlines() if notes.exists() else []
     told = [line.split(" ") for line in lines if line.startswith("token ")]
     tokens = {call: token for _, call, token in told}
     by_call: dict[str, list[_Message]] = defaultdict(list)
     for message in _messages(log):
         by_call[message.call].append(message)
+    for message in (each for file in hands for each in _messages(file)):
+        if message.call in by_call:
+            by_call[message.call].append(message)
     return [
         _ringing(telephone, tokens.get(call, "").strip(), found) for call, found in by_call.items()
     ]
@@ -145,6 +177,7 @@ def _ringing(telephone: str, token: str, messages: Iterable[_Message]) -> Ringin
         answered_at=answered_at,
         end=end,
         over_at=over_at,
+        holds=tuple(m.at for m in messages if m.request == "INVITE" and m.sent)[::2],
     )
 
 

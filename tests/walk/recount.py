@@ -1,6 +1,6 @@
 """The recount: what a call must look like, from everybody's logs but press3's, and where it differs."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias
@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 from tests.walk.logs import CallerLog, Cdr, QueueLine, Ringing
 from tests.walk.plan import Caller
 
-__all__ = ["Difference", "Evidence", "differences", "table"]
+__all__ = ["Difference", "Evidence", "Given", "differences", "table"]
 
 Json: TypeAlias = dict[str, Any]
 
@@ -17,6 +17,9 @@ _RACE = timedelta(milliseconds=300)
 _SECOND = timedelta(seconds=1.05)  # whole seconds of CDR and queue_log, either way
 _ONE_RING = timedelta(milliseconds=300)  # both devices of an operator begin together
 _FLEETING = timedelta(milliseconds=50)
+_ROUND = timedelta(seconds=2)  # the queue's ring_s in a walk
+_LATE_AT_MOST = timedelta(seconds=3)
+_TRANSFERS = {"BLINDTRANSFER": "blind", "ATTENDEDTRANSFER": "attended"}
 _WAV_HEADER_BYTES = 44
 _WITHHELD = "anonymous"
 # The word of CONTRACT for what a telephone did; the later one of two devices' words counts.
@@ -26,10 +29,36 @@ _WEIGHT = ("failed", "no_answer", "busy", "rejected", "gave_up", "elsewhere", "a
 
 @dataclass(frozen=True)
 class Difference:
-    """`off_s`: only a time differs, by so much; the caller's clock and the PBX's run on one machine."""
+    """`excused`: only a time differs, by no more than the promise and what the machine was measured late."""
 
     text: str
-    off_s: float | None = None
+    excused: bool = False
+
+
+@dataclass(frozen=True)
+class Talk:
+    """Who talked to the customer. `since`: null for who never heard him."""
+
+    extension: str
+    since: datetime | None
+    until: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Given:
+    """What reached the colleague of one caller. `own`: how a call of the colleague's own went."""
+
+    colleague: str
+    ringings: Sequence[Ringing]
+    own: CallerLog | None
+
+
+Late: TypeAlias = Callable[[datetime, datetime], timedelta]
+"""How late the machine was, as measured, between what was seen at one moment and stored as of another."""
+
+
+def _nobody_late(seen: datetime, stored: datetime) -> timedelta:
+    return timedelta(0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +71,8 @@ class Evidence:
     queue: Sequence[QueueLine]
     cdr: Cdr
     files: Sequence[int]
+    given: Given | None = None
+    late: Late = _nobody_late
 
     @property
     def pressed(self) -> bool:
@@ -59,6 +90,39 @@ class Evidence:
         return sorted(longest.values(), key=lambda ringing: ringing.rang_at)
 
     @property
+    def picked_up_at(self) -> datetime | None:
+        """Asterisk answers who picks up first, and takes the ringing from the others when he has it."""
+        if self.caller.kind != "is picked up" or self.given is None or self.given.own is None:
+            return None
+        since = self.given.own.called_at
+        overs = [each.over_at for each in self.ringings if each.over_at is not None]
+        return min((at for at in overs if at >= since), default=None)
+
+    @property
+    def transfers(self) -> list[str]:
+        return [_TRANSFERS[line.event] for line in self.queue if line.event in _TRANSFERS]
+
+    @property
+    def talks(self) -> list[Talk]:
+        """With whom the customer talked, or nearly: a colleague who was only asked never heard him."""
+        talks = [Talk(each.extension, each.answered_at, each.over_at) for each in self.answers]
+        if self.given is None:
+            return talks
+        for each in self.given.ringings:
+            if each.answered_at is not None:
+                talks.append(Talk(each.extension, self._handed_at(each), each.over_at))
+        own = self.given.own
+        if own is not None and own.answered_at is not None:
+            since = self.picked_up_at or own.answered_at
+            talks.append(Talk(self.given.colleague, since, own.ended_at))
+        return talks
+
+    def _handed_at(self, lifted: Ringing) -> datetime | None:
+        if "attended" in self.transfers:
+            return self.answers[0].over_at  # when the operator left them alone
+        return lifted.answered_at if "blind" in self.transfers else None
+
+    @property
     def close_race(self) -> bool:
         """He hung up in the very moment in which a telephone did something: nobody can tell who was first."""
         acts = [each.answered_at or each.refused_at for each in self.ringings]
@@ -66,15 +130,32 @@ class Evidence:
 
     @property
     def outcome(self) -> str:
-        if self.answers:
+        if self.answers or self.picked_up_at is not None:
             return "answered"
         last = self.queue[-1].event if self.queue else ""
         return "no_answer" if last in ("EXITWITHTIMEOUT", "EXITEMPTY") else "abandoned"
 
+    def near(
+        self, what: str, stored: str | None, truth: datetime | None, within: timedelta = _NEAR
+    ) -> Iterator[Difference]:
+        """Say when a stored time is off by more than the promise, and by how much the machine was late."""
+        if (stored is None) != (truth is None):
+            yield Difference(f"{what} {stored}, was {truth}")
+        elif stored is not None and truth is not None:
+            at = datetime.fromisoformat(stored)
+            off = abs(at - truth)
+            if off > within:
+                late = min(self.late(truth, at), _LATE_AT_MOST)
+                yield Difference(
+                    f"{what} off by {(at - truth).total_seconds():+.3f} s, machine late by {late}",
+                    excused=off <= within + late,
+                )
+
     def rings(self) -> list[tuple[str, datetime, str]]:
         """(extension, since when, outcome): the devices of one operator ring as one."""
         found: list[list[Ringing]] = []
-        lasting = [each for each in self.ringings if not each.fleeting]
+        asked = self.given.ringings if self.given is not None else ()
+        lasting = [each for each in (*self.ringings, *asked) if not each.fleeting]
         for ringing in sorted(lasting, key=lambda each: each.rang_at):
             for group in found:
                 same = group[0].extension == ringing.extension
@@ -90,9 +171,11 @@ class Evidence:
         return "no_answer" if word == "gave_up" else word
 
     def _word(self, ringing: Ringing) -> str:
-        if ringing in self.answers:
+        asked = self.given is not None and ringing in self.given.ringings
+        if ringing in self.answers or (asked and ringing.answered_at is not None):
             return "answered"
-        if any(_outlived(ringing, each) for each in self.answers):
+        taken = [self.picked_up_at, *(each.answered_at for each in self.answers)]
+        if not asked and any(_outlived(ringing, at) for at in taken):
             return "elsewhere"  # also who refused when it was too late
         if ringing.end in _REFUSED:
             return _REFUSED[ringing.end]
@@ -109,12 +192,12 @@ def _lasted(ringing: Ringing) -> timedelta:
     return timedelta.max if since is None or until is None else until - since
 
 
-def _outlived(ringing: Ringing, answer: Ringing) -> bool:
-    """It rang when the other was answered; a refusal counts when it came before that."""
+def _outlived(ringing: Ringing, answered_at: datetime | None) -> bool:
+    """It rang when another was answered; a refusal counts when it came before that."""
     too_late = ringing.refused_at is None or (
-        answer.answered_at is not None and ringing.refused_at >= answer.answered_at
+        answered_at is not None and ringing.refused_at >= answered_at
     )
-    return too_late and ringing.went_on_at(answer.answered_at)
+    return too_late and ringing.went_on_at(answered_at)
 
 
 def _at_once(one: datetime | None, other: datetime | None) -> bool:
@@ -136,6 +219,9 @@ def differences(
     yield from _course(evidence, call)
     yield from _queue(evidence, call)
     yield from _legs(evidence, call)
+    yield from _talks(evidence, call)
+    yield from _transfers(evidence, call)
+    yield from _holds(evidence, call)
     yield from _sound(evidence, call)
 
 
@@ -167,7 +253,7 @@ def _press(evidence: Evidence, call: Json, appeals: Sequence[Json]) -> Iterator[
     if not evidence.pressed or call["pressed_at"] is None:
         return
     key_at = evidence.log.keys[-1 if "another key" in evidence.caller.kind else 0]
-    yield from _near("pressed_at", call["pressed_at"], key_at)
+    yield from evidence.near("pressed_at", call["pressed_at"], key_at)
     for appeal in appeals:
         if appeal["verified"] != "verified":
             yield Difference(f"appeal {appeal['number']} is {appeal['verified']}")
@@ -176,13 +262,17 @@ def _press(evidence: Evidence, call: Json, appeals: Sequence[Json]) -> Iterator[
 def _course(evidence: Evidence, call: Json) -> Iterator[Difference]:
     if call["outcome"] != evidence.outcome:
         yield Difference(f"outcome {call['outcome']}, was {evidence.outcome}")
-    yield from _near("started_at", call["started_at"], evidence.log.called_at)
-    yield from _near("ended_at", call["ended_at"], evidence.log.ended_at)
-    yield from _near("started_at and CDR", call["started_at"], evidence.cdr.started_at, _SECOND)
+    yield from evidence.near("started_at", call["started_at"], evidence.log.called_at)
+    yield from evidence.near("ended_at", call["ended_at"], evidence.log.ended_at)
+    yield from evidence.near(
+        "started_at and CDR", call["started_at"], evidence.cdr.started_at, _SECOND
+    )
     if evidence.answers or not evidence.cdr.dialled:  # else CDR ends with the last telephone
-        yield from _near("ended_at and CDR", call["ended_at"], evidence.cdr.ended_at, _SECOND)
-    first = evidence.answers[0].answered_at if evidence.answers else None
-    yield from _near("answered_at", call["answered_at"], first)
+        yield from evidence.near(
+            "ended_at and CDR", call["ended_at"], evidence.cdr.ended_at, _SECOND
+        )
+    first = evidence.answers[0].answered_at if evidence.answers else evidence.picked_up_at
+    yield from evidence.near("answered_at", call["answered_at"], first)
 
 
 def _queue(evidence: Evidence, call: Json) -> Iterator[Difference]:
@@ -193,8 +283,10 @@ def _queue(evidence: Evidence, call: Json) -> Iterator[Difference]:
         if line.event in ("CONNECT", "ABANDON", "EXITWITHTIMEOUT", "EXITEMPTY")
     ]
     first = entered[0] if entered else None
-    yield from _near("queue_entered_at", call["queue_entered_at"], first, _SECOND)
-    yield from _near("queue_left_at", call["queue_left_at"], left[-1] if left else None, _SECOND)
+    yield from evidence.near("queue_entered_at", call["queue_entered_at"], first, _SECOND)
+    yield from evidence.near(
+        "queue_left_at", call["queue_left_at"], left[-1] if left else None, _SECOND
+    )
     connected = any(line.event == "CONNECT" for line in evidence.queue)
     if connected != (call["outcome"] == "answered"):
         yield Difference(f"outcome {call['outcome']}, queue_log CONNECT: {connected}")
@@ -204,18 +296,90 @@ def _legs(evidence: Evidence, call: Json) -> Iterator[Difference]:
     rings = evidence.rings()
     legs = [leg for leg in call["legs"] if leg["rang_at"] is not None and not _fleeting(leg)]
     told = sorted((leg["extension"], str(leg["outcome"])) for leg in legs)
-    was = sorted((extension, outcome) for extension, _, outcome in rings)
+    was = sorted(
+        (extension, _either(evidence, extension, outcome, told)) for extension, _, outcome in rings
+    )
     if told != was:
         yield Difference(f"rings {told}, telephones say {was}")
         return
     in_time = sorted(legs, key=lambda leg: (leg["extension"], leg["rang_at"]))
     for leg, (extension, at, _) in zip(in_time, sorted(rings), strict=True):
-        yield from _near(f"rang_at of {extension}", leg["rang_at"], at)
-    answered = [leg for leg in legs if leg["answered_at"] is not None]
-    for leg, ringing in zip(answered, evidence.answers, strict=False):
-        name = f"{leg['extension']} answered_at"
-        yield from _near(name, leg["answered_at"], ringing.answered_at)
-        yield from _near(f"{leg['extension']} ended_at", leg["ended_at"], ringing.over_at)
+        yield from evidence.near(f"rang_at of {extension}", leg["rang_at"], at)
+
+
+def _either(
+    evidence: Evidence, extension: str, outcome: str, told: Sequence[tuple[str, str]]
+) -> str:
+    """Who refused within the promised 150 ms of another's answer may have been first, or too late.
+
+    So may a round of the queue that was over when its ringing was picked up.
+    """
+    if evidence.picked_up_at is not None and _had_its_round(evidence, extension):
+        both = ("elsewhere", "no_answer")
+        if outcome in both:
+            return next((o for e, o in told if e == extension and o in both), outcome)
+    taken = [each.answered_at for each in evidence.answers]
+    refusals = [each for each in evidence.ringings if each.extension == extension]
+    close = any(
+        ringing.refused_at is not None and at is not None and abs(ringing.refused_at - at) <= _NEAR
+        for ringing in refusals
+        for at in taken
+    )
+    words = ("elsewhere", *_REFUSED.values())
+    if close and outcome in words:
+        return next((o for e, o in told if e == extension and o in words), outcome)
+    return outcome
+
+
+def _had_its_round(evidence: Evidence, extension: str) -> bool:
+    return any(
+        each.extension == extension
+        and each.over_at is not None
+        and each.over_at - each.rang_at >= _ROUND - _NEAR
+        for each in evidence.ringings
+    )
+
+
+def _talks(evidence: Evidence, call: Json) -> Iterator[Difference]:
+    told = sorted(
+        (leg for leg in call["legs"] if leg["outcome"] == "answered"),
+        key=lambda leg: leg["extension"],
+    )
+    was = sorted(evidence.talks, key=lambda talk: talk.extension)
+    if [leg["extension"] for leg in told] != [talk.extension for talk in was]:
+        yield Difference(f"talks {[leg['extension'] for leg in told]}, telephones say {was}")
+        return
+    for leg, talk in zip(told, was, strict=True):
+        yield from evidence.near(f"{talk.extension} answered_at", leg["answered_at"], talk.since)
+        yield from evidence.near(f"{talk.extension} ended_at", leg["ended_at"], talk.until)
+
+
+def _holds(evidence: Evidence, call: Json) -> Iterator[Difference]:
+    """`holds` of the call: (extension, since), from the stored facts.
+
+    A feature code holds the customer too, which no telephone tells: such calls are not compared.
+    """
+    if evidence.given is not None:
+        return
+    was = sorted((each.extension, since) for each in evidence.answers for since in each.holds)
+    told = sorted(call["holds"])
+    if [extension for extension, _ in told] != [extension for extension, _ in was]:
+        yield Difference(f"holds {told}, telephones say {was}")
+        return
+    for (extension, since), (_, at) in zip(told, was, strict=True):
+        yield from evidence.near(f"{extension} held", since, at)
+
+
+def _transfers(evidence: Evidence, call: Json) -> Iterator[Difference]:
+    """By queue_log; it happened when the telephone of who gave him away was told to hang up, or did."""
+    told = [(each["kind"], each["from"], each["to"]) for each in call["transfers"]]
+    to = evidence.given.colleague if evidence.given is not None else ""
+    was = [(kind, evidence.answers[0].extension, to) for kind in evidence.transfers]
+    if told != was:
+        yield Difference(f"transfers {told}, queue_log and telephones say {was}")
+        return
+    for each in call["transfers"]:
+        yield from evidence.near("transfer", each["at"], evidence.answers[0].over_at)
 
 
 def _fleeting(leg: Json) -> bool:
@@ -224,19 +388,6 @@ def _fleeting(leg: Json) -> bool:
         return False
     ended, rang = (datetime.fromisoformat(leg[key]) for key in ("ended_at", "rang_at"))
     return ended - rang < _FLEETING
-
-
-def _near(
-    what: str, stored: str | None, truth: datetime | None, within: timedelta = _NEAR
-) -> Iterator[Difference]:
-    if (stored is None) != (truth is None):
-        yield Difference(f"{what} {stored}, was {truth}")
-    elif stored is not None and truth is not None:
-        off = datetime.fromisoformat(stored) - truth
-        if abs(off) > within:
-            yield Difference(
-                f"{what} off by {off.total_seconds():+.3f} s", abs(off.total_seconds())
-            )
 
 
 def table(rows: Mapping[str, Sequence[Difference]]) -> str:

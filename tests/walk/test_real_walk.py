@@ -5,52 +5,63 @@ import random
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncSession
 
+from calls import history
 from ivr.menu import Action, Prompts
+from ivr.render import render
+from press3.settings import load
+from store.engine import create_engine
 from tests.e2e.desk import Desk, Person, open_desk
 from tests.lab.fixtures import Labs
-from tests.lab.harness import QUICK, Lab, LabMenu, SippCall
+from tests.lab.harness import PRESS3, QUICK, Lab, LabMenu, SippCall
 from tests.lab.scenarios import moody_telephone_xml
 from tests.waiting import until
-from tests.walk.logs import caller_log, cdr, queue_log, ringings
-from tests.walk.plan import MOODS, TELEPHONES, TOKEN, Caller, mood_pattern, plan
-from tests.walk.recount import Evidence, Json, differences, table
+from tests.walk.hands import COLLEAGUES, DIALPLAN, Hands, hands
+from tests.walk.logs import caller_log, cdr, lateness, queue_log, ringings
+from tests.walk.plan import HANDED, HANDING, MOODS, TELEPHONES, TOKEN, Caller, mood_pattern, plan
+from tests.walk.recount import Evidence, Given, Json, Late, differences, table
+from tests.walk.sip_trace import begin_trace, end_trace
+from tests.walk.starved import watched
 
 pytestmark = pytest.mark.asterisk
 
 MOSCOW = ZoneInfo("Europe/Moscow")
 AT_ONCE = 14  # callers on the line; each may ring four telephones, and RTP has 100 pairs of ports
-# The promise is 150 ms. On a busy machine the telephones' own processes come too late to write theirs:
-# so many calls may have a time that is off by more, none by more than MOST_S.
-LATE_CALLS, MOST_S = 0.1, 3.0
 # 101 has two devices, 103 is a FreePBX-style Local; the queue gives up after 6 s, into the menu.
-MENU = LabMenu(
-    menu=replace(
-        QUICK,
-        prompts=Prompts(
-            greeting=("hello",),
-            invalid=("beep",),
-            registering=(),
-            accepted=(),
-            nobody=(),
-            goodbye=(),
-        ),
-        members=("Local/101@both-devices/n", "PJSIP/102", "Local/103@from-queue/n"),
-        rounds=1,
-        menu_timeout_s=2,
-        ring_s=2,
-        queue_timeout_s=6,
-        queue_timeout=Action(kind="menu"),
+_MENU = replace(
+    QUICK,
+    prompts=Prompts(
+        greeting=("hello",),
+        invalid=("beep",),
+        registering=(),
+        accepted=(),
+        nobody=(),
+        goodbye=(),
     ),
+    members=("Local/101@both-devices/n", "PJSIP/102", "Local/103@from-queue/n"),
+    rounds=1,
+    menu_timeout_s=2,
+    ring_s=2,
+    queue_timeout_s=6,
+    queue_timeout=Action(kind="menu"),
+    queue_options="tk",
+)
+# Who hands callers over is rung though he talks: he has to do with several callers at once.
+_QUEUE = render(_MENU, PRESS3)["queues_press3.conf"].replace(
+    f"PJSIP/{HANDING}\n", f"PJSIP/{HANDING},0,,,yes\n"
+)
+MENU = LabMenu(
+    menu=_MENU,
+    phones=tuple((name, 1) for name in COLLEAGUES),
     files={
-        "extensions_more.conf": "[incoming](+)\n"
-        "exten => _7495XXXXXXX,1,Set(CHANNEL(accountcode)=${EXTEN})\n"
-        " same => n,Goto(press3-menu,s,1)\n",
+        "extensions_more.conf": DIALPLAN,
+        "queues_press3.conf": _QUEUE,
         "cdr.conf": "[general]\nenable = yes\nunanswered = yes\n"
         "[csv]\nusegmtime = yes\nloguniqueid = yes\naccountlogs = no\n",
     },
@@ -62,6 +73,7 @@ class Walk:
     lab: Lab
     desk: Desk
     phones: dict[str, SippCall]
+    hands: Hands
 
     async def place(
         self, callers: list[Caller], per_second: float, rng: random.Random
@@ -75,6 +87,7 @@ class Walk:
                     steps=caller.steps, number=caller.number, name=caller.name, to=caller.did
                 )
                 logs[caller.did] = sipp.log
+                await self.hands.take_part(caller, sipp)
                 await sipp.done(deadline_s=120)
 
         async with asyncio.TaskGroup() as calling:
@@ -83,11 +96,14 @@ class Walk:
                 await asyncio.sleep(rng.expovariate(per_second))
         return logs
 
-    def evidence(self, callers: list[Caller], logs: dict[str, Path]) -> Iterator[Evidence]:
+    def evidence(
+        self, callers: list[Caller], logs: dict[str, Path], late: Late
+    ) -> Iterator[Evidence]:
+        by_hand = self._by_hand
         heard = [
             ringing
             for name, phone in self.phones.items()
-            for ringing in ringings(name, phone.log, phone.notes)
+            for ringing in ringings(name, phone.log, phone.notes, hands=by_hand)
         ]
         log_folder = self.lab.directory / "log"
         queue, rows = queue_log(log_folder / "queue_log"), cdr(log_folder / "cdr-csv/Master.csv")
@@ -103,7 +119,25 @@ class Walk:
                 files=[
                     size for name, size in files.items() if name.endswith(f"-{row.uniqueid}.wav")
                 ],
+                given=self._given(caller),
+                late=late,
             )
+
+    @property
+    def _by_hand(self) -> list[Path]:
+        return list(self.lab.directory.glob("*-within.log"))
+
+    def _given(self, caller: Caller) -> Given | None:
+        handed = self.hands.handed.get(caller.did)
+        if handed is None:
+            return None
+        phone = self.hands.phones[handed.colleague]
+        rang = ringings(handed.colleague, phone.log, phone.notes, hands=self._by_hand)
+        return Given(
+            colleague=handed.colleague,
+            ringings=[each for each in rang if handed.since <= each.rang_at <= handed.until],
+            own=caller_log(handed.own.log) if handed.own is not None else None,
+        )
 
 
 @asynccontextmanager
@@ -114,7 +148,8 @@ async def a_walk(lab: Lab, folder: Path) -> AsyncIterator[Walk]:
         for name in TELEPHONES:
             xml = moody_telephone_xml(MOODS, mood_pattern(name), TOKEN, lab.speech)
             phones[name] = await plugged_in.enter_async_context(lab.plugged_in(name, xml))
-        yield Walk(lab, desk, phones)
+        at_hand = await plugged_in.enter_async_context(hands(lab, phones[HANDING]))
+        yield Walk(lab, desk, phones, at_hand)
 
 
 @pytest.mark.parametrize("version", ["22", "16"])
@@ -130,28 +165,38 @@ async def test_press3_agrees_with_everybody(
     callers = plan(seed, calls)
     lab = await labs.start(version, MENU, fresh=True)
     async with a_walk(lab, tmp_path) as walk:
-        logs = await walk.place(callers, 3.0, rng)
-        await lab.quiet()
+        await begin_trace(lab)
+        async with watched(lab.pbx.pid or 0) as starved:
+            logs = await walk.place(callers, 3.0, rng)
+            await lab.quiet()
+        messages = lateness(lab.directory.glob("*.log"), await end_trace(lab))
+
+        def late(seen: datetime, stored: datetime) -> timedelta:
+            return messages.of(seen) + starved.between(seen, stored)
+
         chief = await walk.desk.person("chief")
-        told = await settled(chief, calls)
+        told = await with_holds(walk.desk, await settled(chief, calls))
         appeals = await everything(chief, "/appeals")
         found = {
             f"{each.caller.did} {each.caller.kind} ({each.caller.token})": list(
                 differences(each, *of_number(each.caller.did, told, appeals))
             )
-            for each in walk.evidence(callers, logs)
+            for each in walk.evidence(callers, logs, late)
         }
         days = await reconciliations(chief, appeals)
     lab.close()
     wrong = {
         who: bad
         for who, all_of in found.items()
-        if (bad := [d for d in all_of if d.off_s is None or d.off_s > MOST_S])
+        if (bad := [each for each in all_of if not each.excused])
     }
     assert not wrong, f"seed {seed}: {len(wrong)} of {calls} calls differ\n{table(wrong)}"
-    late = {who: all_of for who, all_of in found.items() if all_of}
-    print(f"{len(late)} of {calls} calls have a time off by more than 150 ms")
-    assert len(late) <= max(calls * LATE_CALLS, 2), f"seed {seed}: late\n{table(late)}"
+    to_hand = [caller for caller in callers if HANDED.get(caller.kind) in ("7", "0")]
+    print(f"{walk.hands.done} of {len(to_hand)} were handed on")
+    assert walk.hands.done >= len(to_hand) * 0.5, "the kinds of a walk must happen"
+    excused = {who: all_of for who, all_of in found.items() if all_of}
+    print(f"{len(excused)} of {calls} calls have a time off because the machine was late")
+    print(table(excused))
     assert len(told) == calls, "calls of nobody"
     assert [difference for day in days for difference in day["differences"]] == []
     for count in ("pressed", "registered", "recorded"):
@@ -193,6 +238,20 @@ async def settled(chief: Person, calls: int) -> list[Json]:
         return await until(over, deadline_s=60, what="all is over") or []
     except AssertionError:
         return await everything(chief, "/calls")
+
+
+async def with_holds(desk: Desk, calls: list[Json]) -> list[Json]:
+    """Add to each call when who held it: no REST tells that yet, the stored facts do."""
+    engine = create_engine(load(desk.config).database_url)
+    async with AsyncSession(engine) as session:
+        for call in calls:
+            story = await history.load_story(session, call["id"])
+            legs = story.legs if story is not None else ()
+            call["holds"] = [
+                (leg.extension, since.isoformat()) for leg in legs for since, _ in leg.holds
+            ]
+    await engine.dispose()
+    return calls
 
 
 async def reconciliations(chief: Person, appeals: list[Json]) -> list[Json]:
