@@ -45,7 +45,7 @@ fast: .venv/dev
 
 faults: .venv/dev ui
 	@mkdir -p var && rm -f var/faults.jsonl
-	$(BIN)/python -m pytest tests/faults --kills 100 --pbx-kills 10 --both-kills 10 --histories 10000 --report var/faults.jsonl; \
+	$(BIN)/python -m pytest tests/faults tests/e2e/test_recording_stories.py --kills 100 --pbx-kills 10 --both-kills 10 --histories 10000 --report var/faults.jsonl; \
 	  failed=$$?; $(BIN)/python -m tests.faults.report var/faults.jsonl; exit $$failed
 
 faults-long: .venv/dev ui

@@ -91,14 +91,21 @@ class Office:
         items: list[Json] = (await self.get(f"/calls?q={number.lstrip('+')}"))["items"]
         return items[::-1]
 
-    async def call_when(self, number: str, wanted: Callable[[Json], object], *, n: int = 0) -> Json:
+    async def call_when(
+        self,
+        number: str,
+        wanted: Callable[[Json], object],
+        *,
+        n: int = 0,
+        deadline_s: float = _COMING_S,
+    ) -> Json:
         """Wait until the caller's call number `n` is as `wanted`."""
 
         async def found() -> Json | None:
             calls = await self.calls(number)
             return calls[n] if len(calls) > n and wanted(calls[n]) else None
 
-        call = await until(found, deadline_s=_COMING_S, what=f"call {n} of {number}")
+        call = await until(found, deadline_s=deadline_s, what=f"call {n} of {number}")
         assert call is not None
         return call
 
