@@ -100,7 +100,22 @@ class Evidence:
 
     @property
     def transfers(self) -> list[str]:
-        return [_TRANSFERS[line.event] for line in self.queue if line.event in _TRANSFERS]
+        """By queue_log; Asterisk 16 leaves consultations out, there the telephones tell who stayed."""
+        logged = [_TRANSFERS[line.event] for line in self.queue if line.event in _TRANSFERS]
+        return logged or ["attended"] * self._left_together
+
+    @property
+    def _left_together(self) -> bool:
+        """The colleague lifted while the operator was there, who then left before him."""
+        asked = self.given.ringings if self.given is not None else ()
+        return any(
+            each.answered_at is not None
+            and each.over_at is not None
+            and talk.over_at is not None
+            and each.answered_at < talk.over_at < each.over_at
+            for each in asked
+            for talk in self.answers[:1]
+        )
 
     @property
     def talks(self) -> list[Talk]:
