@@ -12,7 +12,7 @@ from typing import Any, Final, TypedDict, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from appeals import case, history, subjects
+from appeals import case, history, subjects, texts
 from appeals.errors import Invalid, Missing, NotFound, Refused, VersionConflict, WrongStage
 from appeals.history import Entry
 from appeals.model import Appeal, Category, RecordType, RefusedAttempt
@@ -233,6 +233,8 @@ async def _set_plain(
         await _check_value(session, appeal, name, new)
         setattr(appeal, name, new)
         entries.append(_changed(actor, now, name, old, new))
+        if name == "gist":
+            await texts.text_changed(session, appeal)
     return entries
 
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from appeals import case, customers, history, links, subjects
+from appeals import case, customers, history, links, subjects, texts
 from appeals.follow_up import call_went_on, pressed_again, tell_end
 from appeals.history import Entry, noted
 from appeals.model import Appeal, AppealCall, Kind, Phase, StageVisit
@@ -156,6 +156,7 @@ async def _open(
     visit = {"appeal_number": appeal.number, "stage": appeal.stage, "entered_at": fact.at}
     await session.execute(_INSERT_LINK, link)
     await session.execute(_INSERT_VISIT, visit)
+    await texts.keep_text(session, appeal)
     entries = [_opened(appeal, fact, now)]
     if related:
         entries.append(noted(now, "related", appeals=related))

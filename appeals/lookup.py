@@ -1,21 +1,22 @@
 """Find appeals and calls: one, or a page of a list, always within what the viewer may read."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, and_, bindparam, exists, or_, select
+from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, exists, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import InstrumentedAttribute
 
 from appeals import subjects, view
 from appeals.errors import Invalid, NotFound
-from appeals.model import Appeal, AppealCall, Kind, Phase
+from appeals.model import Appeal, AppealCall, AppealText, Kind, Phase
 from appeals.pages import Page, cut, decode
 from appeals.reading import appeals_for, calls_for
 from appeals.rights import Action, Allowed, Person, may, oversees
+from appeals.search import needles_of, newest
 from appeals.view import Json
-from calls.model import Call, Leg
+from calls.model import DAY_N, Call, CallText, Leg, day_n
 from recordings.model import HAS_SOUND, Recording
 from store.base import table
 from store.prepared import prepared
@@ -98,13 +99,13 @@ async def history_of(session: AsyncSession, viewer: Person, number: int) -> list
 
 async def list_appeals(session: AsyncSession, viewer: Person, query: AppealQuery) -> Page:
     """Return a page of the appeals that `viewer` may read, newest number first."""
-    rows = await session.scalars(
+    rows = (
         select(Appeal.number)
         .where(appeals_for(viewer), *_of_appeals(query))
         .order_by(Appeal.number.desc())
-        .limit(query.limit + 1)
     )
-    numbers, following = cut(rows.all(), query.limit, lambda number: (number,))
+    found = await _numbers(session, rows, query)
+    numbers, following = cut(found, query.limit, lambda number: (number,))
     return Page(await view.appeals(session, numbers), following)
 
 
@@ -118,14 +119,61 @@ async def one_call(session: AsyncSession, viewer: Person, call_id: str) -> Json:
 
 async def list_calls(session: AsyncSession, viewer: Person, query: CallQuery) -> Page:
     """Return a page of the calls that `viewer` may read, newest first."""
-    rows = await session.execute(
+    rows = (
         select(Call.started_at, Call.id)
         .where(calls_for(viewer), *_of_calls(query))
         .order_by(Call.started_at.desc(), Call.id.desc())
-        .limit(query.limit + 1)
     )
-    found, following = cut(rows.all(), query.limit, lambda r: (r.started_at.isoformat(), r.id))
+    places = await _places(session, rows, query)
+    found, following = cut(places, query.limit, lambda r: (r.started_at.isoformat(), r.id))
     return Page(await view.calls(session, [row.id for row in found]), following)
+
+
+async def _numbers(session: AsyncSession, rows: Select[int], query: AppealQuery) -> Sequence[int]:
+    """The first of `rows` that have `q`, one more than the page holds."""
+    wanted, limit = needles_of(query.q or ""), query.limit + 1
+    if not wanted:
+        return (await session.scalars(rows.limit(limit))).all()
+    found = await newest(
+        session,
+        rows.join(AppealText, AppealText.number == Appeal.number),
+        wanted,
+        table(AppealText),
+        "number",
+        before=_number_of(query.cursor) if query.cursor is not None else None,
+        first=_APPEALS_FIRST,
+        limit=limit,
+    )
+    numbers = {row.number for row in found}
+    said = (query.q or "").strip().lstrip("№# ")  # not at the beginning of a word, but whole
+    if _is_number(said) and int(said) not in numbers:
+        numbers.update(await session.scalars(rows.where(Appeal.number == int(said))))
+    return sorted(numbers, reverse=True)[:limit]
+
+
+async def _places(
+    session: AsyncSession, rows: Select[*tuple[Any, ...]], query: CallQuery
+) -> Sequence[Row[*tuple[Any, ...]]]:
+    """The first of `rows` that have `q`, one more than the page holds."""
+    wanted, limit = needles_of(query.q or ""), query.limit + 1
+    if not wanted:
+        return (await session.execute(rows.limit(limit))).all()
+    ends = [query.started_to, _place_of(query.cursor)[0] if query.cursor is not None else None]
+    until = min((end for end in ends if end is not None), default=None)
+    return await newest(
+        session,
+        rows.join(CallText, CallText.call_id == Call.id),
+        wanted,
+        table(CallText),
+        "n",
+        since=day_n(query.started_from) if query.started_from is not None else 0,
+        before=day_n(until) + DAY_N if until is not None else None,
+        first=DAY_N,
+        limit=limit,
+    )
+
+
+_APPEALS_FIRST = 1000  # about what a day of calls has
 
 
 async def appeal_of_call(session: AsyncSession, call_id: str) -> int | None:
@@ -154,7 +202,7 @@ async def _readable(session: AsyncSession, viewer: Person, number: int) -> Appea
 
 def _of_appeals(query: AppealQuery) -> Iterator[ColumnElement[bool]]:
     if query.cursor is not None:
-        yield Appeal.number < decode(query.cursor, (int,))[0]
+        yield Appeal.number < _number_of(query.cursor)
     equal = {
         Appeal.phase: query.phase,
         Appeal.kind: query.kind,
@@ -167,12 +215,6 @@ def _of_appeals(query: AppealQuery) -> Iterator[ColumnElement[bool]]:
         yield Appeal.opened_at >= query.opened_from
     if query.opened_to is not None:
         yield Appeal.opened_at < query.opened_to
-    if query.q:
-        texts = _matches(
-            query.q, (Appeal.caller_name, Appeal.gist), (Appeal.caller_raw, Appeal.caller_e164)
-        )
-        number = query.q.strip().lstrip("№# ")
-        yield or_(texts, Appeal.number == int(number)) if _is_number(number) else texts
 
 
 def _is_number(text: str) -> bool:
@@ -217,43 +259,22 @@ def _of_calls(query: CallQuery) -> Iterable[ColumnElement[bool]]:
         yield Call.started_at >= query.started_from
     if query.started_to is not None:
         yield Call.started_at < query.started_to
-    if query.q:
-        yield _matches(query.q, (Call.from_name,), (Call.from_raw, Call.from_e164, Call.to_raw))
+
+
+def _number_of(cursor: str) -> int:
+    number: int = decode(cursor, (int,))[0]
+    return number
+
+
+def _place_of(cursor: str) -> tuple[datetime, str]:
+    text, call_id = decode(cursor, (str, str))
+    try:
+        return datetime.fromisoformat(text), call_id
+    except ValueError as error:
+        raise Invalid("cursor", cursor, "not a cursor of this list") from error
 
 
 def _older(cursor: str) -> ColumnElement[bool]:
-    text, call_id = decode(cursor, (str, str))
-    try:
-        started_at = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise Invalid("cursor", cursor, "not a cursor of this list") from error
+    started_at, call_id = _place_of(cursor)
     same = and_(Call.started_at == started_at, Call.id < call_id)
     return or_(Call.started_at < started_at, same)
-
-
-def _matches(
-    q: str,
-    texts: Iterable[InstrumentedAttribute[str | None]],
-    numbers: Iterable[InstrumentedAttribute[str | None] | InstrumentedAttribute[str]],
-) -> ColumnElement[bool]:
-    """A part of a text in any case, or of a telephone number however it is written.
-
-    SQLite folds the case of Latin letters only, so Cyrillic is tried in its usual spellings.
-    """
-    words = {q, q.lower(), q.upper(), q.capitalize(), q.title()}
-    found = [text.icontains(word, autoescape=True) for text in texts for word in words]
-    found += [number.contains(part, autoescape=True) for number in numbers for part in _digits(q)]
-    return or_(*found)
-
-
-def _digits(q: str) -> set[str]:
-    """A number as typed, and its digits; of `8 916 …` also without the Russian trunk prefix."""
-    digits = "".join(c for c in q if c.isascii() and c.isdigit())
-    parts = {q.strip(), digits if len(digits) >= _TELLING_DIGITS else ""}
-    if len(digits) == _RU_DIGITS and digits[0] in "78":
-        parts.add(digits[1:])
-    return parts - {""}
-
-
-_TELLING_DIGITS = 3  # fewer occur in every number
-_RU_DIGITS = 11

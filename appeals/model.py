@@ -12,6 +12,7 @@ from store.base import Base
 __all__ = [
     "Appeal",
     "AppealCall",
+    "AppealText",
     "Category",
     "Customer",
     "CustomerPhone",
@@ -135,6 +136,17 @@ class Appeal(Base):
     resolved_at: Mapped[datetime | None]
     closed_at: Mapped[datetime | None]
     first_contact_at: Mapped[datetime | None]
+
+
+class AppealText(Base):
+    """What an appeal is searched by (`store.search`); erased with its personal data."""
+
+    __tablename__ = "appeal_texts"
+
+    number: Mapped[int] = mapped_column(
+        ForeignKey("appeals.number"), primary_key=True, autoincrement=False
+    )
+    text: Mapped[str]
 
 
 class AppealCall(Base):

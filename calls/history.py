@@ -7,16 +7,26 @@ from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, bindparam, func, insert, or_, select, update
+from sqlalchemy import BigInteger, Select, bindparam, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from calls.codec import fact_from_row, fact_to_data
 from calls.facts import Fact
-from calls.model import BlindWindow, Call, Leg, PbxState, StoredFact
+from calls.model import (
+    DAY_N,
+    BlindWindow,
+    Call,
+    CallText,
+    Leg,
+    PbxState,
+    StoredFact,
+    day_n,
+)
 from calls.story import CallChange, CallStory, LegStory, fold
 from people.directory import employee_at
 from store.base import UtcDateTime, table
 from store.prepared import prepared
+from store.search import folded
 
 __all__ = [
     "FIRST_START",
@@ -124,12 +134,38 @@ async def store_change(session: AsyncSession, change: CallChange) -> None:
         await session.execute(_INSERT_CALL, {"id": story.id, **values})
     elif changed := _differing(_call_values(change.before), values):
         await session.execute(_UPDATE_CALL, {"call": story.id, **changed})
+    await _store_text(session, change)
     await _store_facts(session, change)
     before = change.before.legs if change.before is not None else ()
     for i, leg in enumerate(story.legs):
         known = before[i] if i < len(before) else None
         if leg is not known and leg != known:
             await _store_leg(session, story.id, leg, known)
+
+
+_TEXTS = table(CallText)
+_FIRST, _LAST = bindparam("first", type_=BigInteger), bindparam("last", type_=BigInteger)
+_NEWEST_N = select(func.max(_TEXTS.c.n)).where(_TEXTS.c.n.between(_FIRST, _LAST))
+_INSERT_TEXT = prepared(
+    insert(_TEXTS).values(n=func.coalesce(_NEWEST_N.scalar_subquery(), _FIRST) + 1)
+)
+_UPDATE_TEXT = prepared(update(_TEXTS).where(_TEXTS.c.call_id == bindparam("call")))
+
+
+async def _store_text(session: AsyncSession, change: CallChange) -> None:
+    """Keep what the call is searched by."""
+    call, text = change.story.id, _text(change.story)
+    if change.before is None:
+        first = day_n(change.story.started_at)
+        span = {"first": first, "last": first + DAY_N - 1}
+        await session.execute(_INSERT_TEXT, {"call_id": call, "text": text, **span})
+    elif text != _text(change.before):
+        await session.execute(_UPDATE_TEXT, {"call": call, "text": text})
+
+
+def _text(story: CallStory) -> str:
+    caller, to = story.caller, story.to
+    return folded(caller.name, caller.raw, caller.e164, to.raw, to.e164)
 
 
 async def _store_facts(session: AsyncSession, change: CallChange) -> None:

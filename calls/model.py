@@ -1,14 +1,32 @@
 """Stored calls. `facts` is the truth; `calls` and `legs` are its fold, kept for lists and reports."""
 
-from datetime import datetime
-from typing import Any
+from datetime import UTC, date, datetime
+from typing import Any, Final
 
 from sqlalchemy import BigInteger, ForeignKey, Index
 from sqlalchemy.orm import Mapped, mapped_column
 
 from store.base import Base
 
-__all__ = ["BlindWindow", "Call", "Leg", "LogRead", "PbxState", "SetAside", "StoredFact"]
+__all__ = [
+    "DAY_N",
+    "BlindWindow",
+    "Call",
+    "CallText",
+    "Leg",
+    "LogRead",
+    "PbxState",
+    "SetAside",
+    "StoredFact",
+    "day_n",
+]
+
+DAY_N: Final = 1 << 24  # more calls than a day can have
+
+
+def day_n(at: datetime) -> int:
+    """Return the number from which `CallText.n` counts the calls that begin on the UTC day of `at`."""
+    return (at.astimezone(UTC).date() - date(1970, 1, 1)).days * DAY_N
 
 
 class Call(Base):
@@ -45,6 +63,21 @@ class Call(Base):
         Index("ix_calls_started_at_id", "started_at", "id"),
         Index("ix_calls_open", "ended_at", "pbx"),
     )
+
+
+class CallText(Base):
+    """What a call is searched by (`store.search`); erased with the personal data of its call.
+
+    `n`: `day_n` of its beginning plus a count within the day, so that calls can be searched day by day.
+    One writer of SQLite never gives it twice; on PostgreSQL two PBXs may.
+    """
+
+    __tablename__ = "call_texts"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    call_id: Mapped[str] = mapped_column(ForeignKey("calls.id"), primary_key=True)
+    n: Mapped[int] = mapped_column(BigInteger, index=True)
+    text: Mapped[str]
 
 
 class Leg(Base):

@@ -8,7 +8,7 @@ from sqlalchemy import JSON, DateTime, Dialect, MetaData, String, Table
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator
 
-__all__ = ["Base", "CleanText", "UtcDateTime", "table"]
+__all__ = ["UNSTORABLE", "Base", "CleanText", "UtcDateTime", "table"]
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -41,10 +41,10 @@ class CleanText(TypeDecorator[str]):
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
-        return value if value is None else _UNSTORABLE.sub("\ufffd", value)
+        return value if value is None else UNSTORABLE.sub("\ufffd", value)
 
 
-_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 class Base(DeclarativeBase):

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from store.base import Base, CleanText, UtcDateTime
 from store.engine import create_engine
+from store.search import in_models
 
 __all__: list[str] = []
 
@@ -28,6 +29,7 @@ def _run(connection: Connection) -> None:
         target_metadata=Base.metadata,
         render_item=_render,
         render_as_batch=connection.dialect.name == "sqlite",
+        include_name=in_models,
         compare_type=True,
         compare_server_default=True,
         transactional_ddl=True,  # the engine says BEGIN itself, on SQLite too

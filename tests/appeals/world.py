@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from appeals import case, history, intake, lookup, view
+from appeals import case, history, intake, lookup, texts, view
 from appeals.intake import IntakeSettings
 from appeals.model import Appeal
 from calls.facts import (
@@ -158,6 +158,7 @@ class World:
             appeal = await case.load(session, number)
             for name, value in values.items():
                 setattr(appeal, name, value)
+            await texts.text_changed(session, appeal)
 
         await self.writer.run(work)
 

@@ -16,10 +16,15 @@ from press3 import schema
 from store import outbox
 from store.engine import create_engine
 from store.migrate import _config
+from store.search import in_models
 
 
 def _differences(connection: Connection) -> Any:
-    options = {"compare_type": True, "compare_server_default": True}
+    options = {
+        "compare_type": True,
+        "compare_server_default": True,
+        "include_name": in_models,
+    }
     return compare_metadata(MigrationContext.configure(connection, opts=options), schema.metadata)
 
 
