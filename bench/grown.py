@@ -6,8 +6,9 @@ ten pressed 3, half were answered, each rang one or two telephones; of the appea
 
 import random
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from sqlalchemy import Column, Integer, Table
@@ -27,11 +28,13 @@ from calls.facts import (
     QueueLeft,
     RecordingStarted,
 )
+from calls.model import day_n
 from calls.story import CallChange, CallStory, fold
 from press3 import schema
 from press3.database import Store
 from press3.telephony import change_handlers
 from store.base import UtcDateTime
+from store.search import folded
 
 __all__ = ["MODELS", "NAMES", "copy", "models", "number_of"]
 
@@ -165,7 +168,31 @@ def copy(database: Path, copies: int) -> None:
         for n in range(1, copies):
             for statement in statements:
                 connection.execute(statement, {"n": n, "step_s": step_s})
+        _index(connection)
         connection.executescript(_SETTLED)
+
+
+def _index(connection: sqlite3.Connection) -> None:
+    """Make what the copies are searched by, in the order of their days."""
+    connection.executescript("DELETE FROM call_texts; DELETE FROM appeal_texts;")
+    of_calls = connection.execute(
+        "SELECT id, started_at, from_name, from_raw, from_e164, to_raw, to_e164 FROM calls"
+        " ORDER BY started_at"
+    )
+    numbers: Counter[int] = Counter()
+    rows = ((key, _n(began, numbers), folded(*fields)) for key, began, *fields in of_calls)
+    connection.executemany("INSERT INTO call_texts (call_id, n, text) VALUES (?, ?, ?)", rows)
+    of_appeals = connection.execute(
+        "SELECT number, caller_name, gist, caller_raw, caller_e164 FROM appeals ORDER BY number"
+    )
+    texts = ((number, folded(*fields)) for number, *fields in of_appeals)
+    connection.executemany("INSERT INTO appeal_texts (number, text) VALUES (?, ?)", texts)
+
+
+def _n(began: str, numbers: Counter[int]) -> int:
+    day = day_n(datetime.fromisoformat(began).replace(tzinfo=UTC))
+    numbers[day] += 1
+    return day + numbers[day]
 
 
 def _insert(table: Table) -> str:
