@@ -12,11 +12,16 @@ from appeals import subjects, view
 from appeals.errors import Invalid, NotFound
 from appeals.model import Appeal, AppealCall, AppealText, Kind, Phase
 from appeals.pages import Page, cut, decode
-from appeals.reading import appeals_for, calls_for
+from appeals.reading import (
+    appeals_for,
+    appeals_within_reach,
+    calls_for,
+    calls_within_reach,
+)
 from appeals.rights import Action, Allowed, Person, may, oversees
 from appeals.search import needles_of, newest
 from appeals.view import Json
-from calls.model import DAY_N, Call, CallText, Leg, day_n
+from calls.model import HOUR_N, Call, CallText, Leg, hour_n
 from recordings.model import HAS_SOUND, Recording
 from store.base import table
 from store.prepared import prepared
@@ -99,11 +104,8 @@ async def history_of(session: AsyncSession, viewer: Person, number: int) -> list
 
 async def list_appeals(session: AsyncSession, viewer: Person, query: AppealQuery) -> Page:
     """Return a page of the appeals that `viewer` may read, newest number first."""
-    rows = (
-        select(Appeal.number)
-        .where(appeals_for(viewer), *_of_appeals(query))
-        .order_by(Appeal.number.desc())
-    )
+    readable = await appeals_within_reach(session, viewer)
+    rows = select(Appeal.number).where(readable, *_of_appeals(query)).order_by(Appeal.number.desc())
     found = await _numbers(session, rows, query)
     numbers, following = cut(found, query.limit, lambda number: (number,))
     return Page(await view.appeals(session, numbers), following)
@@ -119,9 +121,10 @@ async def one_call(session: AsyncSession, viewer: Person, call_id: str) -> Json:
 
 async def list_calls(session: AsyncSession, viewer: Person, query: CallQuery) -> Page:
     """Return a page of the calls that `viewer` may read, newest first."""
+    readable = await calls_within_reach(session, viewer)
     rows = (
         select(Call.started_at, Call.id)
-        .where(calls_for(viewer), *_of_calls(query))
+        .where(readable, *_of_calls(query))
         .order_by(Call.started_at.desc(), Call.id.desc())
     )
     places = await _places(session, rows, query)
@@ -166,14 +169,14 @@ async def _places(
         wanted,
         table(CallText),
         "n",
-        since=day_n(query.started_from) if query.started_from is not None else 0,
-        before=day_n(until) + DAY_N if until is not None else None,
-        first=DAY_N,
+        since=hour_n(query.started_from) if query.started_from is not None else 0,
+        before=hour_n(until) + HOUR_N if until is not None else None,
+        first=HOUR_N,
         limit=limit,
     )
 
 
-_APPEALS_FIRST = 1000  # about what a day of calls has
+_APPEALS_FIRST = 250
 
 
 async def appeal_of_call(session: AsyncSession, call_id: str) -> int | None:

@@ -1,7 +1,7 @@
 """Lists by a part of a name or number, newest first, without reading all that was ever said.
 
 A frequent text is found among the newest; for a rare one the index names the few that have it. Which of
-the two a text is nobody knows beforehand, so the newest day is searched first, then ever longer times.
+the two a text is nobody knows beforehand, so the newest are searched first, then ever longer times.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,7 +17,7 @@ __all__ = ["needles_of", "newest"]
 _TELLING_DIGITS = 3  # fewer occur in every number
 _RU_DIGITS = 11
 _GROWTH = 4
-_WINDOWS = 5  # then all that is left
+_WINDOWS = 7  # of calls the last is half a year; then all that is left
 
 
 def needles_of(q: str) -> Needles:

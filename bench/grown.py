@@ -28,7 +28,7 @@ from calls.facts import (
     QueueLeft,
     RecordingStarted,
 )
-from calls.model import day_n
+from calls.model import hour_n
 from calls.story import CallChange, CallStory, fold
 from press3 import schema
 from press3.database import Store
@@ -78,7 +78,6 @@ INSERT INTO deadline_notices SELECT number, deadline_at, level.value, deadline_a
   FROM appeals, json_each('["due_soon", "overdue"]') AS level WHERE deadline_at IS NOT NULL;
 DELETE FROM unseen_watches;
 UPDATE pops SET ringing = '[]';
-ANALYZE;
 """
 
 
@@ -173,7 +172,7 @@ def copy(database: Path, copies: int) -> None:
 
 
 def _index(connection: sqlite3.Connection) -> None:
-    """Make what the copies are searched by, in the order of their days."""
+    """Make what the copies are searched by, in the order of their times."""
     connection.executescript("DELETE FROM call_texts; DELETE FROM appeal_texts;")
     of_calls = connection.execute(
         "SELECT id, started_at, from_name, from_raw, from_e164, to_raw, to_e164 FROM calls"
@@ -190,9 +189,9 @@ def _index(connection: sqlite3.Connection) -> None:
 
 
 def _n(began: str, numbers: Counter[int]) -> int:
-    day = day_n(datetime.fromisoformat(began).replace(tzinfo=UTC))
-    numbers[day] += 1
-    return day + numbers[day]
+    hour = hour_n(datetime.fromisoformat(began).replace(tzinfo=UTC))
+    numbers[hour] += 1
+    return hour + numbers[hour]
 
 
 def _insert(table: Table) -> str:

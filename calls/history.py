@@ -13,14 +13,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from calls.codec import fact_from_row, fact_to_data
 from calls.facts import Fact
 from calls.model import (
-    DAY_N,
+    HOUR_N,
     BlindWindow,
     Call,
     CallText,
     Leg,
     PbxState,
     StoredFact,
-    day_n,
+    hour_n,
 )
 from calls.story import CallChange, CallStory, LegStory, fold
 from people.directory import employee_at
@@ -156,8 +156,8 @@ async def _store_text(session: AsyncSession, change: CallChange) -> None:
     """Keep what the call is searched by."""
     call, text = change.story.id, _text(change.story)
     if change.before is None:
-        first = day_n(change.story.started_at)
-        span = {"first": first, "last": first + DAY_N - 1}
+        first = hour_n(change.story.started_at)
+        span = {"first": first, "last": first + HOUR_N - 1}
         await session.execute(_INSERT_TEXT, {"call_id": call, "text": text, **span})
     elif text != _text(change.before):
         await session.execute(_UPDATE_TEXT, {"call": call, "text": text})

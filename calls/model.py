@@ -1,6 +1,6 @@
 """Stored calls. `facts` is the truth; `calls` and `legs` are its fold, kept for lists and reports."""
 
-from datetime import UTC, date, datetime
+from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import BigInteger, ForeignKey, Index
@@ -9,7 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from store.base import Base
 
 __all__ = [
-    "DAY_N",
+    "HOUR_N",
     "BlindWindow",
     "Call",
     "CallText",
@@ -18,15 +18,15 @@ __all__ = [
     "PbxState",
     "SetAside",
     "StoredFact",
-    "day_n",
+    "hour_n",
 ]
 
-DAY_N: Final = 1 << 24  # more calls than a day can have
+HOUR_N: Final = 1 << 20  # more calls than an hour can have
 
 
-def day_n(at: datetime) -> int:
-    """Return the number from which `CallText.n` counts the calls that begin on the UTC day of `at`."""
-    return (at.astimezone(UTC).date() - date(1970, 1, 1)).days * DAY_N
+def hour_n(at: datetime) -> int:
+    """Return the number from which `CallText.n` counts the calls that begin in the UTC hour of `at`."""
+    return int(at.timestamp()) // 3600 * HOUR_N
 
 
 class Call(Base):
@@ -68,7 +68,7 @@ class Call(Base):
 class CallText(Base):
     """What a call is searched by (`store.search`); erased with the personal data of its call.
 
-    `n`: `day_n` of its beginning plus a count within the day, so that calls can be searched day by day.
+    `n`: `hour_n` of its beginning plus a count within the hour, so that the newest are searched first.
     One writer of SQLite never gives it twice; on PostgreSQL two PBXs may.
     """
 

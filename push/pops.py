@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, bindparam, func, insert, or_, select, update
+from sqlalchemy import bindparam, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from appeals.model import Appeal
@@ -33,7 +33,7 @@ from people.audience import Audience
 from push import unseen
 from push.card import Card, read_card
 from push.messages import WithdrawReason
-from push.model import Pop
+from push.model import OPEN, Pop
 from push.unseen import unseen_tick
 from store import outbox
 from store.base import table
@@ -308,18 +308,12 @@ async def close_stale(session: AsyncSession, *, now: datetime) -> int:
     rows = await session.execute(
         select(Pop, Call.outcome)
         .join(Call, Call.id == Pop.call_id)
-        .where(Call.ended_at.is_not(None), _is_open())
+        .where(Call.ended_at.is_not(None), OPEN)
     )
     found = rows.all()
     for pop, outcome in found:
         _finish(session, pop, outcome, now)
     return len(found)
-
-
-def _is_open() -> ColumnElement[bool]:
-    return or_(
-        Pop.withdrawn_at.is_(None), and_(Pop.reason == "answered_here", Pop.left_at.is_(None))
-    )
 
 
 def _finish(session: AsyncSession, pop: Pop, outcome: str | None, now: datetime) -> None:

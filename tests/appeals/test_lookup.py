@@ -8,10 +8,10 @@ import pytest
 from sqlalchemy import event, select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from appeals import lookup, subjects
+from appeals import lookup, reading, subjects
 from appeals.errors import Invalid, NotFound
 from appeals.lookup import AppealQuery, CallQuery
-from appeals.model import Appeal, Phase
+from appeals.model import Appeal, AppealCall, Phase
 from appeals.rights import Action, Allowed, may
 from calls.model import Call
 from people.audience import Viewer
@@ -265,8 +265,15 @@ async def test_what_may_not_be_read_is_not_found(world: World) -> None:
                 await reading
 
 
-async def test_lists_show_exactly_what_the_rights_allow(world: World) -> None:
-    """A company at random: SQL and the pure rule must agree about everybody and everything."""
+@pytest.mark.parametrize("few", [0, 2000])
+async def test_lists_show_exactly_what_the_rights_allow(
+    world: World, few: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A company at random: SQL and the pure rule must agree about everybody and everything.
+
+    Both forms of the SQL: for whoever may read much, and for whoever may read few things.
+    """
+    monkeypatch.setattr(reading, "_FEW", few)
     chance = random.Random(3)
     north = await world.department("Север")
     places = [None, north, await world.department("Порт", north), await world.department("Юг")]
@@ -283,6 +290,9 @@ async def test_lists_show_exactly_what_the_rights_allow(world: World) -> None:
         responsible = chance.choice([None, chance.choice(people).id])
         await world.change(number, department_id=chance.choice(places), responsible_id=responsible)
         await world.change_call(call.id, department_id=chance.choice(places))
+        other = world.call("+79990000000").ring(f"{chance.randint(1, 4)}{chance.randint(0, 5):02}")
+        await other.stored()
+        await world.writer.run(lambda session, n=number, c=other.id: _link(session, n, c))
 
     async with world.sessions() as session:
         cases = [
@@ -302,6 +312,10 @@ async def test_lists_show_exactly_what_the_rights_allow(world: World) -> None:
                 if any(isinstance(may(person, Action.READ, s), Allowed) for s in found)
             }
             assert {item["id"] for item in page.items} == reach, person
+
+
+async def _link(session: AsyncSession, number: int, call: str) -> None:
+    session.add(AppealCall(appeal_number=number, call_id=call, link="manual"))
 
 
 async def test_a_page_costs_the_same_queries_for_one_as_for_many(

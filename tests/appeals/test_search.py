@@ -14,7 +14,7 @@ from appeals import lookup
 from appeals.lookup import AppealQuery, CallQuery
 from appeals.model import AppealText
 from calls.facts import CallerNamed, Party
-from calls.model import DAY_N, Call, CallText, day_n
+from calls.model import HOUR_N, Call, CallText, hour_n
 from people.audience import Viewer
 from people.model import Role
 from store.migrate import _config
@@ -255,7 +255,7 @@ async def test_a_database_of_before_is_searched_as_one_of_now(
 
 
 async def texts(world: World) -> list[Any]:
-    """What calls and appeals are searched by, and on which day; each call has a number of its own."""
+    """What calls and appeals are searched by, and in which hour; each call has a number of its own."""
     async with world.sessions() as session:
         of_calls = (
             await session.execute(
@@ -265,7 +265,7 @@ async def texts(world: World) -> list[Any]:
         of_appeals = await session.execute(
             select(AppealText.number, AppealText.text).order_by(AppealText.number)
         )
-        assert all(row.CallText.n // DAY_N == day_n(row.started_at) // DAY_N for row in of_calls)
+        assert all(row.CallText.n // HOUR_N == hour_n(row.started_at) // HOUR_N for row in of_calls)
         assert len({row.CallText.n for row in of_calls}) == len(of_calls)
         return [(row.CallText.call_id, row.CallText.text) for row in of_calls] + [
             tuple(row) for row in of_appeals

@@ -1,4 +1,4 @@
-"""Search by a part of a name or number: the texts of calls and appeals, and the index of their grams.
+"""Search by a part of a name or number: the texts of calls and appeals, and the index of their grams. Open pops.
 
 The database keeps the grams itself: FTS5 by triggers on SQLite, a GIN index on PostgreSQL. Whoever makes
 `call_texts` or `appeal_texts` anew on SQLite (a batch operation) must make their triggers again.
@@ -6,7 +6,7 @@ The database keeps the grams itself: FTS5 by triggers on SQLite, a GIN index on 
 
 import itertools
 from collections.abc import Iterator
-from datetime import UTC, date
+from datetime import UTC
 from typing import Any
 
 import sqlalchemy as sa
@@ -34,7 +34,8 @@ _GRAMS = """
 CREATE FUNCTION press3_grams(of text) RETURNS text[] LANGUAGE sql IMMUTABLE PARALLEL SAFE STRICT AS
 $$ SELECT array_agg(DISTINCT substr(of, i, 3)) FROM generate_series(1, length(of) - 2) AS i $$
 """
-_DAY = 1 << 24
+_OPEN = sa.text("(withdrawn_at IS NULL OR (reason = 'answered_here' AND left_at IS NULL))")
+_HOUR = 1 << 20
 _AT_ONCE = 5000
 
 
@@ -56,6 +57,7 @@ def upgrade() -> None:
     op.create_index("ix_call_texts_n", "call_texts", ["n"])
     if op.get_bind().dialect.name == "sqlite":
         _index_on_sqlite()
+    op.create_index("ix_pops_open", "pops", ["call_id"], sqlite_where=_OPEN, postgresql_where=_OPEN)
     _fill("call_texts", _calls())
     _fill("appeal_texts", _appeals())
     if op.get_bind().dialect.name == "postgresql":
@@ -85,19 +87,17 @@ _COLUMNS = {"call_texts": ("call_id", "n", "text"), "appeal_texts": ("number", "
 
 
 def _calls() -> Iterator[dict[str, Any]]:
-    """The text of each call, numbered as `calls.history` does: the day, then the call within it."""
+    """The text of each call, numbered as `calls.history` does: the hour, then the call within it."""
     fields = ("from_name", "from_raw", "from_e164", "to_raw", "to_e164")
     calls = sa.table(
         "calls", *map(sa.column, ("id", *fields)), sa.column("started_at", sa.DateTime(True))
     )
-    day, n = date.min, 0
+    hour, n = -1, 0
     for row in _pages(calls, "started_at", "id"):
         began = row["started_at"]  # naive UTC on SQLite
-        on = (began.astimezone(UTC) if began.tzinfo else began).date()
-        if on != day:
-            day = on
-            n = (day - date(1970, 1, 1)).days * _DAY
-        n += 1
+        of = int((began if began.tzinfo else began.replace(tzinfo=UTC)).timestamp()) // 3600
+        n = n + 1 if of == hour else of * _HOUR + 1
+        hour = of
         yield {"call_id": row["id"], "n": n, "text": _folded(*(row[f] for f in fields))}
 
 
@@ -130,6 +130,7 @@ def _folded(*fields: str | None) -> str:
 
 
 def downgrade() -> None:
+    op.drop_index("ix_pops_open", "pops")
     of_fts = op.get_bind().dialect.name == "sqlite"
     for of in _KEYS:
         op.drop_table(of)
