@@ -104,9 +104,13 @@ async def history_of(session: AsyncSession, viewer: Person, number: int) -> list
 
 async def list_appeals(session: AsyncSession, viewer: Person, query: AppealQuery) -> Page:
     """Return a page of the appeals that `viewer` may read, newest number first."""
-    readable = await appeals_within_reach(session, viewer)
-    rows = select(Appeal.number).where(readable, *_of_appeals(query)).order_by(Appeal.number.desc())
-    found = await _numbers(session, rows, query)
+    reach = await appeals_within_reach(session, viewer)
+    rows = (
+        select(Appeal.number)
+        .where(reach.condition, *_of_appeals(query))
+        .order_by(Appeal.number.desc())
+    )
+    found = await _numbers(session, rows, query, is_short=reach.is_short)
     numbers, following = cut(found, query.limit, lambda number: (number,))
     return Page(await view.appeals(session, numbers), following)
 
@@ -121,19 +125,21 @@ async def one_call(session: AsyncSession, viewer: Person, call_id: str) -> Json:
 
 async def list_calls(session: AsyncSession, viewer: Person, query: CallQuery) -> Page:
     """Return a page of the calls that `viewer` may read, newest first."""
-    readable = await calls_within_reach(session, viewer)
+    reach = await calls_within_reach(session, viewer)
     rows = (
         select(Call.started_at, Call.id)
-        .where(readable, *_of_calls(query))
+        .where(reach.condition, *_of_calls(query))
         .order_by(Call.started_at.desc(), Call.id.desc())
     )
-    places = await _places(session, rows, query)
+    places = await _places(session, rows, query, is_short=reach.is_short)
     found, following = cut(places, query.limit, lambda r: (r.started_at.isoformat(), r.id))
     return Page(await view.calls(session, [row.id for row in found]), following)
 
 
-async def _numbers(session: AsyncSession, rows: Select[int], query: AppealQuery) -> Sequence[int]:
-    """The first of `rows` that have `q`, one more than the page holds."""
+async def _numbers(
+    session: AsyncSession, rows: Select[int], query: AppealQuery, *, is_short: bool
+) -> Sequence[int]:
+    """The first of `rows` that have `q`, one more than the page holds; `is_short`: all can be read."""
     wanted, limit = needles_of(query.q or ""), query.limit + 1
     if not wanted:
         return (await session.scalars(rows.limit(limit))).all()
@@ -142,7 +148,7 @@ async def _numbers(session: AsyncSession, rows: Select[int], query: AppealQuery)
         rows.join(AppealText, AppealText.number == Appeal.number),
         wanted,
         table(AppealText),
-        "number",
+        None if is_short else "number",
         before=_number_of(query.cursor) if query.cursor is not None else None,
         first=_APPEALS_FIRST,
         limit=limit,
@@ -155,9 +161,9 @@ async def _numbers(session: AsyncSession, rows: Select[int], query: AppealQuery)
 
 
 async def _places(
-    session: AsyncSession, rows: Select[*tuple[Any, ...]], query: CallQuery
+    session: AsyncSession, rows: Select[*tuple[Any, ...]], query: CallQuery, *, is_short: bool
 ) -> Sequence[Row[*tuple[Any, ...]]]:
-    """The first of `rows` that have `q`, one more than the page holds."""
+    """The first of `rows` that have `q`, one more than the page holds; `is_short`: all can be read."""
     wanted, limit = needles_of(query.q or ""), query.limit + 1
     if not wanted:
         return (await session.execute(rows.limit(limit))).all()
@@ -168,7 +174,7 @@ async def _places(
         rows.join(CallText, CallText.call_id == Call.id),
         wanted,
         table(CallText),
-        "n",
+        None if is_short else "n",
         since=hour_n(query.started_from) if query.started_from is not None else 0,
         before=hour_n(until) + HOUR_N if until is not None else None,
         first=HOUR_N,

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import ForeignKey, Index, LargeBinary, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from store.base import Base
+from store.base import Base, some_index
 
 __all__ = [
     "Appeal",
@@ -105,6 +105,7 @@ class Appeal(Base):
         Index("ix_appeals_phase_number", "phase", "number"),
         Index("ix_appeals_customer_id_number", "customer_id", "number"),
         Index("ix_appeals_phase_deadline_at", "phase", "deadline_at"),
+        some_index("appeals", "responsible_id"),
     )
 
     number: Mapped[int] = mapped_column(primary_key=True)
@@ -125,7 +126,7 @@ class Appeal(Base):
     caller_e164: Mapped[str | None]
     caller_name: Mapped[str | None]
     customer_id: Mapped[int | None] = mapped_column(ForeignKey("customers.id"))
-    department_id: Mapped[int | None] = mapped_column(ForeignKey("departments.id"))
+    department_id: Mapped[int | None] = mapped_column(ForeignKey("departments.id"), index=True)
     responsible_id: Mapped[int | None] = mapped_column(ForeignKey("employees.id"))
     accused_id: Mapped[int | None] = mapped_column(ForeignKey("employees.id"))
     pressed_at: Mapped[datetime | None]

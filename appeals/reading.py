@@ -3,6 +3,8 @@
 A test compares the two over a whole company.
 """
 
+from dataclasses import dataclass
+
 from sqlalchemy import (
     ColumnElement,
     Select,
@@ -23,11 +25,19 @@ from appeals.rights import Person
 from calls.model import Call, Leg
 from people.model import Department, Role
 
-__all__ = ["appeals_for", "appeals_within_reach", "calls_for", "calls_within_reach"]
+__all__ = ["Reach", "appeals_for", "appeals_within_reach", "calls_for", "calls_within_reach"]
 
 # Whoever may read no more than this has his list made of what he may read; for whoever may read more,
 # the newest are looked through until the page is full.
 _FEW = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """What a viewer may read, in the form that makes his lists fast. `is_short`: it can be read through."""
+
+    condition: ColumnElement[bool]
+    is_short: bool
 
 
 def appeals_for(viewer: Person) -> ColumnElement[bool]:
@@ -59,18 +69,18 @@ def calls_for(viewer: Person) -> ColumnElement[bool]:
     return or_(at_his_telephone, of_an_appeal, _in_department(viewer, Call.department_id))
 
 
-async def appeals_within_reach(session: AsyncSession, viewer: Person) -> ColumnElement[bool]:
-    """Return `appeals_for(viewer)` in the form that makes his lists fast."""
+async def appeals_within_reach(session: AsyncSession, viewer: Person) -> Reach:
+    """Return what `appeals_for(viewer)` means."""
     if _reads_all(viewer) or not await _are_few(session, _appeals_of(viewer)):
-        return appeals_for(viewer)
-    return Appeal.number.in_(union(*_appeals_of(viewer)))
+        return Reach(appeals_for(viewer), is_short=False)
+    return Reach(Appeal.number.in_(union(*_appeals_of(viewer))), is_short=True)
 
 
-async def calls_within_reach(session: AsyncSession, viewer: Person) -> ColumnElement[bool]:
-    """Return `calls_for(viewer)` in the form that makes his lists fast."""
+async def calls_within_reach(session: AsyncSession, viewer: Person) -> Reach:
+    """Return what `calls_for(viewer)` means."""
     if _reads_all(viewer) or not await _are_few(session, _calls_of(viewer)):
-        return calls_for(viewer)
-    return Call.id.in_(union(*_calls_of(viewer)))
+        return Reach(calls_for(viewer), is_short=False)
+    return Reach(Call.id.in_(union(*_calls_of(viewer))), is_short=True)
 
 
 async def _are_few(session: AsyncSession, parts: list[Select[int]] | list[Select[str]]) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Row, Select, Table, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from store.search import Needles, holds, needles
+from store.search import Needles, holds, needles, says
 
 __all__ = ["needles_of", "newest"]
 
@@ -37,7 +37,7 @@ async def newest(
     rows: Select[*tuple[Any, ...]],
     wanted: Needles,
     texts: Table,
-    key: str,
+    key: str | None,
     *,
     since: int = 0,
     before: int | None,
@@ -48,8 +48,10 @@ async def newest(
 
     `rows` joins `texts` and is ordered newest first; the order of `key`, a number, must agree wherever
     a multiple of `first` lies between two keys. Keys are searched from `since` to below `before` (null:
-    the end), the newest `first` of them to begin with.
+    the end), the newest `first` of them to begin with. Without a key all of `rows` are read.
     """
+    if key is None:
+        return (await session.execute(rows.where(says(texts, wanted)).limit(limit))).all()
     dialect = session.get_bind().dialect.name
     top = before if before is not None else await _end(session, texts, key, first)
     found: list[Row[*tuple[Any, ...]]] = []

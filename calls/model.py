@@ -6,7 +6,7 @@ from typing import Any, Final
 from sqlalchemy import BigInteger, ForeignKey, Index
 from sqlalchemy.orm import Mapped, mapped_column
 
-from store.base import Base
+from store.base import Base, some_index
 
 __all__ = [
     "HOUR_N",
@@ -62,6 +62,7 @@ class Call(Base):
     __table_args__ = (
         Index("ix_calls_started_at_id", "started_at", "id"),
         Index("ix_calls_open", "ended_at", "pbx"),
+        some_index("calls", "department_id"),
     )
 
 

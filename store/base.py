@@ -4,11 +4,11 @@ import re
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from sqlalchemy import JSON, DateTime, Dialect, MetaData, String, Table
+from sqlalchemy import JSON, DateTime, Dialect, Index, MetaData, String, Table, text
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator
 
-__all__ = ["UNSTORABLE", "Base", "CleanText", "UtcDateTime", "table"]
+__all__ = ["UNSTORABLE", "Base", "CleanText", "UtcDateTime", "some_index", "table"]
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -63,6 +63,12 @@ class Base(DeclarativeBase):
         dict[str, Any]: JSON(),
         list[Any]: JSON(),
     }
+
+
+def some_index(table: str, column: str) -> Index:
+    """Return an index of the rows that have a value in `column`, when most have none: those cost nothing."""
+    some = text(f"{column} IS NOT NULL")
+    return Index(f"ix_{table}_{column}", column, sqlite_where=some, postgresql_where=some)
 
 
 def table(model: type[Base]) -> Table:

@@ -19,7 +19,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, TEXT
 
 from store.base import UNSTORABLE
 
-__all__ = ["Needles", "folded", "holds", "in_models", "needles"]
+__all__ = ["Needles", "folded", "holds", "in_models", "needles", "says"]
 
 Needles = tuple[str, ...]
 
@@ -47,12 +47,17 @@ def holds(
 ) -> ColumnElement[bool]:
     """Return the condition on `texts` that one of `wanted` is in the text, and `low` ≤ `key` ≤ `high`."""
     within = texts.c[key].between(low, high)
-    exact = or_(*(texts.c.text.contains(each, autoescape=True) for each in wanted))
+    exact = says(texts, wanted)
     if dialect == "sqlite":
         return and_(texts.c[key].in_(_matching(texts.name, wanted, low, high)), exact)
     of_text = func.press3_grams(texts.c.text).collate("C")
     grams = (of_text.op("@>")(cast(_grams(each), ARRAY(TEXT))) for each in wanted)
     return and_(within, or_(*grams), exact)
+
+
+def says(texts: Table, wanted: Needles) -> ColumnElement[bool]:
+    """Return the condition on `texts` that one of `wanted` is in the text; the index is not asked."""
+    return or_(*(texts.c.text.contains(each, autoescape=True) for each in wanted))
 
 
 def in_models(name: str | None, kind: str, _parents: Any) -> bool:

@@ -1,4 +1,6 @@
-"""Search by a part of a name or number: the texts of calls and appeals, and the index of their grams. Open pops.
+"""Search by a part of a name or number: the texts of calls and appeals, and the index of their grams.
+
+Besides, indexes for what few rows have: open pops, and what a person may read.
 
 The database keeps the grams itself: FTS5 by triggers on SQLite, a GIN index on PostgreSQL. Whoever makes
 `call_texts` or `appeal_texts` anew on SQLite (a batch operation) must make their triggers again.
@@ -35,6 +37,12 @@ CREATE FUNCTION press3_grams(of text) RETURNS text[] LANGUAGE sql IMMUTABLE PARA
 $$ SELECT array_agg(DISTINCT substr(of, i, 3)) FROM generate_series(1, length(of) - 2) AS i $$
 """
 _OPEN = sa.text("(withdrawn_at IS NULL OR (reason = 'answered_here' AND left_at IS NULL))")
+# What somebody may read is looked up from him. Most calls and appeals have no such value: no entry then.
+_OF_A_READER = (
+    ("calls", "department_id", True),
+    ("appeals", "responsible_id", True),
+    ("appeals", "department_id", False),
+)
 _HOUR = 1 << 20
 _AT_ONCE = 5000
 
@@ -58,6 +66,11 @@ def upgrade() -> None:
     if op.get_bind().dialect.name == "sqlite":
         _index_on_sqlite()
     op.create_index("ix_pops_open", "pops", ["call_id"], sqlite_where=_OPEN, postgresql_where=_OPEN)
+    for table, column, some in _OF_A_READER:
+        where = sa.text(f"{column} IS NOT NULL") if some else None
+        op.create_index(
+            f"ix_{table}_{column}", table, [column], sqlite_where=where, postgresql_where=where
+        )
     _fill("call_texts", _calls())
     _fill("appeal_texts", _appeals())
     if op.get_bind().dialect.name == "postgresql":
@@ -131,6 +144,8 @@ def _folded(*fields: str | None) -> str:
 
 def downgrade() -> None:
     op.drop_index("ix_pops_open", "pops")
+    for table, column, _ in _OF_A_READER:
+        op.drop_index(f"ix_{table}_{column}", table)
     of_fts = op.get_bind().dialect.name == "sqlite"
     for of in _KEYS:
         op.drop_table(of)
