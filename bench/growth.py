@@ -9,15 +9,16 @@ the whole answer at the client. The peer and limit: the same page by the sqlite3
 
 import argparse
 import asyncio
+import itertools
 import random
 import sqlite3
 import statistics
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -92,14 +93,24 @@ async def measure(folder: Path, calls: int, repeats: int) -> None:
             _say(name, took, "")
         await at.desk.start()
         await at.desk.linked(deadline_s=60)
-        for login, paths in (("chief", _of_chief(at)), ("op201", _of_operator())):
+        people = (
+            ("chief", _of_chief(at)),
+            ("op201", _of_operator()),
+            ("op101", _of_operator()),  # whose telephone never rang
+        )
+        for login, paths in people:
             person = await at.desk.person(login)
             for name, path in paths:
                 _say(f"{login}: {name}", await _ask(person, path, repeats), f"p95 ≤ {TARGET_MS}")
         _say("sqlite3 alone: 50 newest calls", _alone(at.database, repeats), "the limit")
         chief = await at.desk.person("chief")
-        day = lambda n: f"/reconciliation?day={DAY}"  # noqa: E731
-        _say("chief: reconciliation of today", await _ask(chief, day, max(3, repeats // 10)), "")
+        alone = await _ask(chief, _reconciled, max(3, repeats // 10))
+        _say("chief: reconciliation of a day", alone, "")
+        _say(
+            "op201: 50 newest calls, while days are reconciled",
+            await _beside_reconciling(chief, await at.desk.person("op201"), repeats),
+            "",
+        )
 
 
 Path_of = Callable[[int], str]
@@ -132,6 +143,8 @@ def _of_operator() -> Iterator[tuple[str, Path_of]]:
     yield "his 50 newest calls", lambda n: "/calls"
     yield "his 50 newest appeals", lambda n: "/appeals"
     yield "search: a name that is not there", lambda n: f"/calls?q=Щукин{n}"
+    yield "search: a frequent name", lambda n: f"/calls?q={grown.NAMES[n % 4]}"
+    yield "search: one letter", lambda n: f"/calls?q={'ияжо'[n % 4]}"
 
 
 def _appeal(chance: random.Random, copies: int) -> int:
@@ -163,6 +176,24 @@ async def _starts(desk: Desk, times: int) -> list[tuple[str, list[float]]]:
 async def _ask(person: Person, path: Path_of, repeats: int) -> list[float]:
     await person.get(path(repeats))
     return [await _timed(person.get(path(n))) for n in range(repeats)]
+
+
+def _reconciled(n: int) -> str:
+    return f"/reconciliation?day={DAY - timedelta(days=n % 2)}"
+
+
+async def _beside_reconciling(chief: Person, other: Person, repeats: int) -> list[float]:
+    async def reconcile() -> None:
+        for n in itertools.count():
+            await chief.get(_reconciled(n))
+
+    busy = asyncio.create_task(reconcile(), name="reconcile-again-and-again")
+    took = await _ask(other, lambda n: "/calls", repeats)
+    assert not busy.done(), "nothing was reconciled meanwhile"
+    busy.cancel()
+    with suppress(asyncio.CancelledError):
+        await busy
+    return took
 
 
 async def _timed(asked: Awaitable[object]) -> float:
