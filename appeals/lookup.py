@@ -42,7 +42,7 @@ __all__ = [
 class AppealQuery:
     """Null does not filter. `employee`: the person responsible. `opened_to` is not included.
 
-    `q`: the appeal's number, or a part of the caller's number or name or of the gist.
+    `q`: the appeal's number, or a part of the caller's number or name or of the gist (`appeals.search`).
     """
 
     limit: int = 50
@@ -61,7 +61,7 @@ class AppealQuery:
 class CallQuery:
     """Null does not filter. `missed`: in, over and not answered. `recovered`: a part of it was learned
     after a blind window. `recorded`: there is or was its sound. `employee`: at whose telephone it rang.
-    `q`: a part of either number or of the caller's name."""
+    `q`: a part of either number or of the caller's name (`appeals.search`)."""
 
     limit: int = 50
     cursor: str | None = None

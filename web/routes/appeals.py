@@ -17,7 +17,8 @@ VERB_PROBLEMS = ("conflict-of-interest", "forbidden", "wrong-stage")
 
 
 class AppealFilter(Page):
-    """`employee` is the person responsible; `opened_to` is not included; `q` is number, caller or gist."""
+    """`employee` is the person responsible; `opened_to` is not included; `q` is the appeal's number, or a part of
+    the caller's number or name or of the gist, in any case; of one or two letters, the beginning of a word."""
 
     phase: Phase | None = None
     kind: Kind | None = None

@@ -14,7 +14,8 @@ __all__ = ["OPERATIONS"]
 class CallFilter(Page):
     """`missed` is in, over and not answered; `recovered`: a part of it was learned after a blind window;
     `recorded`: there is or was its sound; `employee` is at whose telephone it rang; `started_to` is not
-    included; `q` is number or name."""
+    included; `q` is a part of a number or of the caller's name, in any case; of one or two letters, the beginning
+    of a word."""
 
     direction: Literal["in", "out"] | None = None
     outcome: (
