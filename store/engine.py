@@ -32,6 +32,9 @@ _PRAGMAS = (
     "journal_mode=WAL",
     "synchronous=FULL",
     "foreign_keys=ON",
+    # KiB, as far as they are touched: with the 2 MB that are usual, searching a million calls reads the same
+    # pages again and again (a third more CPU).
+    "cache_size=-16000",
 )
 _POSTGRES = {
     "connect_timeout": 5,
