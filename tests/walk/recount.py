@@ -91,10 +91,14 @@ class Evidence:
 
     @property
     def picked_up_at(self) -> datetime | None:
-        """Asterisk answers who picks up first, and takes the ringing from the others when he has it."""
-        if self.caller.kind != "is picked up" or self.given is None or self.given.own is None:
+        """Asterisk answers who picks up first, and takes the ringing from the others when he has it.
+
+        Who came when nothing rang any more was declined (603) and has nobody.
+        """
+        own = self.given.own if self.given is not None else None
+        if self.caller.kind != "is picked up" or own is None or own.answered_at is None:
             return None
-        since = self.given.own.called_at
+        since = own.called_at
         overs = [each.over_at for each in self.ringings if each.over_at is not None]
         return min((at for at in overs if at >= since), default=None)
 
