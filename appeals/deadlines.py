@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import and_, exists, select
+from sqlalchemy import Select, and_, exists, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from appeals import audience, history
@@ -19,7 +19,7 @@ from appeals.stages import UNRESOLVED
 from store.outbox import Message, emit
 from store.upsert import insert_new
 
-__all__ = ["RESOLVE", "DeadlineSettings", "Level", "level_at", "tick"]
+__all__ = ["RESOLVE", "DeadlineSettings", "Level", "is_time", "level_at", "tick"]
 
 RESOLVE: Final = "resolve"  # the deadline's name in events and history
 _AT_ONCE: Final = 200  # a transaction stays short; the rest comes with the next tick
@@ -50,6 +50,14 @@ def level_at(due_at: datetime, now: datetime, lead: timedelta) -> Level | None:
     return Level.DUE_SOON if now >= due_at - lead else None
 
 
+async def is_time(session: AsyncSession, now: datetime, settings: DeadlineSettings) -> bool:
+    """Return whether `tick` would have something to tell: asked of a reader, presses need not wait for it."""
+    for level in Level:
+        if (await session.scalars(_untold(level, now, settings.lead).limit(1))).first() is not None:
+            return True
+    return False
+
+
 async def tick(session: AsyncSession, now: datetime, settings: DeadlineSettings) -> int:
     """Tell every deadline that is due soon or overdue and was not told so; return how many.
 
@@ -57,15 +65,16 @@ async def tick(session: AsyncSession, now: datetime, settings: DeadlineSettings)
     """
     told = 0
     for level in Level:
-        for appeal in await _untold(session, level, now, settings.lead):
+        untold = await session.scalars(_untold(level, now, settings.lead).limit(_AT_ONCE))
+        # Locks are taken in one order everywhere.
+        for appeal in sorted(untold, key=lambda appeal: appeal.number):
             told += await _tell(session, appeal, level, now)
     return told
 
 
-async def _untold(
-    session: AsyncSession, level: Level, now: datetime, lead: timedelta
-) -> list[Appeal]:
-    """The same question as `level_at`, asked of all rows."""
+def _untold(level: Level, now: datetime, lead: timedelta) -> Select[Appeal]:
+    """The same question as `level_at`, asked of all rows, in no order: that would read every deadline
+    there ever was."""
     due = Appeal.deadline_at
     at_level = due <= now if level is Level.OVERDUE else and_(due > now, due <= now + lead)
     was_told = exists().where(
@@ -73,14 +82,7 @@ async def _untold(
         DeadlineNotice.due_at == Appeal.deadline_at,
         DeadlineNotice.level == level,
     )
-    found = await session.scalars(
-        select(Appeal)
-        .where(at_level, Appeal.phase.in_(UNRESOLVED), ~was_told)
-        .limit(_AT_ONCE)  # in no order: that would read every deadline there ever was
-    )
-    return sorted(
-        found, key=lambda appeal: appeal.number
-    )  # locks are taken in one order everywhere
+    return select(Appeal).where(at_level, Appeal.phase.in_(UNRESOLVED), ~was_told)
 
 
 async def _tell(session: AsyncSession, appeal: Appeal, level: Level, now: datetime) -> bool:

@@ -56,9 +56,12 @@ class Upkeep:
 
     async def tick(self) -> None:
         now = self._store.now()
+        async with self._store.sessions() as session:
+            is_time = await deadlines.is_time(session, now, self._deadlines)
 
         async def work(session: AsyncSession) -> None:
-            await deadlines.tick(session, now, self._deadlines)
+            if is_time:
+                await deadlines.tick(session, now, self._deadlines)
             await pops.unseen_tick(session, now)
 
         await self._store.writer.run(work)

@@ -12,9 +12,13 @@ HOUR = 3600.0
 
 
 async def tick(world: World) -> list[str]:
+    """Return what a tick tells; whoever asks before knows whether there is anything."""
     before = len(await world.messages())
+    is_time = await world.writer.run(lambda s: deadlines.is_time(s, world.now, SETTINGS))
     await world.writer.run(lambda s: deadlines.tick(s, world.now, SETTINGS))
-    return [message.type for message in (await world.messages())[before:]]
+    told = [message.type for message in (await world.messages())[before:]]
+    assert is_time == bool(told)
+    return told
 
 
 @pytest.mark.parametrize(
