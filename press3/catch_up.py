@@ -168,7 +168,7 @@ class CatchUp:
         if self._logs is not None:
             self._count(await self._logs.read_gap(pipeline, since, settled, there.alive))
         if state is not None and state.startup != login.startup:
-            self._count(await self._after_restart(pipeline, blind_since))
+            self._count(await self._after_restart(pipeline, blind_since, there))
         older = [row for row in there.rows if _is_older(row, at)]
         stories = pipeline.book.open_stories
         self._count(await self._roll_call(pipeline, at, stories, there, join=older))
@@ -271,11 +271,13 @@ class CatchUp:
         )
 
     async def _after_restart(
-        self, pipeline: Pipeline, last_contact: datetime
+        self, pipeline: Pipeline, last_contact: datetime, there: "_OnTheLine"
     ) -> Iterable[CallChange]:
+        """End the calls of before the restart. Who is on the line is none of them, though he may seem so:
+        of a call learned from the spool the second alone is known in which it began."""
         log.warning("the PBX was restarted: its calls of before are over", pbx=pipeline.parts.pbx)
         facts = pipeline.tracker.restarted(last_contact)
-        facts += resync.from_channels(pipeline.book.open_stories, frozenset(), last_contact)
+        facts += resync.from_channels(pipeline.book.open_stories, there.alive, last_contact)
         return await pipeline.store(facts)
 
     async def _roll_call(

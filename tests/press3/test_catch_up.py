@@ -209,6 +209,27 @@ async def test_calls_of_a_restarted_pbx_end_and_its_new_ones_stay(
     assert served.pipeline.tracker.open_calls() == {new}
 
 
+async def test_who_called_a_restarted_pbx_in_the_second_of_the_last_contact_is_on_the_line(
+    served: Served, writer: Writer
+) -> None:
+    """A uniqueid tells the second only: he seems to have come before the PBX was last heard."""
+    uniqueid, pressed_at = f"{SEEN_LAST.timestamp():.0f}.0", SEEN_LAST + timedelta(seconds=1.7)
+    row = f"2|{uniqueid}|{uniqueid}|{pressed_at.timestamp():.3f}|+79110000002|Anna|7495|press3|q"
+    served.peer.astdb[f"press3/{pressed_at:%Y%m%d%H%M}/{uniqueid}-1"] = row
+    served.peer.channels = [{"Channel": "PJSIP/trunk-00000000", "Uniqueid": uniqueid}]
+    served.peer.startup = (f"{SEEN_LAST:%F}", f"{SEEN_LAST:%T}")
+    await served.start(writer)
+    call = f"{PBX}-{uniqueid}"
+    await until(lambda: served.pipeline.book.get(call), what="his press is read")
+
+    async def caught_up() -> bool:
+        return bool((await served.window()).ended_at)
+
+    await until(caught_up, what="the gap is read")
+    (stored,) = [each for each in await served.rows(Call) if each.id == call]
+    assert (stored.pressed_at, stored.ended_at, stored.outcome) == (pressed_at, None, None)
+
+
 async def test_what_the_sweep_learns_of_a_call_heard_all_along_is_not_recovered(
     served: Served, writer: Writer
 ) -> None:
