@@ -5,10 +5,11 @@ Source: the headers as Asterisk 16.28 and 22.10 write them (`main/manager_*.c`, 
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields
 from datetime import datetime
 from typing import Any, get_type_hints
 
+from ami.errors import MissingField
 from ami.events import (
     AgentCalled,
     AgentConnect,
@@ -44,27 +45,23 @@ from ami.events import (
     UnparkedCall,
     VarSet,
 )
-from ami.fields import Headers, Reader, Record, build, epoch, factory, number, read_headers, text
+from ami.fields import Headers, Reader, epoch, event_of, factory, number, text
 from ami.wire import event_type, unescape
 
 __all__ = ["JUDGED_BY_CONTENT", "WANTED", "parse", "wanted"]
 
-# A channel as Asterisk writes it, in its order; None: not kept.
+# The header of each field of Channel.
 _CHANNEL = {
-    "Channel": "name",
-    "ChannelState": None,
-    "ChannelStateDesc": "state",
-    "CallerIDNum": "caller_number",
-    "CallerIDName": "caller_name",
-    "ConnectedLineNum": "connected_number",
-    "ConnectedLineName": "connected_name",
-    "Language": None,
-    "AccountCode": None,
-    "Context": "context",
-    "Exten": "exten",
-    "Priority": None,
-    "Uniqueid": "uniqueid",
-    "Linkedid": "linkedid",
+    "name": "Channel",
+    "uniqueid": "Uniqueid",
+    "linkedid": "Linkedid",
+    "state": "ChannelStateDesc",
+    "caller_number": "CallerIDNum",
+    "caller_name": "CallerIDName",
+    "connected_number": "ConnectedLineNum",
+    "connected_name": "ConnectedLineName",
+    "context": "Context",
+    "exten": "Exten",
 }
 _PREFIX = {
     "channel": "",
@@ -82,33 +79,33 @@ _PREFIX = {
 }
 
 
-class _ChannelRecord(Record[Channel]):
-    """A channel's block; the names in it are escaped."""
+class _ChannelReader:
+    """Reads a channel, whose headers begin with `prefix`. `optional`: None when it has no identity."""
 
-    def __call__(self, headers: Headers, /) -> Channel | None:
-        channel = super().__call__(headers)
-        if channel is None or b"\\" not in headers.frame:
+    def __init__(self, prefix: str, *, optional: bool = False) -> None:
+        self.headers = tuple(prefix + _CHANNEL[field] for field in Channel._fields)
+        self._optional = optional
+
+    def read(self, values: tuple[str, ...], frame: bytes) -> Channel | None:
+        """`values` are those of `headers`."""
+        identity = values[:3]
+        if "" in identity:
+            if self._optional and not any(identity):
+                return None
+            raise MissingField(event_of(frame), self.headers[identity.index("")], frame)
+        channel = Channel._make(values)
+        if b"\\" not in frame:
             return channel
-        return replace(
-            channel,
+        return channel._replace(
             caller_name=unescape(channel.caller_name),
             connected_name=unescape(channel.connected_name),
         )
 
 
-def _snapshot(prefix: str, *, optional: bool = False) -> Record[Channel]:
-    order = {prefix + header: field for header, field in _CHANNEL.items()}
-    return _ChannelRecord(
-        Channel, order, required=("name", "uniqueid", "linkedid"), optional=optional
-    )
-
-
-def _value_of_variable(headers: Headers) -> str:
-    return unescape(headers["Value"])
-
+_FieldReader = Reader | _ChannelReader
 
 # Which header fills a field, the same in every event but for _SPECIAL.
-_READERS: dict[str, Reader] = {
+_READERS: dict[str, _FieldReader] = {
     "application": text("Application"),
     "app_data": text("AppData", required=False),
     "uniqueid": text("Uniqueid"),
@@ -128,18 +125,20 @@ _READERS: dict[str, Reader] = {
     "position": number("Position"),
     "interface": text("Interface"),
     "variable": text("Variable"),
-    "value": _value_of_variable,
+    "value": Reader("Value", lambda value, frame: unescape(value)),
     "digit": text("Digit"),
     "direction": text("Direction"),
     "key": text("Key"),
     "pressed_at": epoch("At"),
 }
-_SPECIAL: dict[type[Event], dict[str, Reader]] = {
+_SPECIAL: dict[type[Event], dict[str, _FieldReader]] = {
     BlindTransfer: {"exten": text("Extension", required=False)},
     Press3Pressed: {"queue": text("Queue", required=False)},
-    AttendedTransfer: {"target": _snapshot("TransferTarget", optional=True)},
+    AttendedTransfer: {"target": _ChannelReader("TransferTarget", optional=True)},
 }
-_AT = epoch("Timestamp")
+_TIMESTAMP = "Timestamp"
+_AT = epoch(_TIMESTAMP)
+_OF_UNKNOWN = Headers([_TIMESTAMP])
 
 _CLASSES: dict[bytes, type[Event]] = {
     b"AgentCalled": AgentCalled,
@@ -184,45 +183,48 @@ JUDGED_BY_CONTENT: dict[bytes, re.Pattern[bytes]] = {
 WANTED: frozenset[bytes] = frozenset(_CLASSES) | frozenset(_SPLIT)
 
 
-def _field_readers(cls: type[Event]) -> tuple[Reader, ...]:
+def _field_readers(cls: type[Event]) -> tuple[_FieldReader, ...]:
     """One reader a field after `at` and `arrived_at`; a type may read a field its own way."""
     hints = get_type_hints(cls)
-    special: Mapping[str, Reader] = _SPECIAL.get(cls, {})
+    special: Mapping[str, _FieldReader] = _SPECIAL.get(cls, {})
 
-    def reader(name: str) -> Reader:
+    def reader(name: str) -> _FieldReader:
         if name in special:
             return special[name]
         if hints[name] is Channel:
-            return _snapshot(_PREFIX[name])
-        return _snapshot(_PREFIX[name], optional=True) if name in _PREFIX else _READERS[name]
+            return _ChannelReader(_PREFIX[name])
+        return _ChannelReader(_PREFIX[name], optional=True) if name in _PREFIX else _READERS[name]
 
     return tuple(reader(field.name) for field in fields(cls)[2:])
 
 
-@dataclass(frozen=True, slots=True)
 class _Plan:
-    """How a class is read: everything that can be known before the first event comes."""
+    """How a class is read: everything that can be known before the first event comes.
 
-    make: Callable[[tuple[Any, ...]], Event]
-    readers: tuple[Reader, ...]
-    records: tuple[Record[Channel], ...]
-    in_records: frozenset[str]
+    `headers` gives the Timestamp and then the values that the `readers` read, each with its place.
+    """
+
+    __slots__ = ("headers", "make", "readers")
+
+    def __init__(self, cls: type[Event]) -> None:
+        names = [_TIMESTAMP]
+        self.readers: list[tuple[Callable[[Any, bytes], Any], int | slice]] = []
+        for reader in _field_readers(cls):
+            begin = len(names)
+            if isinstance(reader, Reader):
+                names.append(reader.header)
+                self.readers.append((reader.read, begin))
+            else:
+                names += reader.headers
+                self.readers.append((reader.read, slice(begin, len(names))))
+        self.make: Callable[[tuple[Any, ...]], Event]
+        self.make = factory(cls, tuple(field.name for field in fields(cls)))
+        self.headers = Headers(names)
 
 
-def _plan(cls: type[Event]) -> _Plan:
-    readers = _field_readers(cls)
-    records = tuple(reader for reader in readers if isinstance(reader, Record))
-    return _Plan(
-        factory(cls, tuple(field.name for field in fields(cls))),
-        readers,
-        records,
-        frozenset().union(*(record.headers for record in records)),
-    )
-
-
-_PLANS = {kind: _plan(cls) for kind, cls in _CLASSES.items()}
+_PLANS = {kind: _Plan(cls) for kind, cls in _CLASSES.items()}
 _SPLIT_PLANS = {
-    kind: (b"\r\n" + header + b": ", {value: _plan(cls) for value, cls in meanings.items()})
+    kind: (b"\r\n" + header + b": ", {value: _Plan(cls) for value, cls in meanings.items()})
     for kind, (header, meanings) in _SPLIT.items()
 }
 
@@ -251,12 +253,13 @@ def parse(message: bytes, arrived_at: datetime, at: datetime | None = None) -> E
     kind = event_type(message)
     plan = _PLANS.get(kind) or _plan_of(kind, message)
     if plan is None:
-        at = _time_of(read_headers(message), at or arrived_at)
+        at = _time_of(_OF_UNKNOWN.values(message)[0], message, at or arrived_at)
         return Unknown(at=at, arrived_at=arrived_at, name=kind.decode("utf-8", "replace"))
-    headers = read_headers(message, plan.records, plan.in_records)
-    at = _time_of(headers, at or arrived_at)
-    return build(plan.make, plan.readers, headers, (at, arrived_at))
+    values = plan.headers.values(message)
+    at = _time_of(values[0], message, at or arrived_at)
+    told = [read(values[where], message) for read, where in plan.readers]
+    return plan.make((at, arrived_at, *told))
 
 
-def _time_of(headers: Headers, otherwise: datetime) -> datetime:
-    return _AT(headers) if "Timestamp" in headers else otherwise
+def _time_of(timestamp: str, message: bytes, otherwise: datetime) -> datetime:
+    return _AT.read(timestamp, message) if timestamp else otherwise

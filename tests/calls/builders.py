@@ -11,7 +11,7 @@
 """
 
 import itertools
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -133,7 +133,7 @@ class Line:
 
     def moves_unseen(self, context: str, exten: str) -> None:
         """The dialplan moves on where nobody watches."""
-        self.shown = replace(self.shown, context=context, exten=exten)
+        self.shown = self.shown._replace(context=context, exten=exten)
 
     def keys(self, digit: str) -> None:
         self._say(ami.DtmfEnd, digit=digit, direction="Received")

@@ -1,7 +1,5 @@
 """Who the caller is, and the queue that does not take him in: before anybody's telephone rings."""
 
-from dataclasses import replace
-
 import pytest
 
 from ami.events import NewCallerid
@@ -16,7 +14,7 @@ def pbx() -> Pbx:
 
 def is_called(line: Line, number: str, name: str) -> None:
     """The dialplan sets CALLERID(all)."""
-    line.shown = replace(line.shown, caller_number=number, caller_name=name)
+    line.shown = line.shown._replace(caller_number=number, caller_name=name)
     line.pbx.say(NewCallerid, channel=line.shown)
 
 
