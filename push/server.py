@@ -291,6 +291,13 @@ class PushServer:
             connection.transport.abort()
 
 
+def _forget_headers(connection: ServerConnection) -> None:
+    """The handshake is over; its headers would be a tenth of what a screen costs while it is there."""
+    for said in (connection.request, connection.response):
+        if said is not None:
+            said.headers.clear()
+
+
 def _is_own_origin(request: Request, settings: PushSettings) -> bool:
     """Programs send no Origin; a browser must be on a page of the host it asks, or on an allowed one."""
     origin, asked = request.headers.get("Origin"), request.headers.get("Host") or ""

@@ -13,7 +13,7 @@ from web.problems import ApiError, problem_of
 from web.routes.all import OPERATIONS
 from web.routes.session import SIGN_IN
 from web.serve import BASE, add_operation
-from web.splice import splice
+from web.splice import Splices
 
 __all__ = ["build"]
 
@@ -33,11 +33,10 @@ def build(deps: WebDeps) -> web.Application:
     async def described(request: web.Request) -> web.Response:
         return web.json_response(document)
 
-    async def push(request: web.Request) -> web.StreamResponse:
-        return await splice(request, deps.push_socket)
-
+    splices = Splices(deps.push_socket)
+    app.on_shutdown.append(splices.drain)
     app.router.add_get(f"{BASE}/openapi.json", described)
-    app.router.add_get("/ws", push, allow_head=False)
+    app.router.add_get("/ws", splices.couple, allow_head=False)
     app.router.add_get("/healthz", health.healthz)
     app.router.add_get("/readyz", health.readyz)
     app.router.add_get("/metrics", health.metrics)

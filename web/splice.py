@@ -2,17 +2,19 @@
 
 The push server is websockets on a private unix socket; it does the handshake itself. Here only the
 request line and headers are written again, then both directions are coupled with back-pressure: a
-browser that does not read makes the push server's buffer grow, and the push server decides.
+browser that does not read makes the push server's buffer grow, and the push server decides. Once they
+are coupled aiohttp forgets the connection: what it keeps of a request would cost more than the splice.
 """
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 
 from aiohttp import web
 
 from web.problems import ApiError
 
-__all__ = ["splice"]
+__all__ = ["Splices"]
 
 # Hop-by-hop headers but those of the upgrade itself stay here; a body has no business in a handshake.
 _DROPPED = {b"transfer-encoding", b"content-length", b"te", b"trailer", b"proxy-authorization"}
@@ -21,16 +23,13 @@ _LAST_WORDS_S = 5  # what was written last (a close frame) has so long to reach 
 
 
 class _Half(asyncio.Protocol):
-    """One side: what comes in goes out at `peer`, as fast as the peer takes it.
+    """One side: what comes in goes out at `peer`, as fast as the peer takes it."""
 
-    `before` is the protocol that this one replaced; it must hear of the end too, or aiohttp would keep
-    a dead connection in its books for ever.
-    """
+    __slots__ = ("_splices", "peer")
 
-    def __init__(self, before: asyncio.BaseProtocol | None = None) -> None:
-        self._before = before
+    def __init__(self, splices: "Splices") -> None:
+        self._splices = splices
         self.peer: asyncio.Transport | None = None
-        self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def data_received(self, data: bytes) -> None:
         if self.peer is not None:
@@ -40,12 +39,14 @@ class _Half(asyncio.Protocol):
     # WebSocket's own close frames come before; half-open sockets would only be left lying about.
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self.peer is not None:
-            self.peer.close() if exc is None else self.peer.abort()
-        if not self.closed.done():
-            self.closed.set_result(None)
-        if self._before is not None:
-            self._before.connection_lost(exc)
+        self._splices.ended(self)
+        if self.peer is None:
+            return
+        if exc is not None:
+            self.peer.abort()
+        elif not self.peer.is_closing():
+            self.peer.close()
+            asyncio.get_running_loop().call_later(_LAST_WORDS_S, self.peer.abort)
 
     def pause_writing(self) -> None:
         if self.peer is not None and not self.peer.is_closing():
@@ -56,43 +57,65 @@ class _Half(asyncio.Protocol):
             self.peer.resume_reading()
 
 
-async def splice(request: web.Request, socket: Path | None) -> web.StreamResponse:
-    """Couple the request's connection with the push socket until either side ends it."""
-    browser = request.transport
-    if request.headers.get("Upgrade", "").lower() != "websocket":
-        raise ApiError("malformed", "This address speaks WebSocket only.", status=426)
-    if socket is None or browser is None:
-        raise ApiError(
-            "unavailable", "Push is not served here; POST /api/v1/push-ticket says where."
-        )
-    try:
-        upstream, inner = await asyncio.get_running_loop().create_unix_connection(
-            _Half, str(socket)
-        )
-    except OSError:
-        raise ApiError("unavailable", "Push is not running now; try again soon.") from None
-    outer = _Half(request.protocol)
-    inner.peer, outer.peer = browser, upstream
-    browser.set_protocol(outer)
-    upstream.write(_head(request))
-    await _until_closed(inner, outer, browser, upstream)
-    return web.Response()
+class Splices:
+    """The connections handed to the push socket at `socket` (None: push is not served here)."""
 
+    def __init__(self, socket: Path | None) -> None:
+        self._socket = socket
+        self._open: set[_Half] = set()
+        self._none_open = asyncio.Event()
 
-async def _until_closed(
-    inner: _Half, outer: _Half, browser: asyncio.Transport, upstream: asyncio.Transport
-) -> None:
-    """Wait for the end of both sides: nothing may be written to the browser after the push server's last."""
-    try:
+    async def couple(self, request: web.Request) -> web.StreamResponse:
+        """Couple the request's connection with the push socket, until either side ends it."""
+        browser = request.transport
+        if request.headers.get("Upgrade", "").lower() != "websocket":
+            raise ApiError("malformed", "This address speaks WebSocket only.", status=426)
+        if self._socket is None or browser is None:
+            raise ApiError(
+                "unavailable", "Push is not served here; POST /api/v1/push-ticket says where."
+            )
+        upstream, inner = await self._dial(self._socket)
         if browser.is_closing():  # gone while the push socket was dialled
             upstream.abort()
-        await asyncio.wait({inner.closed, outer.closed}, return_when=asyncio.FIRST_COMPLETED)
-        browser.close()
-        upstream.close()
-        await asyncio.wait({inner.closed, outer.closed}, timeout=_LAST_WORDS_S)
-    finally:
-        browser.abort()
-        upstream.abort()
+            return web.Response()
+        outer = _Half(self)
+        inner.peer, outer.peer = browser, upstream
+        self._open |= {inner, outer}
+        browser.set_protocol(outer)
+        upstream.write(_head(request))
+        _forget(request)
+        return web.Response()
+
+    async def _dial(self, socket: Path) -> tuple[asyncio.Transport, _Half]:
+        try:
+            return await asyncio.get_running_loop().create_unix_connection(
+                lambda: _Half(self), str(socket)
+            )
+        except OSError:
+            raise ApiError("unavailable", "Push is not running now; try again soon.") from None
+
+    def ended(self, half: _Half) -> None:
+        """One side is gone, everything that was written to it with it."""
+        self._open.discard(half)
+        if not self._open:
+            self._none_open.set()
+
+    async def drain(self, app: web.Application) -> None:
+        """Let what the push server wrote last reach the browsers, but no longer than that may take."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LAST_WORDS_S):
+                while self._open:
+                    self._none_open.clear()
+                    await self._none_open.wait()
+        for half in self._open:
+            if half.peer is not None:
+                half.peer.abort()
+
+
+def _forget(request: web.Request) -> None:
+    """Let aiohttp take the connection for lost, without closing it: its answer then goes nowhere."""
+    request.protocol.transport = None
+    request.protocol.connection_lost(None)
 
 
 def _head(request: web.Request) -> bytes:
