@@ -241,8 +241,14 @@ class Desk:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-15:])
 
 
-_PRESS3 = (sys.executable, "-m", "press3")
+_PRESS3: tuple[str, ...] = (sys.executable, "-m", "press3")
 _FOLDERS = itertools.count(1)
+
+
+def run_without(protection: str) -> None:
+    """Let press3 run without one of its protections from now on (tests/faults/without.py)."""
+    global _PRESS3
+    _PRESS3 = (sys.executable, "-m", "tests.faults.without", protection)
 
 
 def run(*arguments: str, text: str = "") -> "subprocess.CompletedProcess[str]":

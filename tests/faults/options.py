@@ -37,12 +37,14 @@ _NAMES = ("kills", "pbx_kills", "both_kills", "histories", "seed", "without", "r
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Switch the protection off here too: where no service is started, this is the process under test."""
+    """Switch the protection off here too, where no service is started, and in those that tests/e2e start."""
+    from tests.e2e import desk
     from tests.faults.without import SERVICE
 
     without = config.getoption("--without")
     if without in SERVICE:
         SERVICE[without]()
+        desk.run_without(without)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

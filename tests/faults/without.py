@@ -8,6 +8,7 @@ docs/faults.md says which test went red for which name.
 
 import asyncio
 import dataclasses
+import os
 import sys
 import uuid
 from collections.abc import Callable
@@ -236,6 +237,56 @@ def _both_clocks() -> None:
     catch_up._span = lambda blind_since, stories, at: (blind_since - catch_up._OVERLAP, at)
 
 
+def _changed() -> None:
+    """A file that was changed while it was converted is taken for the one that was read."""
+    from recordings.worker import RecordingWorker
+
+    async def as_it_was(self: Any, recording: Any) -> bool:
+        return False
+
+    RecordingWorker._has_changed = as_it_was  # type: ignore[method-assign]
+
+
+def _read_in_time() -> None:
+    """A file that is gone after its conversion counts as another one."""
+    from recordings.worker import RecordingWorker
+
+    async def is_gone(self: Any, recording: Any) -> bool:
+        return not os.path.exists(recording.path)
+
+    RecordingWorker._has_changed = is_gone  # type: ignore[method-assign]
+
+
+def _broken_files() -> None:
+    """A file without sound is tried for ever, and nobody is told why."""
+    from recordings import lifecycle
+    from recordings.model import RecordingState
+
+    lifecycle.after_failure = lambda recording, error: lifecycle.Step(
+        to=RecordingState.LINKED, again_s=1.0
+    )
+
+
+def _withdrawal() -> None:
+    """Screens are not told that a card goes."""
+    from push import pops
+
+    tell = pops._tell
+
+    def silent(session: Any, pop: Any, kind: str, data: Any, now: Any) -> None:
+        if kind != "pop.withdrawn":
+            tell(session, pop, kind, data, now)
+
+    pops._tell = silent
+
+
+def _serve_lock() -> None:
+    """Nobody looks whether another process serves this SQLite file."""
+    from press3 import service
+
+    service._lock = lambda held, database: None
+
+
 def _link_settings(**changes: Any) -> None:
     from press3 import telephony
 
@@ -275,6 +326,11 @@ SERVICE: dict[str, Replace] = {
     "unreachable": _unreachable,
     "clock-back": _clock_back,
     "both-clocks": _both_clocks,
+    "changed": _changed,
+    "read-in-time": _read_in_time,
+    "broken-files": _broken_files,
+    "withdrawal": _withdrawal,
+    "serve-lock": _serve_lock,
 }
 # These are rendered into the PBX's files by the test itself, not done in the service.
 DIALPLAN: dict[str, Callable[[Any], None]] = {"settle": _settle}
