@@ -45,7 +45,7 @@ async def open_appeals(session: AsyncSession, customer_id: int) -> list[int]:
 
 async def appeals_of(session: AsyncSession, call: str) -> list[Appeal]:
     """Return copies of the appeals of a call, kept from others in the order of their numbers: no two
-    of us deadlock. A change of a copy is not stored: most calls end without one (`case.load`)."""
+    of us deadlock. A change of a copy is stored by `case.write_copy`: most calls end without one."""
     rows = await session.execute(_APPEALS_OF_CALL, {"call": call})
     return [Appeal(**row) for row in rows.mappings()]
 

@@ -140,7 +140,7 @@ class Appeal(Base):
 
 
 class AppealText(Base):
-    """What an appeal is searched by (`store.search`); erased with its personal data."""
+    """What an appeal is searched by (`store.search`); to be erased with its personal data."""
 
     __tablename__ = "appeal_texts"
 

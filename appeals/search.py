@@ -53,7 +53,8 @@ async def newest(
     if key is None:
         return (await session.execute(rows.where(says(texts, wanted)).limit(limit))).all()
     dialect = session.get_bind().dialect.name
-    top = before if before is not None else await _end(session, texts, key, first)
+    end = await _end(session, texts, key, first)
+    top = end if before is None else min(before, end)  # a time far ahead is no longer search
     found: list[Row[*tuple[Any, ...]]] = []
     for low, high in _windows(since, top, first):
         among = holds(texts, key, wanted, low, high, dialect=dialect)

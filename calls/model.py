@@ -67,7 +67,7 @@ class Call(Base):
 
 
 class CallText(Base):
-    """What a call is searched by (`store.search`); erased with the personal data of its call.
+    """What a call is searched by (`store.search`); to be erased with the personal data of its call.
 
     `n`: `hour_n` of its beginning plus a count within the hour, so that the newest are searched first.
     One writer of SQLite never gives it twice; on PostgreSQL two PBXs may.

@@ -7,7 +7,6 @@ from datetime import timedelta
 import structlog
 from sqlalchemy import delete, func, select
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from appeals import deadlines
 from calls.model import Call
@@ -55,16 +54,13 @@ class Upkeep:
             await asyncio.sleep(period_s)
 
     async def tick(self) -> None:
-        now = self._store.now()
+        """Tell unseen pops first: they wait for no reader, however many sessions are taken."""
+        now, settings = self._store.now(), self._deadlines
+        await self._store.writer.run(lambda session: pops.unseen_tick(session, now))
         async with self._store.sessions() as session:
-            is_time = await deadlines.is_time(session, now, self._deadlines)
-
-        async def work(session: AsyncSession) -> None:
-            if is_time:
-                await deadlines.tick(session, now, self._deadlines)
-            await pops.unseen_tick(session, now)
-
-        await self._store.writer.run(work)
+            is_time = await deadlines.is_time(session, now, settings)
+        if is_time:
+            await self._store.writer.run(lambda s: deadlines.tick(s, now, settings))
 
     async def prune(self) -> None:
         now = self._store.now()

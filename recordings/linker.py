@@ -130,16 +130,19 @@ class _Shelf:
 _RECORDINGS = table(Recording)
 _COLUMNS = tuple(_RECORDINGS.columns.keys())
 _EMPTY: dict[str, Any] = dict.fromkeys(_COLUMNS)
+# Locked: on PostgreSQL the worker of a standby may be at the same row.
 _BY_PATH = prepared(
-    select(_RECORDINGS).where(
+    select(_RECORDINGS)
+    .where(
         or_(_RECORDINGS.c.pbx == bindparam("of"), _RECORDINGS.c.pbx == ""),
         _RECORDINGS.c.remote_path == bindparam("path"),
     )
+    .with_for_update()
 )
 _RUNNING = prepared(
-    select(_RECORDINGS).where(
-        _RECORDINGS.c.call_id == bindparam("call"), _RECORDINGS.c.stopped_at.is_(None)
-    )
+    select(_RECORDINGS)
+    .where(_RECORDINGS.c.call_id == bindparam("call"), _RECORDINGS.c.stopped_at.is_(None))
+    .with_for_update()
 )
 _UPDATE = prepared(update(_RECORDINGS).where(_RECORDINGS.c.id == bindparam("which")))
 

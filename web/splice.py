@@ -19,16 +19,18 @@ __all__ = ["Splices"]
 # Hop-by-hop headers but those of the upgrade itself stay here; a body has no business in a handshake.
 _DROPPED = {b"transfer-encoding", b"content-length", b"te", b"trailer", b"proxy-authorization"}
 
+_DRAIN_S = 2  # less than the stage of the stop in which it happens
 _LAST_WORDS_S = 5  # what was written last (a close frame) has so long to reach a browser that reads
 
 
 class _Half(asyncio.Protocol):
     """One side: what comes in goes out at `peer`, as fast as the peer takes it."""
 
-    __slots__ = ("_splices", "peer")
+    __slots__ = ("_splices", "_stalled", "peer")
 
     def __init__(self, splices: "Splices") -> None:
         self._splices = splices
+        self._stalled: asyncio.TimerHandle | None = None
         self.peer: asyncio.Transport | None = None
 
     def data_received(self, data: bytes) -> None:
@@ -40,6 +42,7 @@ class _Half(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._splices.ended(self)
+        self._moves()
         if self.peer is None:
             return
         if exc is not None:
@@ -49,18 +52,31 @@ class _Half(asyncio.Protocol):
             asyncio.get_running_loop().call_later(_LAST_WORDS_S, self.peer.abort)
 
     def pause_writing(self) -> None:
+        """Who takes nothing is not read for; so the other side's end would not be seen: a limit sees it."""
         if self.peer is not None and not self.peer.is_closing():
             self.peer.pause_reading()
+            loop = asyncio.get_running_loop()
+            self._stalled = loop.call_later(self._splices.stalled_s, self.peer.abort)
 
     def resume_writing(self) -> None:
+        self._moves()
         if self.peer is not None and not self.peer.is_closing():
             self.peer.resume_reading()
 
+    def _moves(self) -> None:
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
+
 
 class Splices:
-    """The connections handed to the push socket at `socket` (None: push is not served here)."""
+    """The connections handed to the push socket at `socket` (None: push is not served here).
 
-    def __init__(self, socket: Path | None) -> None:
+    One that takes nothing for `stalled_s` seconds is cut.
+    """
+
+    def __init__(self, socket: Path | None, *, stalled_s: float = 30) -> None:
+        self.stalled_s = stalled_s
         self._socket = socket
         self._open: set[_Half] = set()
         self._none_open = asyncio.Event()
@@ -103,7 +119,7 @@ class Splices:
     async def drain(self, app: web.Application) -> None:
         """Let what the push server wrote last reach the browsers, but no longer than that may take."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(_LAST_WORDS_S):
+            async with asyncio.timeout(_DRAIN_S):
                 while self._open:
                     self._none_open.clear()
                     await self._none_open.wait()

@@ -32,9 +32,14 @@ _FTS = (
     " INSERT INTO {of}_fts({of}_fts, rowid, text) VALUES ('delete', old.{key}, old.text);"
     " INSERT INTO {of}_fts(rowid, text) VALUES (new.{key}, new.text); END",
 )
+# Letters are numbered once: substr(of, i, 3) counts letters from the beginning of the text each time.
 _GRAMS = """
 CREATE FUNCTION press3_grams(of text) RETURNS text[] LANGUAGE sql IMMUTABLE PARALLEL SAFE STRICT AS
-$$ SELECT array_agg(DISTINCT substr(of, i, 3)) FROM generate_series(1, length(of) - 2) AS i $$
+$$ SELECT array_agg(DISTINCT a || b || c)
+   FROM (SELECT letter AS a, lead(letter) OVER line AS b, lead(letter, 2) OVER line AS c
+         FROM unnest(string_to_array(of, NULL)) WITH ORDINALITY AS each(letter, i)
+         WINDOW line AS (ORDER BY i)) AS gram
+   WHERE c IS NOT NULL $$
 """
 _OPEN = sa.text("(withdrawn_at IS NULL OR (reason = 'answered_here' AND left_at IS NULL))")
 # What somebody may read is looked up from him. Most calls and appeals have no such value: no entry then.
