@@ -20,7 +20,7 @@ from recordings.worker import RecordingWorker
 from web.app import build
 from web.deps import LinkView, WebDeps
 
-__all__ = ["web_app"]
+__all__ = ["link_view", "web_app"]
 
 
 def web_app(
@@ -36,7 +36,7 @@ def web_app(
     logs = logs_by_pbx(settings, number_rules(settings))
 
     def links() -> list[LinkView]:
-        return [_link_view(each) for each in telephony]
+        return [link_view(each) for each in telephony]
 
     async def reconcile_day(session: AsyncSession, day: date) -> Mapping[str, Any]:
         reader = PbxReader([each.link for each in telephony], logs)
@@ -62,7 +62,8 @@ def web_app(
     )
 
 
-def _link_view(telephony: Telephony) -> LinkView:
+def link_view(telephony: Telephony) -> LinkView:
+    """Return what screens and `/readyz` are told of one PBX."""
     link = telephony.link
     if (stuck_since := telephony.stuck_since()) is not None:
         reason = "the database refuses to store events; they are kept and tried again"
@@ -73,11 +74,18 @@ def _link_view(telephony: Telephony) -> LinkView:
             pbx=telephony.pbx, state="down", since=telephony.failed_since, reason=reason
         )
     if telephony.pipeline is None:
-        reason = "another process serves this PBX"
-        return LinkView(pbx=telephony.pbx, state="standby", since=link.state_since, reason=reason)
+        return _not_serving(telephony)
     return LinkView(
         pbx=telephony.pbx,
         state=link.state.value,
         since=link.state_since,
         reason=link.state_reason,
     )
+
+
+def _not_serving(telephony: Telephony) -> LinkView:
+    """Whether another process serves the PBX is known when its lease was found in another's hands."""
+    state, reason = "starting", "press3 is starting"
+    if telephony.lease.held_by_another:
+        state, reason = "standby", "another process serves this PBX"
+    return LinkView(pbx=telephony.pbx, state=state, since=telephony.link.state_since, reason=reason)

@@ -60,8 +60,11 @@ def create_engine(url: str) -> AsyncEngine:
     """
     driver = make_url(url).drivername
     if driver == "postgresql+psycopg":
+        from store.postgres_driver import PlainCursor  # an extra: not installed everywhere
+
+        how = {**_POSTGRES, "cursor_factory": PlainCursor}
         engine = create_async_engine(
-            url, hide_parameters=True, pool_pre_ping=True, connect_args=_POSTGRES
+            url, hide_parameters=True, pool_pre_ping=True, connect_args=how
         )
     elif driver == "sqlite+aiosqlite":
         engine = create_async_engine(

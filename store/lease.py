@@ -73,6 +73,7 @@ class Lease:
 
     `trouble` tells what the database answered while it stores nothing: nobody else writes so often.
     `is_alive` tells whether a process still runs, None when it can't be seen from here.
+    `held_by_another` is true once the lease was really found in a living holder's hands.
     """
 
     def __init__(
@@ -90,6 +91,7 @@ class Lease:
         self._is_alive = is_alive
         self._times = times
         self.fence: int | None = None
+        self.held_by_another = False
         self.trouble = ""  # what the database said when it last refused; empty while it stores
         self.trouble_since_s = 0.0  # of the loop's clock, while there is trouble
         self._seen: tuple[int, datetime] | None = None
@@ -99,12 +101,17 @@ class Lease:
         """Wait until this process serves the PBX; return its fence."""
         told = ""
         while (fence := await self._ask()) is None:
-            why = self.trouble or "another process serves this PBX"
+            why = self.trouble or self._who_has_it()
             if why != told:
                 log.warning("standing by", pbx=self._pbx, reason=why)
                 told = why
             await asyncio.sleep(self._times.ask_every_s)
         return fence
+
+    def _who_has_it(self) -> str:
+        if self.held_by_another:
+            return "another process serves this PBX"
+        return "the process that served this PBX has not let go of it yet"
 
     async def _ask(self) -> int | None:
         """Try to take the lease; trouble with the database is no reason to give up waiting for it."""
@@ -150,9 +157,12 @@ class Lease:
 
     async def _take(self, session: AsyncSession) -> int | None:
         now = await database_time(session)
-        if await session.get(LeaseRow, self._pbx) is None:
+        if (held := await session.get(LeaseRow, self._pbx)) is None:
             session.add(LeaseRow(pbx=self._pbx, fence=1, **self._mine(now)))
             return 1
+        self.held_by_another = not self._is_free(held, now)
+        if self.held_by_another:
+            return None
         # A holder who is writing right now is no dead one: don't wait for his lock, ask again later.
         row = await session.scalar(
             select(LeaseRow)

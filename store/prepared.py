@@ -5,7 +5,9 @@ greenlets) costs about 100 µs of CPU, SQLite itself 5. A statement marked with 
 the writer's sessions without all that; any other session runs it as usual.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any, TypeVar
 
 from sqlalchemy import Dialect, Executable, Float
@@ -24,6 +26,12 @@ S = TypeVar("S", bound=Executable)
 
 _MARK = "press3_prepared"
 _LATER = "press3_insert_later"
+# An INSERT whose values all come with the call, as SQLAlchemy writes it for psycopg.
+_ONE_ROW = re.compile(
+    r"(?P<into>INSERT INTO [^%]+ VALUES )(?P<row>\((?:%\(\w+\)s(?:::[\w ]+)?(?:, |\)$))+)"
+)
+_NAMED = re.compile(r"%\((\w+)\)s")
+_ROWS_AT_ONCE = (64, 32, 16, 8, 4, 2, 1)  # few lengths: each is a text of its own to be prepared
 
 
 def prepared(statement: S) -> S:
@@ -115,10 +123,34 @@ async def _to_sqlite(driver: Any, sql: str, bound: Any, *, many: bool) -> Rows:
 async def _to_postgres(driver: Any, sql: str, bound: Any, *, many: bool) -> Rows:
     cursor = driver.cursor()
     if many:
-        await cursor.executemany(sql, bound)
+        for text, values in _in_few(sql, bound):
+            await cursor.execute(text, values)
         return ()
     await cursor.execute(sql, bound)
     return await cursor.fetchall() if cursor.description else ()
+
+
+def _in_few(sql: str, rows: Sequence[Values]) -> Iterator[tuple[str, Any]]:
+    """Yield statements for `rows`: few INSERTs of many rows each where that says the same.
+
+    Never psycopg's executemany: see `store.postgres_driver`.
+    """
+    if (insert := _ONE_ROW.fullmatch(sql)) is None:
+        yield from ((sql, row) for row in rows)
+        return
+    names, start = _NAMED.findall(insert["row"]), 0
+    while left := len(rows) - start:
+        count = next(size for size in _ROWS_AT_ONCE if size <= left)
+        some = rows[start : start + count]
+        yield _rows_text(sql, count), [row[name] for row in some for name in names]
+        start += count
+
+
+@cache
+def _rows_text(sql: str, count: int) -> str:
+    insert = _ONE_ROW.fullmatch(sql)
+    assert insert is not None
+    return insert["into"] + ", ".join([_NAMED.sub("%s", insert["row"])] * count)
 
 
 class _Plan:

@@ -21,8 +21,8 @@ Reconcile = Callable[[AsyncSession, date], Awaitable[Mapping[str, Any]]]
 class LinkView:
     """The connection to one PBX: `connecting`, `up`, `refused` (login), `down` or `closed`.
 
-    `standby`: another process serves the PBX, this one takes over when it goes. `stuck`: the database
-    refuses what the PBX tells.
+    `starting`: not yet known whether another process serves the PBX. `standby`: one does, this one
+    takes over when it goes. `stuck`: the database refuses what the PBX tells.
     """
 
     pbx: str

@@ -19,6 +19,7 @@ _REASONS = {
     "down": "no connection to the PBX",
     "connecting": "connecting to the PBX",
     "closed": "the connection to the PBX was closed",
+    "starting": "press3 is starting: it asks whether another process serves this PBX",
     "standby": "another process serves this PBX; this one takes over when it goes",
     "stuck": "the database refuses to store (disk full, locked or away: the log says which); events are kept and tried again",
 }

@@ -225,7 +225,7 @@ class Reconciliation(Told):
 
 class Link(Told):
     pbx: str
-    state: Literal["connecting", "up", "refused", "down", "closed", "standby", "stuck"]
+    state: Literal["starting", "connecting", "up", "refused", "down", "closed", "standby", "stuck"]
     since: datetime
     reason: str
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import random
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -28,6 +29,7 @@ from tests.waiting import until
 
 OPERATORS, SCREENS_EACH = 100, 10  # a person may have so many
 WELCOMED_S = 30  # all of them, from the cut, on 2 cores that also run the thousand clients
+_PATIENCE_S = 240  # however many other programs want the processor
 SLOW_READER = 4410
 _ROUNDS = 16  # of 5 MB each for a socket whose backlog may be 1 MB
 _NOWHERE = 1  # nobody listens at TCP port 1: no PBX is needed here
@@ -97,7 +99,7 @@ class Tab:
     async def join(self) -> None:
         status, ticket = await self.person.post("/push-ticket")
         assert status in (200, 201), ticket
-        self._socket = await connect(ticket["url"], compression=None, open_timeout=WELCOMED_S)
+        self._socket = await connect(ticket["url"], compression=None, open_timeout=_PATIENCE_S)
         hello = {"type": "hello", "ticket": ticket["ticket"], "last_seq": self.last_seq}
         await self._socket.send(json.dumps(hello))
         welcome = json.loads(await self._socket.recv())
@@ -184,15 +186,25 @@ async def test_a_thousand_screens_come_back_at_once_and_miss_nothing(desk: Desk)
         await all_heard(tabs, switch)
         await asyncio.gather(*(tab.cut() for tab in tabs))
         await switch.tell(ids, 3)  # while nobody hears
-        began = time.perf_counter()
+        assert desk.process is not None
+        pids = (os.getpid(), desk.process.pid)
+        began, queued = time.perf_counter(), [stood_in_line_s(pid) for pid in pids]
         await asyncio.gather(*(tab.join() for tab in tabs), switch.tell(ids, 1))
         took_s = time.perf_counter() - began
-        assert took_s <= WELCOMED_S
+        others_s = max(
+            stood_in_line_s(pid) - so_far for pid, so_far in zip(pids, queued, strict=True)
+        )
+        assert took_s - others_s <= WELCOMED_S, f"{took_s:.1f} s, {others_s:.1f} s of them in line"
         await switch.tell(ids, 1)
         await all_heard(tabs, switch)
         assert {tab.welcomed for tab in tabs} == {2}
         await asyncio.gather(*(tab.cut() for tab in tabs))
     assert "Traceback" not in desk.log.read_text(errors="replace")
+
+
+def stood_in_line_s(pid: int) -> float:
+    """How long the process's main thread was ready and other programs had the processor (`schedstat`)."""
+    return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
 
 
 async def all_heard(tabs: Sequence[Tab], switch: Switch) -> None:

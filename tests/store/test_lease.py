@@ -228,6 +228,20 @@ async def test_a_holder_gone_silent_is_replaced_though_the_clock_was_set_back(
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 @pytest.mark.postgres
+async def test_a_dead_holder_s_open_transaction_is_waited_for_but_is_no_other_process(
+    engine: AsyncEngine, writer: Writer
+) -> None:
+    await a_lease(writer, HERE).acquire()
+    waiting = a_lease(writer, THERE, is_alive=lambda _: False)
+    async with engine.connect() as connection:
+        await connection.exec_driver_sql("SELECT * FROM leases FOR SHARE")
+        assert await waiting.try_acquire() is None
+        assert not waiting.held_by_another
+    assert await waiting.try_acquire() == 2
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.postgres
 async def test_who_froze_in_mid_transaction_is_let_go_before_a_lease_runs_out(
     writer: Writer, other_writer: Writer
 ) -> None:

@@ -5,10 +5,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy import bindparam, func, insert, select, text, update
 from sqlalchemy.exc import IntegrityError, OperationalError
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
+import store.engine
 from calls.model import BlindWindow
 from people.model import Department
 from store.base import table
@@ -18,6 +19,7 @@ from store.outbox import OutboxRow
 from store.prepared import insert_later, prepared
 from store.writer import Writer
 from tests.store.samples import NOON, add, names, say
+from tests.waiting import until
 
 Sessions = async_sessionmaker[AsyncSession]
 
@@ -163,3 +165,67 @@ async def test_a_default_that_python_computes_is_refused(writer: Writer) -> None
 
     with pytest.raises(ValueError, match="not to be prepared"):
         await writer.run(work)
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.postgres
+@pytest.mark.parametrize("way", ["prepared", "core", "orm"])
+async def test_who_freezes_after_many_rows_is_let_go(
+    engine: AsyncEngine, sessions: Sessions, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By psycopg's executemany PostgreSQL would wait for ever: its pipeline ends the count of idle seconds."""
+    monkeypatch.setattr(
+        store.engine, "_WRITER_IDLE_LIMIT", "SET idle_in_transaction_session_timeout = '300ms'"
+    )
+    frozen, wakes = asyncio.Event(), asyncio.Event()
+    rows = [{"name": name, "parent_id": 1} for name in "abc"]
+
+    async def freezes(session: AsyncSession) -> None:
+        if way == "prepared":
+            await session.execute(INSERT_MANY, rows)
+        else:
+            made = await session.scalars(insert(Department).returning(Department), rows)
+            departments = made.all()
+            if way == "core":
+                await session.connection()
+                await session.execute(
+                    update(_DEPARTMENTS).where(_DEPARTMENTS.c.id == bindparam("of")),
+                    [{"of": each.id, "name": each.name.upper()} for each in departments],
+                )
+            for each in departments:
+                each.name += "'"
+            await session.flush()
+        frozen.set()
+        await wakes.wait()
+
+    async with Writer(engine) as writer:
+        writing = asyncio.create_task(writer.run(freezes))
+        await frozen.wait()
+        try:
+            async with sessions() as session:
+                open_ones = text(
+                    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+                    " AND xact_start IS NOT NULL AND pid <> pg_backend_pid()"
+                )
+
+                async def nobody() -> bool:
+                    found = await session.scalar(open_ones)
+                    await session.rollback()  # what a transaction has seen once it sees for ever
+                    return found == 0
+
+                await until(nobody, deadline_s=10, what="its transaction was ended")
+        finally:
+            wakes.set()
+        await writing  # it was cut off, so it began again
+    assert len(await names(sessions)) == 3
+
+
+async def test_a_hundred_rows_are_as_many_in_this_order(writer: Writer, sessions: Sessions) -> None:
+    """PostgreSQL gets them as a few statements of many rows."""
+    wanted = [f"{n:03d}" for n in range(100)]
+
+    async def work(session: AsyncSession) -> None:
+        await session.execute(INSERT_MANY, [{"name": name, "parent_id": 1} for name in wanted])
+
+    await writer.run(work)
+    assert await names(sessions) == wanted

@@ -75,12 +75,12 @@ async def test_alive_and_ready(site: Site) -> None:
     site._client = None
     assert (await fetch(site, "/readyz"))[0] == 200
     reasons = set()
-    for state in ("refused", "down", "connecting", "closed"):
+    for state in ("refused", "down", "starting", "connecting", "closed"):
         states["state"] = state
         status, text, _ = await fetch(site, "/readyz")
         assert status == 503
         reasons.add(text)
-    assert len(reasons) == 4
+    assert len(reasons) == 5
     states["state"] = "refused"
     assert "refuses the AMI login" in (await fetch(site, "/readyz"))[1]
 

@@ -148,7 +148,7 @@ export interface Dictionaries {
 
 export interface Link {
   pbx: string
-  state: 'connecting' | 'up' | 'refused' | 'down' | 'closed' | 'standby' | 'stuck'
+  state: 'starting' | 'connecting' | 'up' | 'refused' | 'down' | 'closed' | 'standby' | 'stuck'
   since: string | null
   reason: string | null
 }

@@ -47,6 +47,7 @@ export const en: Texts = {
   'sound.blocked': 'The browser keeps sound off: press to allow',
 
   'link.title.down': 'No link to PBX {{pbx}}',
+  'link.title.starting': 'press3 is starting to serve PBX {{pbx}}',
   'link.title.connecting': 'Connecting to PBX {{pbx}}',
   'link.title.closed': 'The link to PBX {{pbx}} is closed',
   'link.title.refused': 'PBX {{pbx}} refused the login',
@@ -391,6 +392,7 @@ export const en: Texts = {
   'cause.silent': 'the PBX fell silent',
   'cause.overflow': 'more events than can be stored',
   'cause.Authentication failed': 'wrong AMI name or password',
+  'cause.press3 is starting': 'press3 is starting',
   'cause.another process serves this PBX': 'another press3 process serves this PBX',
   'cause.the database refuses to store events; they are kept and tried again': 'the database refuses to store events; they are kept and tried again',
 

@@ -43,6 +43,7 @@ export const ru = {
   'sound.blocked': 'Браузер не даёт звука: нажмите, чтобы разрешить',
 
   'link.title.down': 'Нет связи с АТС {{pbx}}',
+  'link.title.starting': 'press3 начинает вести АТС {{pbx}}',
   'link.title.connecting': 'Соединяемся с АТС {{pbx}}',
   'link.title.closed': 'Связь с АТС {{pbx}} закрыта',
   'link.title.refused': 'АТС {{pbx}} отказала во входе',
@@ -387,6 +388,7 @@ export const ru = {
   'cause.silent': 'АТС замолчала',
   'cause.overflow': 'событий больше, чем удаётся записать',
   'cause.Authentication failed': 'неверное имя или пароль AMI',
+  'cause.press3 is starting': 'press3 запускается',
   'cause.another process serves this PBX': 'эту АТС ведёт другой процесс press3',
   'cause.the database refuses to store events; they are kept and tried again': 'база данных не принимает события; они хранятся, попытки повторяются',
 
