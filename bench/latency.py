@@ -252,8 +252,7 @@ async def _one_run(
     )
     by_kind = {kind: Run(measured.took_ms(kind, told), len(numbers)) for kind in KINDS}
     for screen in told:
-        screen.events.clear()
-        screen.arrived.clear()
+        screen.forget()
     return by_kind, cpu_s
 
 
