@@ -13,8 +13,8 @@ __all__: list[str] = []
 HERE = Path(__file__).parent
 BENCHES = {
     "ami_read": "AMI reading: the wall beside bare panoramisk",
-    "tracker": "Parse, tracker, story and journal: CPU per wanted event",
-    "commits": "Durable commits: group commit beside single commits and fsync",
+    "tracker": "From the bytes of a wanted event to what is stored of it: CPU",
+    "commits": "Durable presses: group commit beside single commits and fdatasync",
     "push": "Push: one pop, and a broadcast, beside bare websockets",
     "audio": "Recordings: peaks and browser format beside ffmpeg alone",
     "latency": "From the AMI socket to the browser's socket",

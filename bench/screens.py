@@ -9,7 +9,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -45,6 +45,10 @@ class LightScreen(asyncio.Protocol):
     @property
     def arrived(self) -> list[float]:
         return [at for at, _ in self.frames]
+
+    def forget(self) -> None:
+        """Let go of what was told so far."""
+        self.frames.clear()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -98,9 +102,12 @@ class LightScreen(asyncio.Protocol):
         self._transport.close()
 
 
-async def hire(url: str, extensions: Sequence[str]) -> None:
-    """Make an operator for each of `extensions` in the database of `url`, signed in, with a ticket."""
-    at, later = now() - timedelta(days=1), now() + timedelta(hours=1)
+async def hire(url: str, extensions: Sequence[str], *, since: datetime | None = None) -> None:
+    """Make an operator for each of `extensions` in the database of `url`, signed in, with a ticket.
+
+    `since` is when they began, a day ago when left out; what they hold lasts for hours from now.
+    """
+    at, later = since or now() - timedelta(days=1), now() + timedelta(hours=1)
     people: dict[type[Base], list[dict[str, Any]]] = {
         model: [] for model in (Employee, Extension, Session, Ticket)
     }

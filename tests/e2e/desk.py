@@ -152,6 +152,11 @@ class Screen:
             self.arrived.append(time.perf_counter())
             self.events.append(json.loads(text))
 
+    def forget(self) -> None:
+        """Let go of what was told so far."""
+        self.events.clear()
+        self.arrived.clear()
+
     def of(self, kind: str) -> list[dict[str, Any]]:
         return [event["data"] for event in self.events if event["type"] == kind]
 
