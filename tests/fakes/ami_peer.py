@@ -80,6 +80,7 @@ class AmiPeer:
         self.login_error = ""  # not empty: refuse every login with this message
         self.silent = False
         self.astdb: dict[str, str] = {}
+        self.db_get_bytes: int | None = None  # of a value; 16.28 gives 255
         self.variables: dict[str, str] = {}
         self.channels: list[dict[str, str]] = []
         self.actions: list[Action] = []
@@ -201,7 +202,7 @@ class AmiPeer:
         value = self.astdb.get(f"{family}/{key}")
         if value is None:
             return [action.error("Database entry not found")]
-        row = action.item("DBGetResponse", Family=family, Key=key, Val=value)
+        row = action.item("DBGetResponse", Family=family, Key=key, Val=value[: self.db_get_bytes])
         return action.listed("DBGetComplete", [row])
 
     def _db_get_tree(self, action: Action) -> list[bytes]:

@@ -31,8 +31,8 @@ def press(n: int, key: str | None = "") -> ComplaintRequested:
     )
 
 
-def keep(peer: AmiPeer, n: int) -> None:
-    value = f"2|{n}.0|{n}.0|{AT.timestamp():.3f}|+79161234567|Ann|100|main|sales"
+def keep(peer: AmiPeer, n: int, name: str = "Ann") -> None:
+    value = f"2|{n}.0|{n}.0|{AT.timestamp():.3f}|+79161234567|{name}|100|main|sales"
     peer.astdb[f"{MINUTE}/{n}.0-1"] = value
 
 
@@ -55,6 +55,17 @@ async def test_the_key_proves_the_press_and_names_the_queue(peer: AmiPeer, link:
     facts: list[Fact] = [ended, press(1), ended]
     shown = await with_evidence(link, facts)
     assert shown == [ended, replace(press(1), evidence="verified", queue="sales"), ended]
+
+
+@pytest.mark.parametrize("letters", [32, 33, 34, 35, 36, 500])
+async def test_a_row_that_asterisk_16_cuts_is_read_whole(
+    peer: AmiPeer, link: AmiLink, letters: int
+) -> None:
+    peer.db_get_bytes = 255
+    keep(peer, 1, name="%D0%AF" * letters)
+    assert await with_evidence(link, [press(1)]) == [
+        replace(press(1), evidence="verified", queue="sales")
+    ]
 
 
 async def test_another_channels_key_proves_nothing(peer: AmiPeer, link: AmiLink) -> None:
