@@ -86,11 +86,12 @@ async def disable(session: AsyncSession, login: str, now: datetime) -> Employee:
 
 
 async def set_password(session: AsyncSession, login: str, password: str, now: datetime) -> None:
-    """Change a password; every session opened with the old one ends."""
+    """Change a password; every session opened with the old one ends, and so does a lock-out."""
     employee = await find(session, login)
     passwords.check_strength(password, login=employee.login)
     employee.password_hash = await passwords.hash_password(password)
     await signin.revoke_all(session, employee.id, now)
+    await signin.unlock(session, employee.login)
 
 
 async def give_extension(

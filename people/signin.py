@@ -33,6 +33,7 @@ __all__ = [
     "revoke_all",
     "sign_out",
     "token_hash",
+    "unlock",
 ]
 
 _LOGIN = re.compile(r"[\w.@+-]{1,64}")
@@ -133,8 +134,13 @@ class SignIn:
                 expires_at=expires_at,
             )
         )
-        await session.execute(delete(LoginAttempt).where(LoginAttempt.login == login))
+        await unlock(session, login)
         return SignedIn(token=token, employee=employee, expires_at=expires_at)
+
+
+async def unlock(session: AsyncSession, login: str) -> None:
+    """Forget the failed attempts of `login`."""
+    await session.execute(delete(LoginAttempt).where(LoginAttempt.login == login))
 
 
 async def authenticate(session: AsyncSession, token: str, now: datetime) -> Employee | None:

@@ -85,10 +85,21 @@ def _located(file: Path | None, *section: str | int) -> Iterator[None]:
 
 
 def write_files(files: dict[str, str], out: Path) -> None:
-    """Write `files` below `out`, each 0600 from its first byte: one of them holds the AMI secret."""
-    for name, text in files.items():
-        path = out / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.unlink(missing_ok=True)
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(text)
+    """Write `files` below `out`, each 0600 from its first byte: one of them holds the AMI secret.
+
+    Raises Press3Error when the folder can't be made or written.
+    """
+    try:
+        for name, text in files.items():
+            _write(out / name, text)
+    except OSError as error:
+        raise Press3Error(
+            f"--out {out} can't be written by this user: {error.strerror}; choose another folder"
+        ) from error
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)

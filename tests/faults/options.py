@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.without import DIALPLAN, SERVICE
+
 __all__ = ["FaultOptions", "pytest_addoption", "pytest_configure"]
 
 
@@ -38,8 +40,7 @@ _NAMES = ("kills", "pbx_kills", "both_kills", "histories", "seed", "without", "r
 
 def pytest_configure(config: pytest.Config) -> None:
     """Switch the protection off here too, where no service is started, and in those that tests/e2e start."""
-    from tests.e2e import desk
-    from tests.faults.without import SERVICE
+    from tests.e2e import desk  # not before: its imports are many
 
     without = config.getoption("--without")
     if without in SERVICE:
@@ -55,6 +56,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--histories", type=int, default=300, help="random histories of screens")
     group.addoption("--seed", type=int, help="repeat the experiments of this seed")
     group.addoption(
-        "--without", metavar="NAME", help="switch a protection off: tests/faults/without.py"
+        "--without",
+        choices=sorted({*SERVICE, *DIALPLAN}),
+        help="switch a protection off: tests/faults/without.py",
     )
     group.addoption("--report", type=Path, metavar="FILE", help="add a line of JSON an experiment")

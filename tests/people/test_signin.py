@@ -140,6 +140,17 @@ async def test_five_failures_lock_the_login_also_for_the_right_password(
     await entrance.sign_in("anna", PASSWORD)
 
 
+async def test_a_new_password_lifts_the_lock(
+    entrance: SignIn, hire: Hire, writer: Writer, clock: Clock
+) -> None:
+    await hire("anna")
+    await fail(entrance, times=5)
+    await writer.run(
+        lambda session: roster.set_password(session, "anna", "another horse 43", clock())
+    )
+    assert (await entrance.sign_in("anna", "another horse 43")).employee.login == "anna"
+
+
 async def test_a_lock_counts_from_the_fifth_failure_not_the_first(
     entrance: SignIn, hire: Hire, clock: Clock
 ) -> None:

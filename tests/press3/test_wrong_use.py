@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from press3.errors import ConfigError, Press3Error
-from press3.menu_files import render_files
+from press3.menu_files import render_files, write_files
 from press3.service import serve
 from press3.settings import Settings, load
 
@@ -95,3 +95,9 @@ def test_several_pbxs_are_rendered_into_a_folder_each(tmp_path: Path) -> None:
     assert render_files(found.model_copy(update={"asterisk": found.asterisk[:1]})).keys() == {
         name.removeprefix("main/") for name in files if name.startswith("main/")
     }
+
+
+def test_a_folder_that_can_not_be_written_is_said_in_a_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(Press3Error, match="can't be written.*choose another folder"):
+        write_files({"extensions_press3.conf": "[press3-menu]\n"}, tmp_path / "file" / "out")

@@ -83,7 +83,7 @@ function Legs({ legs }: { legs: readonly Leg[] }) {
     { key: 'rang', head: t('leg.rang'), cell: (leg) => <Moment at={leg.rang_at} /> },
     { key: 'answered', head: t('leg.answered'), cell: (leg) => <Moment at={leg.answered_at} /> },
     { key: 'ended', head: t('leg.ended'), cell: (leg) => <Moment at={leg.ended_at} /> },
-    { key: 'outcome', head: t('leg.outcome'), cell: (leg) => label('leg.outcome', leg.outcome ?? (leg.answered_at ? 'talking' : 'ringing')) },
+    { key: 'outcome', head: t('leg.outcome'), cell: (leg) => label('leg.outcome', leg.outcome ?? (leg.ended_at ? 'unknown' : leg.answered_at ? 'talking' : 'ringing')) },
   ]
   return <Table caption={t('calls.legs')} columns={columns} rows={legs} rowKey={(leg) => `${leg.extension} ${leg.rang_at} ${leg.answered_at}`} />
 }
