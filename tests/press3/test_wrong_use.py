@@ -99,5 +99,5 @@ def test_several_pbxs_are_rendered_into_a_folder_each(tmp_path: Path) -> None:
 
 def test_a_folder_that_can_not_be_written_is_said_in_a_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
-    with pytest.raises(Press3Error, match="can't be written.*choose another folder"):
+    with pytest.raises(Press3Error, match=r"can.t be written.*choose another folder"):
         write_files({"extensions_press3.conf": "[press3-menu]\n"}, tmp_path / "file" / "out")

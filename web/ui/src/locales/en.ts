@@ -288,7 +288,6 @@ export const en: Texts = {
   'leg.outcome.abandoned': 'the caller hung up',
   'leg.outcome.transferred': 'transferred',
   'leg.outcome.unknown': 'unknown',
-  'leg.outcome.unknown': 'not known (in a blind window)',
   'leg.outcome.ringing': 'ringing',
   'leg.outcome.talking': 'talking',
 

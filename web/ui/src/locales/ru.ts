@@ -284,7 +284,6 @@ export const ru = {
   'leg.outcome.abandoned': 'клиент положил трубку',
   'leg.outcome.transferred': 'переведён',
   'leg.outcome.unknown': 'неизвестно',
-  'leg.outcome.unknown': 'неизвестно (без связи с АТС)',
   'leg.outcome.ringing': 'звонит',
   'leg.outcome.talking': 'говорит',
 
