@@ -206,6 +206,7 @@ class PushServer:
             await self._close(connection, CloseCode.TRY_AGAIN_LATER, reason)
 
     async def _serve(self, connection: ServerConnection) -> None:
+        _forget_headers(connection)
         hello, admitted = await self._greet(connection)
         viewer = Viewer.of(admitted.employee)
         with self._hub.seat(viewer.id):

@@ -244,7 +244,7 @@ async def test_a_changed_role_counts_at_once_for_who_is_connected(
 
 async def test_a_slow_reader_is_cut_and_comes_back_without_loss(desk: Desk, bus: MemoryBus) -> None:
     ann, bob = await desk.hire("ann", "101"), await desk.hire("bob", "102")
-    hub = Hub(backlog_limit_bytes=100_000)
+    hub = Hub(backlog_limit_bytes=1_000_000)
     async with (
         pushing(desk, bus, hub=hub, close_timeout_s=0.2) as push,
         push.screen(bob) as quick,
