@@ -5,6 +5,7 @@ import os
 import platform
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 __all__: list[str] = []
@@ -34,15 +35,18 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="seconds instead of minutes")
     parser.add_argument("names", nargs="*", default=list(BENCHES), help="which; all when left out")
     chosen = parser.parse_args()
-    parts = [_head(quick=chosen.quick)]
+    parts, failed = [_head(quick=chosen.quick)], []
     for name in chosen.names:
         print(f"== {name}", flush=True)
-        parts.append(
-            f"## {BENCHES[name]}\n\n`python -m bench.{name}`\n\n{_run(name, quick=chosen.quick)}\n"
-        )
+        text, is_fine = _run(name, quick=chosen.quick)
+        parts.append(f"## {BENCHES[name]}\n\n`python -m bench.{name}`{text}\n")
+        if not is_fine:
+            failed.append(name)
     if set(chosen.names) == set(BENCHES):
         (HERE / "RESULTS.md").write_text("\n".join(parts), encoding="utf-8")
         print("written: bench/RESULTS.md")
+    if failed:
+        raise SystemExit(f"failed: {', '.join(failed)}")
 
 
 def _head(*, quick: bool) -> str:
@@ -56,14 +60,23 @@ def _head(*, quick: bool) -> str:
     )
 
 
-def _run(name: str, *, quick: bool) -> str:
+def _run(name: str, *, quick: bool) -> tuple[str, bool]:
+    """Return what a benchmark said and how long it took, and whether it came to its end."""
     command = [sys.executable, "-m", f"bench.{name}", *(["--quick"] if quick else [])]
+    began = time.monotonic()
     done = subprocess.run(command, capture_output=True, text=True, cwd=HERE.parent, check=False)
+    took_s = time.monotonic() - began
     print(done.stdout, flush=True)
-    if done.returncode != 0:
-        raise SystemExit(f"bench.{name} failed:\n{done.stderr}")
-    text = done.stdout.strip()
-    return text if text.startswith(("|", "#")) else f"```\n{text}\n```"
+    said = done.stdout.strip()
+    text = f" ({took_s:.0f} s)\n\n"
+    text += said if said.startswith(("|", "#")) else f"```\n{said}\n```"
+    if done.returncode == 0:
+        return text, True
+    print(f"bench.{name} failed:\n{done.stderr}", flush=True)
+    # The last line alone: a traceback would carry this machine's paths into the repository.
+    last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+    last = last.replace(str(HERE.parent), ".")
+    return f"{text}\n\n**FAILED, exit code {done.returncode}: {last}**", False
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Pops and broadcasts: press3's push beside bare `websockets`, with 1000 and 5000 screens connected.
+"""Pops and broadcasts: press3's push beside bare `websockets` and node's `ws`, with 1000 and 5000 screens connected.
 
     python -m bench.push [--quick] [--screens N …]
 
-Measured from the commit that made the message durable (for bare websockets: from the call that sends)
+Measured from the commit that made the message durable (for the peers: from the call that sends)
 to the arrival at the last socket, with about 600 bytes a message. The screens live in a process of
 their own and read raw bytes, so that only the server is measured. `through /ws` is the way of a
 browser: TCP to the web server, which splices to the private unix socket. `KB a screen` is what the
@@ -34,6 +34,8 @@ from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from websockets.asyncio.server import ServerConnection, broadcast, unix_serve
 
+from bench.peers import node_peer
+from bench.push_screens import Address, Listeners
 from people.audience import Audience
 from people.model import Employee, Role, Session, Ticket
 from people.signin import token_hash
@@ -51,131 +53,34 @@ from web.deps import WebDeps
 
 __all__: list[str] = []
 
-Address = str | tuple[str, int]
 Send = Callable[[int | None, dict[str, Any]], Awaitable[int]]  # to one or to all → when, in ns
+Memory = Callable[[], Awaitable[float]]  # of the server's process, KB
 FILLER = "x" * 480
-LIMIT_S = 30
-AT_ONCE = 100  # screens that connect together
+STATM = Path("/proc/self/statm")
 NO_PING_S = 3600  # raw screens don't answer pings, and 5000 take their time to connect
-
-
-# -- the screens, in a process of their own ---------------------------------------------------------
-
-
-class Screen(asyncio.Protocol):
-    """Says its hello after the handshake, then notes when each message came. Nothing is parsed but `n`."""
-
-    def __init__(self, number: int, ticket: str | None, heard: Callable[[int, int, int], None]):
-        self._number, self._ticket, self._heard = number, ticket, heard
-        self._upgraded = False
-        self.welcomed = asyncio.get_running_loop().create_future()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        transport.write(
-            b"GET /ws HTTP/1.1\r\nHost: bench\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-        )
-
-    def data_received(self, data: bytes) -> None:
-        at = time.monotonic_ns()
-        if not self._upgraded:
-            self._upgraded = True
-            if self._ticket is None:
-                self.welcomed.set_result(None)
-            else:
-                hello = {"type": "hello", "ticket": self._ticket, "last_seq": None}
-                self._transport.write(_masked(json.dumps(hello).encode()))
-        elif not self.welcomed.done():
-            self.welcomed.set_result(None)
-        else:
-            for part in data.split(b'"n":')[1:]:
-                self._heard(int(part.split(b",", 1)[0]), self._number, at)
-
-
-def _masked(text: bytes) -> bytes:
-    """A client's text frame with the mask of zeros; longer than 125 bytes and shorter than 64 KiB."""
-    length = len(text)
-    head = bytes([0x81, 0x80 | length]) if length < 126 else b"\x81\xfe" + length.to_bytes(2, "big")
-    return head + b"\0\0\0\0" + text
-
-
-def screens(address: Address, tickets: list[str | None], pipe: Connection) -> None:
-    """Connect, say `ready`, then send (n, screen, ns) of all that comes, in lots."""
-    asyncio.run(_screens(address, tickets, pipe))
-
-
-async def _screens(address: Address, tickets: list[str | None], pipe: Connection) -> None:
-    loop = asyncio.get_running_loop()
-    lot: list[tuple[int, int, int]] = []
-    made: list[Screen] = []  # kept alive
-
-    async def connect(number: int, ticket: str | None) -> None:
-        def protocol() -> Screen:
-            made.append(Screen(number, ticket, lambda n, s, at: lot.append((n, s, at))))
-            return made[-1]
-
-        if isinstance(address, str):
-            _, screen = await loop.create_unix_connection(protocol, address)
-        else:
-            _, screen = await loop.create_connection(protocol, *address)
-        await screen.welcomed
-
-    for begin in range(0, len(tickets), AT_ONCE):
-        few = enumerate(tickets[begin : begin + AT_ONCE], begin)
-        await asyncio.gather(*(connect(number, ticket) for number, ticket in few))
-    pipe.send("ready")
-    over = asyncio.Event()
-    loop.add_reader(pipe.fileno(), over.set)
-    while not over.is_set():
-        await asyncio.sleep(0.02)
-        if lot:
-            pipe.send(lot)
-            lot.clear()
-
-
-class Listeners:
-    """The screens' process seen from here: `await arrivals(n, count)`."""
-
-    def __init__(self, address: Address, tickets: list[str | None]) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._pipe, far = context.Pipe()
-        self._process = context.Process(target=screens, args=(address, tickets, far), daemon=True)
-        self._process.start()
-        self._heard: dict[int, list[int]] = {}
-
-    async def ready(self) -> None:
-        await self._receive()
-
-    async def arrivals(self, n: int, count: int) -> list[int]:
-        """Return when message `n` came at each of `count` screens."""
-        while len(self._heard.get(n, ())) < count:
-            for number, _, at in await self._receive():
-                self._heard.setdefault(number, []).append(at)
-        return self._heard.pop(n)
-
-    async def _receive(self) -> Any:
-        loop = asyncio.get_running_loop()
-        readable = loop.create_future()
-        loop.add_reader(self._pipe.fileno(), lambda: readable.done() or readable.set_result(None))
-        try:
-            async with asyncio.timeout(LIMIT_S * 4):
-                await readable
-        finally:
-            loop.remove_reader(self._pipe.fileno())
-        return self._pipe.recv()
-
-    def stop(self) -> None:
-        self._pipe.send("over")
-        self._process.join(10)
 
 
 # -- the servers ------------------------------------------------------------------------------------
 
 
+async def _resident_kb() -> float:
+    gc.collect()
+    pages = int(STATM.read_text().split()[1])  # noqa: ASYNC240  memory, not a disk
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1024
+
+
+@dataclass(frozen=True)
+class Served:
+    """A server that listens: where, with which ticket for each screen, how it is told to send."""
+
+    address: Address
+    tickets: list[str | None]
+    send: Send
+    memory_kb: Memory = _resident_kb
+
+
 @asynccontextmanager
-async def bare(folder: Path, count: int) -> AsyncIterator[tuple[Address, list[str | None], Send]]:
+async def bare(folder: Path, count: int) -> AsyncIterator[Served]:
     """`websockets` alone, as its documentation shows it, without compression."""
     connected: list[ServerConnection] = []
 
@@ -193,13 +98,42 @@ async def bare(folder: Path, count: int) -> AsyncIterator[tuple[Address, list[st
         return begin
 
     async with unix_serve(handler, str(folder / "bare"), compression=None, ping_interval=None):
-        yield str(folder / "bare"), [None] * count, send
+        yield Served(str(folder / "bare"), [None] * count, send)
+
+
+@asynccontextmanager
+async def node_ws(folder: Path, count: int, node: str, modules: Path) -> AsyncIterator[Served]:
+    """`ws` in node, told by this process what to send; its clock is ours (CLOCK_MONOTONIC)."""
+    script, socket = Path(__file__).with_name("peer_ws.cjs"), str(folder / "node")
+    process = await asyncio.create_subprocess_exec(
+        *(node, "--expose-gc", str(script), socket), cwd=modules,
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdin is not None
+    assert process.stdout is not None
+    stdin, stdout = process.stdin, process.stdout
+
+    async def ask(line: str) -> str:
+        stdin.write(line.encode() + b"\n")
+        return (await stdout.readline()).decode().strip()
+
+    async def send(to: int | None, data: dict[str, Any]) -> int:
+        text = json.dumps({"seq": 1, "type": "pop.shown", "at": "", "data": data})
+        return int(await ask(json.dumps({"to": to, "text": text})))
+
+    async def memory_kb() -> float:
+        return float(await ask("memory"))
+
+    await stdout.readline()  # ready
+    yield Served(socket, [None] * count, send, memory_kb)
+    process.kill()
+    await process.wait()
 
 
 @asynccontextmanager
 async def press3(
     folder: Path, count: int, *, through_web: bool = False, carried: bool = True
-) -> AsyncIterator[tuple[Address, list[str | None], Send]]:
+) -> AsyncIterator[Served]:
     """Outbox on SQLite, relay, hub and socket as in the service."""
     name = f"{through_web}-{carried}"
     url = f"sqlite+aiosqlite:///{folder}/{name}.db"
@@ -240,7 +174,7 @@ async def press3(
             await runner.setup()
             await web.TCPSite(runner, "127.0.0.1", 0).start()
             address = runner.addresses[0] if through_web else str(settings.socket)
-            yield address, [f"ticket-{n}" for n in range(count)], send
+            yield Served(address, [f"ticket-{n}" for n in range(count)], send)
             relay.cancel()
             await asyncio.gather(relay, return_exceptions=True)
             await runner.cleanup()
@@ -306,21 +240,17 @@ class Result:
 
 
 async def measure(name: str, server: Any, pops: int, broadcasts: int, count: int) -> Result:
-    async with server as (address, tickets, send):
-        audience = Listeners(address, tickets)
-        before_kb = _resident_kb()
+    async with server as served:
+        send = served.send
+        before_kb = await served.memory_kb()
+        audience = Listeners(served.address, served.tickets)
         await audience.ready()
-        screen_kb = (_resident_kb() - before_kb) / count
+        screen_kb = (await served.memory_kb() - before_kb) / count
         numbers = itertools.count(1)
         one = [await _one(audience, send, next(numbers), n * 7 % count) for n in range(pops)]
         many = [await _many(audience, send, next(numbers), count) for _ in range(broadcasts)]
         audience.stop()
     return Result(name, one, many, screen_kb)
-
-
-def _resident_kb() -> float:
-    gc.collect()
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1024
 
 
 async def _one(audience: Listeners, send: Send, n: int, to: int) -> float:
@@ -334,15 +264,17 @@ async def _many(audience: Listeners, send: Send, n: int, count: int) -> float:
     return (max(await audience.arrivals(n, count)) - begin) / 1e6
 
 
-SERVERS: dict[str, Callable[[Path, int], Any]] = {
-    "websockets alone, not durable": bare,
-    "press3": press3,
+BARE, NODE, OURS = "websockets alone, not durable", "node ws, not durable", "press3"
+SERVERS: dict[str, Callable[..., Any]] = {
+    BARE: bare,
+    NODE: node_ws,
+    OURS: press3,
     "press3, rows read (other process)": partial(press3, carried=False),
     "press3 through /ws": partial(press3, through_web=True),
 }
 
 
-def main(*, quick: bool, count: int) -> None:
+def main(*, quick: bool, count: int, peer: tuple[str, Path] | None) -> None:
     """Measure each server in a process of its own: memory freed by one would serve the next."""
     pops, broadcasts = (50, 5) if quick else (500, 15)
     print(f"\n{count} screens, {pops} pops, {broadcasts} broadcasts, {os.cpu_count()} cores\n")
@@ -350,22 +282,48 @@ def main(*, quick: bool, count: int) -> None:
         "| server | pop to one, p50 / p99 ms | broadcast to all, last, min / median / max ms | KB a screen |"
     )
     print("|---|---|---|---|", flush=True)
-    context = multiprocessing.get_context("spawn")
+    results = {}
     for name in SERVERS:
-        one = context.Process(target=measure_one, args=(name, pops, broadcasts, count))
-        one.start()
-        one.join()
-        if one.exitcode:
-            raise SystemExit(f"{name} failed")
+        if name != NODE or peer is not None:
+            results[name] = _in_own_process(name, pops, broadcasts, count, peer)
+            print(results[name].row(), flush=True)
+    if NODE in results:
+        ours, theirs = (statistics.median(results[name].broadcasts) for name in (OURS, NODE))
+        print(f"\nbroadcast: press3 ÷ node ws {ours / theirs:.2f} (target ≤ 1.0 at 5000)")
 
 
-def measure_one(name: str, pops: int, broadcasts: int, count: int) -> None:
-    """Print the row of one server."""
+def _in_own_process(
+    name: str, pops: int, broadcasts: int, count: int, peer: tuple[str, Path] | None
+) -> Result:
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe(duplex=False)
+    arguments = (name, pops, broadcasts, count, peer, there)
+    one = context.Process(target=measure_one, args=arguments)
+    one.start()
+    there.close()
+    try:
+        result: Result = here.recv()
+    except EOFError:
+        raise SystemExit(f"{name} failed") from None
+    one.join()
+    return result
+
+
+def measure_one(
+    name: str,
+    pops: int,
+    broadcasts: int,
+    count: int,
+    peer: tuple[str, Path] | None,
+    pipe: Connection,
+) -> None:
+    """Send the result of one server."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     with tempfile.TemporaryDirectory(prefix="p3-bench-") as folder:
-        server = SERVERS[name](Path(folder), count)
-        print(asyncio.run(measure(name, server, pops, broadcasts, count)).row(), flush=True)
+        more = peer if name == NODE and peer is not None else ()
+        server = SERVERS[name](Path(folder), count, *more)
+        pipe.send(asyncio.run(measure(name, server, pops, broadcasts, count)))
 
 
 if __name__ == "__main__":
@@ -375,5 +333,6 @@ if __name__ == "__main__":
     parser.add_argument("--quick", action="store_true", help="few messages: does it run?")
     parser.add_argument("--screens", type=int, nargs="+", default=[1000, 5000])
     options = parser.parse_args()
-    for screens_count in options.screens:
-        main(quick=options.quick, count=screens_count)
+    with node_peer("ws") as found:
+        for screens_count in options.screens:
+            main(quick=options.quick, count=screens_count, peer=found)
