@@ -253,13 +253,10 @@ def parse(message: bytes, arrived_at: datetime, at: datetime | None = None) -> E
     kind = event_type(message)
     plan = _PLANS.get(kind) or _plan_of(kind, message)
     if plan is None:
-        at = _time_of(_OF_UNKNOWN.values(message)[0], message, at or arrived_at)
+        timestamp, _ = _OF_UNKNOWN.values(message)
+        at = _AT.read(timestamp, message) if timestamp else at or arrived_at
         return Unknown(at=at, arrived_at=arrived_at, name=kind.decode("utf-8", "replace"))
     values = plan.headers.values(message)
-    at = _time_of(values[0], message, at or arrived_at)
+    at = _AT.read(values[0], message) if values[0] else at or arrived_at
     told = [read(values[where], message) for read, where in plan.readers]
     return plan.make((at, arrived_at, *told))
-
-
-def _time_of(timestamp: str, message: bytes, otherwise: datetime) -> datetime:
-    return _AT.read(timestamp, message) if timestamp else otherwise

@@ -64,7 +64,7 @@ class FrameDecoder:
         """
         pending = self._pending
         # The end may lie across the seam between two pieces.
-        if _END not in (bytes(pending[-3:]) + data if pending else data):
+        if _END not in data and not (pending and _END in bytes(pending[-3:]) + data[:3]):
             self._keep(data)
             return []
         whole = bytes(pending) + data if pending else data
