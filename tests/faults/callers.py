@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from tests.faults.telephones import Answer
 from tests.lab.harness import Lab, SippCall
 from tests.lab.scenarios import Bye, Key, Speak, Step, Wait
 from tests.waiting import until
@@ -33,10 +34,14 @@ class Pressed:
 
 @dataclass(frozen=True, kw_only=True)
 class Truth:
-    """What the callers' side knows. `callers` counts all who called, those without a key too."""
+    """What the callers' side knows. `callers` counts all who called, those without a key too.
+
+    `answers` is what the operators' telephones say of them.
+    """
 
     callers: int = 0
     pressed: tuple[Pressed, ...] = ()
+    answers: tuple[Answer, ...] = ()
 
     @property
     def sure(self) -> set[str]:
@@ -48,7 +53,11 @@ class Truth:
         return {press.number for press in self.pressed}
 
     def __add__(self, other: "Truth") -> "Truth":
-        return Truth(callers=self.callers + other.callers, pressed=(*self.pressed, *other.pressed))
+        return Truth(
+            callers=self.callers + other.callers,
+            pressed=(*self.pressed, *other.pressed),
+            answers=(*self.answers, *other.answers),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 import json
 import time
+from datetime import UTC, datetime
 
 from tests.faults.callers import Callers
 from tests.faults.service import Service
@@ -32,4 +33,6 @@ async def is_in_state(service: Service, *states: str, deadline_s: float = 30) ->
         return await link_state(service) in states
 
     await until(there, deadline_s=deadline_s, what=f"{states}; {service.last_words()}")
+    if states == ("up",):
+        service.served_at = datetime.now(UTC)
     return time.perf_counter() - began

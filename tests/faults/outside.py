@@ -3,7 +3,7 @@
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeAlias
 from zoneinfo import ZoneInfo
@@ -29,8 +29,9 @@ class SpoolRow:
 
 @dataclass(frozen=True, kw_only=True)
 class Outside:
-    """One look at everything. `files` are the recordings on the PBX's disk, by uniqueid."""
+    """One look at everything, begun `at`. `files` are the recordings on the PBX's disk, by uniqueid."""
 
+    at: datetime
     appeals: tuple[Json, ...]
     calls: tuple[Json, ...]
     windows: tuple[Json, ...]
@@ -41,11 +42,13 @@ class Outside:
 
 async def look(service: Service, lab: Lab) -> Outside:
     """Read all lists to their last page, and the PBX's database and folder."""
+    at = datetime.now(UTC)
     chief = await service.person("chief")
     today = datetime.now(_ZONE).date()
     days = [await chief.get(f"/reconciliation?day={today - timedelta(days=n)}") for n in (1, 0)]
     differences = [each for day in days for each in day["differences"]]
     return Outside(
+        at=at,
         appeals=tuple(await _all(chief, "/appeals?limit=200")),
         calls=tuple(await _all(chief, "/calls?limit=200")),
         windows=tuple(await _all(chief, "/blind-windows?limit=200")),

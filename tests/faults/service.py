@@ -8,6 +8,7 @@ import sys
 import time
 import uuid
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 import aiohttp
@@ -46,6 +47,7 @@ class Service(Desk):
     ) -> None:
         super().__init__(config, http)
         self.starts: list[Start] = []
+        self.served_at: datetime | None = None  # when it was last seen to hear its PBXs again
         self.prefix: tuple[
             str, ...
         ] = ()  # `env NAME=VALUE`, `setpriv …`: how the next start is run
@@ -104,6 +106,7 @@ class Service(Desk):
             )
 
         await until(hears, deadline_s=deadline_s, what=f"serving; {self.last_words()}")
+        self.served_at = datetime.now(UTC)
         start = self.starts[-1]
         start.serving_s = start.serving_s or time.perf_counter() - start.spawned
         return start.serving_s

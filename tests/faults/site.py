@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from ivr.menu import Prompts
@@ -16,11 +16,13 @@ from tests.faults.callers import Callers, SipCallers, Truth
 from tests.faults.outside import look
 from tests.faults.report import note
 from tests.faults.service import Service
+from tests.faults.telephones import answers_of
 from tests.faults.verdict import Expected, Verdict, compare
-from tests.lab.harness import QUICK, Lab, LabMenu
+from tests.lab.harness import QUICK, Lab, LabMenu, SippCall
 from tests.lab.scenarios import TelephoneHabit
+from tests.walk.starved import Starved, watched
 
-__all__ = ["FAULTS", "Site", "open_site"]
+__all__ = ["FAULTS", "LINKED_S", "Site", "open_site"]
 
 FAULTS = LabMenu(
     menu=replace(
@@ -31,6 +33,7 @@ FAULTS = LabMenu(
         ),
     )
 )
+LINKED_S = 60  # the promise: a recording is linked, or its absence explained, so soon
 _STAYS_RED_S = 20  # without a protection the verdict is expected not to come right
 # Who hangs up at once leaves no file: it is listed as missing after so long, not after a minute.
 _SOON_MISSING = "missing_after_s = 5\n"
@@ -47,7 +50,10 @@ class Site:
     report: Path | None = None
     settles_s: float = 200  # for everything that an experiment leaves behind, recordings too
     blind_at: list[datetime] = field(default_factory=list)
+    mended_at: datetime | None = None  # when the last fault outside of press3 and its line was over
     callers: list[Callers] = field(default_factory=list)
+    telephones: list[tuple[str, SippCall]] = field(default_factory=list)
+    starved: list[Starved] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.random = random.Random(self.seed)
@@ -70,7 +76,10 @@ class Site:
         async with AsyncExitStack() as plugged:
             for name in telephones:
                 habit = TelephoneHabit(ring_s=0.3)
-                await plugged.enter_async_context(self.lab.telephone(name, habit))
+                telephone = await plugged.enter_async_context(self.lab.telephone(name, habit))
+                self.telephones.append((name, telephone))
+            pbx = self.lab.pbx.pid or 0
+            self.starved.append(await plugged.enter_async_context(watched(pbx)))
             callers.start()
             try:
                 yield callers
@@ -81,9 +90,24 @@ class Site:
         """Note that press3 can't hear the PBX at this moment."""
         self.blind_at.append(datetime.now(UTC))
 
+    def mended(self) -> None:
+        """Note that something else than press3 and its line is well again."""
+        self.mended_at = datetime.now(UTC)
+
+    @property
+    def well_at(self) -> datetime | None:
+        """The end of the last fault: from there recordings have a minute for what they missed."""
+        ends = [self.mended_at, self.service.served_at if self.blind_at else None]
+        return max((each for each in ends if each), default=None)
+
     @property
     def truth(self) -> Truth:
-        return sum((callers.truth for callers in self.callers), Truth())
+        answers = [each for name, phone in self.telephones for each in answers_of(name, phone)]
+        return sum((callers.truth for callers in self.callers), Truth(answers=tuple(answers)))
+
+    def late(self, one: datetime, other: datetime) -> timedelta:
+        """Return how long the PBX stood ready between two moments and got no processor."""
+        return sum((each.between(one, other) for each in self.starved), timedelta())
 
     async def verdict(
         self,
@@ -98,25 +122,41 @@ class Site:
         """
         await self.lab.quiet()
         expected = Expected(
-            truth=truth or self.truth, blind_at=self.blind_at, spool_is_whole=spool_is_whole
+            truth=truth or self.truth,
+            blind_at=self.blind_at,
+            spool_is_whole=spool_is_whole,
+            # whose clock was stepped, or who was killed and born again, is not held to 150 ms
+            late=self.late if truth is None and spool_is_whole else None,
+            well_at=self.well_at,
         )
-        began = time.perf_counter()
+        began, unsettled_s = time.perf_counter(), 0.0
         while True:
             found = compare(expected, await look(self.service, self.lab))
             settled_s = time.perf_counter() - began
+            unsettled_s = max(unsettled_s, found.unsettled_s)
             if not found.differences or settled_s > (deadline_s or self.settles_s):
-                return replace(found, settled_s=settled_s)
+                return replace(found, settled_s=settled_s, unsettled_s=unsettled_s)
             await asyncio.sleep(0.5)
 
     async def conclude(
-        self, experiment: str, *, spool_is_whole: bool = True, **measured: object
+        self,
+        experiment: str,
+        *,
+        spool_is_whole: bool = True,
+        recordings_s: float = LINKED_S,
+        **measured: object,
     ) -> Verdict:
         """Judge, write the result down, and fail with all that helps to find the cause if anything differs.
 
+        `recordings_s`: so soon after the hang-up, or the fault, each is linked or explained.
         `measured` goes into the report: how often, how fast.
         """
         verdict = await self.verdict(spool_is_whole=spool_is_whole)
-        wrong = [*verdict.differences, *self.service.tracebacks()]
+        wrong = [
+            *verdict.differences,
+            *self.service.tracebacks(),
+            *verdict.too_late(recordings_s),
+        ]
         if self.report is not None:
             note(self.report, experiment, self, verdict, wrong=wrong, **measured)
         assert not wrong, f"seed {self.seed}: {verdict}\n{wrong[0]}\n{self.service.last_words()}"
@@ -135,10 +175,12 @@ async def open_site(
     database_url: str = "",
     more: str = "",
     start: bool = True,
+    soon_missing: bool = True,
 ) -> AsyncIterator[Site]:
     """Run press3 beside `lab`; `through_proxy` puts a line between them that can be broken.
 
-    `more` is added to its configuration file, whose last section is [recordings].
+    `more` is added to its configuration file, whose last section is [recordings]; `soon_missing`:
+    a recording that is not there is said to be missing after 5 s, not after the default's 50.
     """
     side = PbxSide.of(lab)
     async with TcpProxy(lab.ports.ami) as line:
@@ -148,7 +190,7 @@ async def open_site(
             side,
             folder,
             database_url=database_url,
-            more=_SOON_MISSING + more,
+            more=(_SOON_MISSING if soon_missing else "") + more,
             start=start,
             make=lambda config, http: Service(config, http, without=without),
         ) as service:

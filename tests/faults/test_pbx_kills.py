@@ -20,6 +20,7 @@ from tests.waiting import until
 
 pytestmark = pytest.mark.asterisk
 
+BY_NAME_S = 120  # a file whose mark died with the PBX is found by the sweep of the folder
 RECONNECT_S = 3  # the promise: the AMI link is up so soon after the PBX is back
 
 
@@ -48,6 +49,7 @@ async def test_asterisk_killed_again_and_again(
         "Asterisk killed -9",
         times=fault_options.pbx_kills,
         spool_is_whole=False,
+        recordings_s=BY_NAME_S,
         reconnect_s=reconnects,
     )
     assert verdict.sure >= fault_options.pbx_kills
@@ -73,7 +75,10 @@ async def test_both_killed_together_and_in_turn(
         await someone_is_promised_something(callers)
     await service.linked(deadline_s=30)
     verdict = await site.conclude(
-        "both killed -9", times=fault_options.both_kills, spool_is_whole=False
+        "both killed -9",
+        times=fault_options.both_kills,
+        spool_is_whole=False,
+        recordings_s=BY_NAME_S,
     )
     assert verdict.sure >= fault_options.both_kills
 

@@ -15,6 +15,7 @@ pytestmark = pytest.mark.asterisk
 
 CALL = Habit(before_s=0.5, presses=True, stays_s=3)
 DAMAGED_S = 12  # who could not be understood is looked up when his marks have settled
+BY_NAME_S = 120  # a file that nobody told of is found by the sweep of the folder
 UNHEARD_S = 70  # who was never heard, by the minute's sweep
 
 
@@ -56,7 +57,7 @@ async def test_a_recording_that_nobody_told_of_is_found_by_its_name(open_a_site:
         await site.lab.pbx.rx(f"database del {family} {mark}")
     await site.service.start()
     await site.service.linked()
-    await site.conclude("a recording nobody told of", times=1)
+    await site.conclude("a recording nobody told of", times=1, recordings_s=BY_NAME_S)
 
 
 async def registered_though(site: Site, tamper: Callable[[bytes], bytes]) -> float:

@@ -5,13 +5,14 @@ come out. Nothing in it trusts press3: the callers' logs and the PBX's own files
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 
 from tests.faults.callers import Pressed, Truth
 from tests.faults.outside import Outside, when
+from tests.faults.telephones import Experiment, stories
 
 __all__ = ["Expected", "Verdict", "compare"]
 
@@ -30,11 +31,15 @@ class Expected:
     `blind_at`: moments at which press3 could not hear the PBX; a blind window must cover each.
     `spool_is_whole`: false when the PBX was killed, whose database commits once a second: then a
     press may be known by its event alone, and one that nobody confirmed to the caller may be gone.
+    `late`: see `telephones.Experiment`. `well_at`: the end of the last fault; recordings of calls that
+    were over by then have their minute from there.
     """
 
     truth: Truth
     blind_at: Sequence[datetime] = ()
     spool_is_whole: bool = True
+    late: Callable[[datetime, datetime], timedelta] | None = None
+    well_at: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,10 +55,21 @@ class Verdict:
     windows: int
     differences: tuple[str, ...]
     settled_s: float = 0
+    unsettled_s: float = (
+        0  # how long after the hang-up, or the fault, a recording still has no state
+    )
     lost: int = 0
     doubled: int = 0
     invented: int = 0
     ghosts: int = 0
+
+    def too_late(self, recordings_s: float) -> list[str]:
+        """Say so when a recording was neither linked nor explained so long after the hang-up."""
+        if self.unsettled_s <= recordings_s:
+            return []
+        return [
+            f"a recording without a state {self.unsettled_s:.1f} s after ({recordings_s} allowed)"
+        ]
 
     def __str__(self) -> str:
         counts = (
@@ -76,6 +92,7 @@ def compare(expected: Expected, seen: Outside) -> Verdict:
     lost = truth.sure - numbers.keys()
     doubled = [number for number, count in numbers.items() if count > 1]
     invented = numbers.keys() - truth.possible
+    recordings = list(_recordings(expected, seen))
     ghosts = [call["id"] for call in seen.calls if call["outcome"] == "in_progress"]
     differences = [
         *(f"lost: {_who(press)}: no appeal" for press in truth.pressed if press.number in lost),
@@ -83,9 +100,10 @@ def compare(expected: Expected, seen: Outside) -> Verdict:
         *_each("invented: an appeal, but the caller never pressed", invented),
         *_each("ghost: the call is over, press3 says in progress", ghosts),
         *_spool(expected, numbers, spool),
-        *_recordings(expected, seen),
+        *(sentence for sentence, _ in recordings),
         *_windows(expected.blind_at, seen.windows),
         *_times(truth.pressed, seen.calls),
+        *_stories(expected, seen),
     ]
     return Verdict(
         callers=truth.callers,
@@ -100,6 +118,7 @@ def compare(expected: Expected, seen: Outside) -> Verdict:
         doubled=len(doubled),
         invented=len(invented),
         ghosts=len(ghosts),
+        unsettled_s=max((_age(call, expected, seen) for _, call in recordings if call), default=0),
     )
 
 
@@ -121,8 +140,16 @@ def _spool(expected: Expected, appeals: Counter[str], spool: Counter[str]) -> li
     return found
 
 
-def _recordings(expected: Expected, seen: Outside) -> Iterator[str]:
+def _age(call: Json, expected: Expected, seen: Outside) -> float:
+    """Seconds from the hang-up, or from the last fault's end when that was later, to this look."""
+    ended_at = when(call["ended_at"]) or seen.at
+    return (seen.at - max(ended_at, expected.well_at or ended_at)).total_seconds()
+
+
+def _recordings(expected: Expected, seen: Outside) -> Iterator[tuple[str, Json | None]]:
     """Every recording is linked or listed as missing; every file on the PBX belongs to its call.
+
+    Yield what is wrong, with the call that it concerns.
 
     Of a press that died with the PBX within its second the file alone may be left: nobody's, and
     listed so, or guessed to be another call's by its number and time.
@@ -136,20 +163,21 @@ def _recordings(expected: Expected, seen: Outside) -> Iterator[str]:
             continue
         linked = [each for each in call["recordings"] if each["state"] != "missing"] if call else []
         if len(linked) < len(files):
-            yield f"recording {files[0].name}: linked {len(linked)} of {len(files)}"
+            yield f"recording {files[0].name}: linked {len(linked)} of {len(files)}", call
     for row in seen.spool:
         call = by_uniqueid.get(row.uniqueid)
         if call and "recording" in row.marks and not call["recordings"]:
-            yield f"recording of {call['id']}: begun by the PBX, not listed"
+            yield f"recording of {call['id']}: begun by the PBX, not listed", call
     for call in seen.calls:
         for recording in call["recordings"]:
             if recording["state"] not in _HAS_ITS_STATE:
-                yield f"recording {recording['id']} of {call['id']}: still {recording['state']}"
+                still = recording["state"]
+                yield f"recording {recording['id']} of {call['id']}: still {still}", call
     guessed = sum(_guessed(call, seen.files) for call in by_uniqueid.values())
     if not alone and seen.orphans:
-        yield f"{seen.orphans} recordings belong to no call"
+        yield f"{seen.orphans} recordings belong to no call", None
     elif seen.orphans + guessed < alone:
-        yield f"{alone} files of no call, {seen.orphans} of them listed"
+        yield f"{alone} files of no call, {seen.orphans} of them listed", None
 
 
 def _guessed(call: Json, files: Mapping[str, Sequence[object]]) -> int:
@@ -177,6 +205,23 @@ def _times(pressed: Sequence[Pressed], calls: Sequence[Json]) -> Iterator[str]:
         press = by_number.get(call["from"]["e164"])
         if press is not None:
             yield from _near(call, press)
+
+
+def _stories(expected: Expected, seen: Outside) -> Iterator[str]:
+    called = {call["from"]["e164"] for call in seen.calls}
+    missing = {appeal["caller"]["e164"] for appeal in seen.appeals} - called
+    yield from _each("an appeal, but no call", missing)
+    windows = [(when(each["from"]), when(each["to"])) for each in seen.windows]
+    experiment = Experiment(
+        blind=[
+            *((at, at) for at in expected.blind_at),
+            *((since, until) for since, until in windows if since and until),
+        ],
+        whole=expected.spool_is_whole,
+        late=expected.late,
+    )
+    pressed = {press.number: (press.at, press.hung_up_at) for press in expected.truth.pressed}
+    yield from stories(expected.truth.answers, pressed, seen.calls, experiment)
 
 
 def _order(call: Json) -> Iterator[str]:
