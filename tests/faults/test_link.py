@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 import time
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from tests.fakes.tcp_proxy import Mode, TcpProxy
 from tests.faults.conftest import OpenSite
+from tests.faults.moments import more_presses
 from tests.faults.site import Site
 from tests.waiting import until
 
@@ -17,6 +19,9 @@ pytestmark = pytest.mark.asterisk
 NOTICED_S = 12  # the promise: a dead line is noticed so soon
 BACK_S = 3  # the promise: the link is up so soon after the line is well
 CUTS = 5
+TRICKLE = 2_000  # bytes a second
+ASKED, SLOW_S = 1_500, 0.6  # so many bytes take longer on it: 0.75 s
+FROZEN_S = 8  # longer than the PBX waits for a session to read (writetimeout 5 s)
 MANAGER = "manager_press3.conf"
 
 
@@ -68,12 +73,59 @@ async def test_a_line_slowed_to_a_trickle_loses_nothing(open_a_site: OpenSite) -
     async with site.calling():
         line.mode = Mode.TRICKLE  # every byte a segment of its own
         await asyncio.sleep(5)
-        line.mode, line.bytes_per_s = Mode.PASS, 2_000
+        line.mode, line.bytes_per_s = Mode.PASS, TRICKLE
+        slow_s = await asked_in_s(site)
         await asyncio.sleep(10)
         line.bytes_per_s = None
-        await well_again(site, deadline_s=15)
+        back_s = await well_again(site, deadline_s=15)
     await site.service.linked(deadline_s=60)
-    await site.conclude("AMI slowed to a trickle", times=1)
+    await site.conclude("AMI slowed to a trickle", times=1, reconnect_s=back_s)
+    assert slow_s >= SLOW_S, "the line did delay"
+    # a login of the slow time may have to run out first: 5 s for its answer, 2 s until the next
+    assert back_s <= BACK_S + 7
+
+
+async def asked_in_s(site: Site) -> float:
+    """Return how long another session on the same line, without events, takes to be told `ASKED` bytes."""
+    account = site.lab.config.account
+    reader, writer = await asyncio.open_connection("127.0.0.1", line_of(site).port)
+    began = time.perf_counter()
+    login = f"Action: Login\r\nUsername: {account.username}\r\nSecret: {account.secret}\r\n"
+    writer.write(f"{login}Events: off\r\n\r\nAction: ListCommands\r\n\r\n".encode())
+    await asyncio.wait_for(reader.readexactly(ASKED), 30)
+    writer.close()
+    return time.perf_counter() - began
+
+
+async def test_a_frozen_press3_goes_on_where_it_was(open_a_site: OpenSite) -> None:
+    """Nobody takes over on SQLite. The PBX cuts the session that does not read, or it lives on."""
+    await frozen_for(await open_a_site("22"), FROZEN_S)
+
+
+@pytest.mark.faults_only
+async def test_a_press3_frozen_for_a_minute_goes_on_where_it_was(open_a_site: OpenSite) -> None:
+    await frozen_for(await open_a_site("22"), 60)
+
+
+async def frozen_for(site: Site, seconds: float) -> None:
+    """Freeze press3 so long under calls, wake it; soon it knows all that was pressed meanwhile."""
+    service = site.service
+    assert service.process is not None
+    async with site.calling() as callers:
+        await more_presses(callers, 4)
+        service.process.send_signal(signal.SIGSTOP)
+        try:
+            await asyncio.sleep(seconds / 2)  # the length of the fault, not a wait for something
+            site.blind()
+            await asyncio.sleep(seconds / 2)
+        finally:
+            service.process.send_signal(signal.SIGCONT)
+        back_s = await knows(site, callers.truth.sure)
+        await more_presses(callers, 4)
+    await service.linked(deadline_s=30)
+    await site.conclude(f"press3 frozen for {seconds} s", times=1, reconnect_s=back_s)
+    assert len(service.starts) == 1, "the process went on"
+    assert back_s <= BACK_S
 
 
 async def test_a_refused_login_is_loud_and_then_well_again(open_a_site: OpenSite) -> None:
@@ -90,6 +142,20 @@ async def test_a_refused_login_is_loud_and_then_well_again(open_a_site: OpenSite
         back_s = await well_again(site, deadline_s=40)
     await site.service.linked(deadline_s=30)
     await site.conclude("AMI login refused", times=1, reconnect_s=back_s)
+
+
+async def knows(site: Site, pressed: set[str]) -> float:
+    """Return how many seconds from now it takes until press3 is up and all who pressed have an appeal."""
+    began = time.perf_counter()
+    chief = await site.service.person("chief")
+
+    async def all_there() -> bool:
+        appeals = (await chief.get("/appeals?limit=200"))["items"]
+        return pressed <= {appeal["caller"]["e164"] for appeal in appeals}
+
+    await until(all_there, deadline_s=30, what="all who pressed meanwhile have an appeal")
+    await site.service.serving()
+    return time.perf_counter() - began
 
 
 def line_of(site: Site) -> TcpProxy:
