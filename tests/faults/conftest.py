@@ -6,11 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.as_root import pytest_pyfunc_call
 from tests.faults.options import FaultOptions
 from tests.faults.site import FAULTS, Site, open_site
 from tests.faults.without import DIALPLAN, SERVICE
 from tests.lab.fixtures import Labs
 from tests.lab.harness import LabMenu
+
+__all__ = ["OpenSite", "fault_options", "open_a_site", "pytest_pyfunc_call"]
 
 OpenSite = Callable[..., Awaitable[Site]]
 

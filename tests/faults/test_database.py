@@ -15,6 +15,7 @@ import psycopg
 import pytest
 from sqlalchemy import make_url
 
+from tests.ci import skip
 from tests.faults.conftest import OpenSite
 from tests.faults.moments import is_in_state, more_presses
 from tests.faults.service import Service
@@ -132,7 +133,7 @@ def own_postgres() -> Iterator[Postgres]:
         with private_postgres() as server:
             yield server
     except NoPostgres as why:
-        pytest.skip(f"no PostgreSQL: {why}")
+        skip(f"no PostgreSQL: {why}")
 
 
 @pytest.mark.postgres

@@ -3,12 +3,12 @@
 import errno
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.ci import skip
 from tests.faults.conftest import OpenSite
 from tests.faults.moments import is_in_state, more_presses
 from tests.waiting import until
@@ -20,28 +20,19 @@ CONVERTED_S = 300  # a conversion that found no room is tried again ever later
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
-    """A file system of its own; without root the test runs once more, as root of a namespace."""
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own. Without root the test runs elsewhere (mark `as_root`), and needs none here."""
     if os.geteuid() != 0:
-        again_as_root(request.node.nodeid)
+        yield tmp_path
+        return
     folder = tmp_path / "disk"
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", f"size={_SIZE_MIB}m", "tmpfs", str(folder)]
     mounted = subprocess.run(mount, capture_output=True, text=True)
     if mounted.returncode:
-        pytest.skip(f"skipped: no file system can be mounted here: {mounted.stderr.strip()}")
+        skip(f"no file system can be mounted here: {mounted.stderr.strip()}")
     yield folder
     subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
-def again_as_root(test: str) -> None:
-    """Run `test` in a user and mount namespace; end here with what became of it."""
-    command = ["unshare", "-rm", sys.executable, "-m", "pytest", "-p", "no:cacheprovider", test]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2])
-    if "unshare" in done.stderr:
-        pytest.skip(f"skipped: neither root nor unshare -rm: {done.stderr.strip()}")
-    assert done.returncode == 0, done.stdout[-8000:]
-    pytest.skip("passed, as root of a namespace")
 
 
 def fill(disk: Path) -> Path:
@@ -62,6 +53,7 @@ def _write_until_full(fd: int, size: int) -> None:
             raise
 
 
+@pytest.mark.as_root
 async def test_a_full_disk_is_loud_and_costs_nothing_but_time(
     small_disk: Path, open_a_site: OpenSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:

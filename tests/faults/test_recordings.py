@@ -20,7 +20,6 @@ from store.writer import Writer
 from tests.faults.conftest import OpenSite
 from tests.faults.moments import more_presses
 from tests.faults.service import Service
-from tests.faults.test_disk import again_as_root
 from tests.recordings.at_hand import Desk, add_call, ended, started, story
 from tests.recordings.sounds import unclosed, write_wav
 from tests.waiting import until
@@ -46,11 +45,10 @@ async def states(service: Service) -> list[tuple[str, str | None]]:
 
 
 @pytest.mark.asterisk
+@pytest.mark.as_root  # somebody who can be refused, and an Asterisk that is not
 async def test_a_folder_out_of_reach_is_no_missing_recording_and_is_read_when_it_is_back(
-    open_a_site: OpenSite, request: pytest.FixtureRequest
+    open_a_site: OpenSite,
 ) -> None:
-    if os.geteuid() != 0:  # then Asterisk would be refused too
-        again_as_root(request.node.nodeid)
     site = await open_a_site("22")
     await site.service.stop()
     site.blind()
