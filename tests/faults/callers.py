@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import random
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +17,9 @@ from tests.waiting import until
 
 __all__ = ["Callers", "Habit", "Pressed", "SipCallers", "Truth"]
 
+_PRESSING = 0.8  # of the callers press
+_REACHED = 0.8  # so much of the wanted rate at least: 1.6 presses a second
+_TELLING_S = 20  # a shorter time says nothing of the rate
 _PATIENCE_S = 60  # a caller is done long before; one that hangs is a fault of the experiment
 
 
@@ -69,23 +73,29 @@ class Habit:
     stays_s: float
 
     @classmethod
-    def draw(cls, chance: random.Random) -> "Habit":
-        """One in five never presses, one in four hangs up soon after the key, the others stay."""
-        kind, before_s = chance.random(), chance.uniform(0.4, 1.0)
-        if kind < 0.2:
-            return cls(before_s=before_s, presses=False, stays_s=chance.uniform(0, 2))
-        stays_s = chance.uniform(0.4, 1.2) if kind < 0.45 else chance.uniform(2, 8)
-        return cls(before_s=before_s, presses=True, stays_s=stays_s)
+    def drawn(cls, chance: random.Random) -> Iterator["Habit"]:
+        """Of twenty four never press, five hang up soon after the key, the others stay; by turns as chance has it."""
+        while True:
+            for kind in chance.sample(range(20), 20):
+                before_s = chance.uniform(0.4, 1.0)
+                if kind < 4:
+                    yield cls(before_s=before_s, presses=False, stays_s=chance.uniform(0, 2))
+                    continue
+                stays_s = chance.uniform(0.4, 1.2) if kind < 9 else chance.uniform(2, 8)
+                yield cls(before_s=before_s, presses=True, stays_s=stays_s)
 
 
 class Callers(ABC):
-    """Call, `per_second` on average, from `start` until `stop`. The same seed: the same callers."""
+    """Press 3 `per_second` on average, from `start` until `stop`. The same seed: the same callers."""
 
     def __init__(self, seed: int, per_second: float = 2) -> None:
         self.seed = seed
         self.per_second = per_second
         self._random = random.Random(seed)
+        self._habits = Habit.drawn(self._random)
         self._calling: asyncio.Task[None] | None = None
+        self._starts: list[asyncio.Task[str]] = []
+        self._began = self.called_s = 0.0
         self._numbers = (f"+7911{seed % 100:02d}{n:05d}" for n in itertools.count())
 
     @abstractmethod
@@ -103,25 +113,47 @@ class Callers(ABC):
         """Whether a caller has not hung up yet."""
 
     def start(self) -> None:
+        self._began = time.perf_counter()
         self._calling = asyncio.create_task(self._call_for_ever(), name="callers")
 
     async def stop(self) -> None:
         """Let nobody call any more and wait until the last has hung up."""
         if self._calling is not None:
+            self.called_s = time.perf_counter() - self._began
             self._calling.cancel()
             await asyncio.wait({self._calling})
             if not self._calling.cancelled():
                 self._calling.result()
             self._calling = None
+            await asyncio.gather(
+                *self._starts
+            )  # who was told to call does; one that can't says so here
         await until(
             lambda: not self.talking, deadline_s=_PATIENCE_S, what="the last caller has hung up"
         )
 
+    @property
+    def pressed_per_second(self) -> float | None:
+        """What was reached, when the callers called long enough to tell."""
+        if self.called_s < _TELLING_S:
+            return None
+        return len(self.truth.pressed) / self.called_s
+
+    def too_few(self) -> list[str]:
+        """Say so when they pressed more seldom than they should have, the PBX being up all the time."""
+        rate = self.pressed_per_second
+        if rate is None or rate >= self.per_second * _REACHED:
+            return []
+        return [f"only {rate:.2f} presses a second, of {self.per_second} wanted"]
+
     async def _call_for_ever(self) -> None:
+        """Start each call by schedule, however long a start takes."""
+        due_s = 0.0
         while True:
-            await self.call(Habit.draw(self._random))
+            self._starts.append(asyncio.create_task(self.call(next(self._habits))))
+            due_s += self._random.uniform(0.5, 1.5) * _PRESSING / self.per_second
             # the rate of the experiment, not a wait for something
-            await asyncio.sleep(self._random.uniform(0.5, 1.5) / self.per_second)
+            await asyncio.sleep(self._began + due_s - time.perf_counter())
 
 
 class SipCallers(Callers):

@@ -31,12 +31,21 @@ _ORPHANED = re.compile(
 
 @dataclass
 class Start:
-    """One start: seconds from the spawn until it accepted connections, and until it served its PBX."""
+    """One start: seconds from the spawn until it accepted connections, and until it served its PBX.
+
+    `in_line_s` are those of the latter in which it was ready and other programs had the processor.
+    """
 
     log: Path
     spawned: float = field(default_factory=time.perf_counter)
     ready_s: float | None = None
     serving_s: float | None = None
+    in_line_s: float = 0
+
+    @property
+    def own_s(self) -> float | None:
+        """Until it served, on a machine where nobody takes the processor from it."""
+        return None if self.serving_s is None else self.serving_s - self.in_line_s
 
 
 class Service(Desk):
@@ -108,8 +117,10 @@ class Service(Desk):
         await until(hears, deadline_s=deadline_s, what=f"serving; {self.last_words()}")
         self.served_at = datetime.now(UTC)
         start = self.starts[-1]
-        start.serving_s = start.serving_s or time.perf_counter() - start.spawned
-        return start.serving_s
+        if start.serving_s is None and self.process is not None:
+            start.serving_s = time.perf_counter() - start.spawned
+            start.in_line_s = _in_line_s(self.process.pid)
+        return start.serving_s or 0
 
     async def readyz(self) -> tuple[int, str]:
         """Return status and body of /readyz; 0 when nobody answers."""
@@ -167,6 +178,15 @@ class Service(Desk):
         if self._without is None:
             return (*self.prefix, sys.executable, "-m", "press3")
         return (*self.prefix, sys.executable, "-m", "tests.faults.without", self._without)
+
+
+def _in_line_s(pid: int) -> float:
+    """How long its main thread, or another that waited longer, was ready without a processor."""
+    waited = [
+        int((thread / "schedstat").read_text().split()[1]) / 1e9
+        for thread in Path(f"/proc/{pid}/task").iterdir()
+    ]
+    return max(waited)
 
 
 def _descends(pid: int, ancestor: int) -> bool:

@@ -156,8 +156,11 @@ class Site:
             *verdict.differences,
             *self.service.tracebacks(),
             *verdict.too_late(recordings_s),
+            *(each for callers in self.callers if spool_is_whole for each in callers.too_few()),
         ]
         if self.report is not None:
+            rates = [each.pressed_per_second for each in self.callers]
+            measured["pressed_per_s"] = [round(each, 2) for each in rates if each is not None]
             note(self.report, experiment, self, verdict, wrong=wrong, **measured)
         assert not wrong, f"seed {self.seed}: {verdict}\n{wrong[0]}\n{self.service.last_words()}"
         return verdict

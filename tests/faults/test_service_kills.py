@@ -1,12 +1,15 @@
 """press3 killed with -9 at random moments, the first ones of its start among them."""
 
 import asyncio
-import statistics
+import math
+from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
 from tests.faults.conftest import OpenSite
 from tests.faults.options import FaultOptions
+from tests.faults.service import Start
 from tests.faults.site import Site
 
 pytestmark = pytest.mark.asterisk
@@ -26,11 +29,12 @@ async def test_killed_at_random_moments_nothing_is_lost_nothing_doubled(
         f"press3 killed -9 (Asterisk {asterisk_version})", times=fault_options.kills
     )
     assert verdict.sure >= fault_options.kills
+    assert slowest_s(site.service.starts) <= SERVING_S, serving_times(site.service.starts)
     assert not site.service.left_behind(), "a killed service left processes behind"
 
 
 async def test_serving_again_in_five_seconds(open_a_site: OpenSite) -> None:
-    """The middle of three restarts under calls: other programs may take the processor for a while."""
+    """Each of three restarts under calls; while other programs have the processor is not counted."""
     site = await open_a_site("22")
     service = site.service
     async with site.calling():
@@ -39,9 +43,29 @@ async def test_serving_again_in_five_seconds(open_a_site: OpenSite) -> None:
             site.blind()
             await service.start()
     await service.linked(deadline_s=30)
-    again = [start.serving_s or 99 for start in service.starts[1:]]
     await site.conclude("press3 restarted", times=3)
-    assert statistics.median(again) <= SERVING_S, again
+    assert slowest_s(service.starts) <= SERVING_S, serving_times(service.starts)
+
+
+def serving_times(starts: Sequence[Start]) -> list[tuple[float, float]]:
+    """Return of each start that was left alone the seconds until it served, and those in line of them."""
+    return [(each.serving_s, each.in_line_s) for each in starts if each.serving_s is not None]
+
+
+def slowest_s(starts: Sequence[Start]) -> float:
+    """Return how soon 95 of 100 starts served: of fewer than twenty the slowest counts."""
+    own = sorted(each.own_s for each in starts[1:] if each.own_s is not None)
+    assert own, "no start was left alone"
+    return own[math.ceil(0.95 * len(own)) - 1]
+
+
+def test_the_slowest_of_few_starts_counts_and_one_of_twenty_may_be_slower() -> None:
+    def starts(*own_s: float | None) -> list[Start]:
+        return [Start(Path(), serving_s=each and each + 2, in_line_s=2) for each in (99, *own_s)]
+
+    assert slowest_s(starts(1, None, 6, 2)) == 6
+    assert slowest_s(starts(*[1] * 18, 4, 6)) == 4
+    assert slowest_s(starts(*[1] * 18, 6, 6)) == 6
 
 
 async def kill_again_and_again(site: Site, kills: int) -> None:
