@@ -74,10 +74,7 @@ class CatchUp:
             if state is None or await history.open_window(session, pbx) is not None:
                 return
             history.begin_window(session, pbx, state.last_contact_at, item.reason)
-            emit(
-                session,
-                Message(type="link.lost", at=now, audience=_EVERYONE_IN_CHARGE, data={"pbx": pbx}),
-            )
+            _tell(session, "link.lost", pbx, now)
 
         await pipeline.write(work)
         log.error(
@@ -188,7 +185,7 @@ class CatchUp:
 
         Not the last contact: after a login whose gap could not be read, that lies behind the gap.
         """
-        pbx = pipeline.parts.pbx
+        pbx, now = pipeline.parts.pbx, pipeline.parts.now()
         started, reason = (
             (state.last_contact_at, "press3 was not running")
             if state
@@ -199,6 +196,8 @@ class CatchUp:
             window = await history.open_window(session, pbx)
             if window is None:
                 window = history.begin_window(session, pbx, started, reason)
+                if state is not None:  # nobody there could tell of the loss when it came
+                    _tell(session, "link.lost", pbx, now)
             return window.started_at
 
         return await pipeline.write(work)
@@ -310,12 +309,7 @@ class CatchUp:
                 window.reason += f"; the presses of {unread} (UTC minutes) could not be read"
             window.calls_recovered += recovered
             window.appeals_recovered += brought
-            emit(
-                session,
-                Message(
-                    type="link.restored", at=now, audience=_EVERYONE_IN_CHARGE, data={"pbx": pbx}
-                ),
-            )
+            _tell(session, "link.restored", pbx, now)
 
         await pipeline.write(work)
         self._owed, self._recovered, self._brought = None, set(), set()
@@ -352,6 +346,10 @@ async def _on_the_line(pipeline: Pipeline, channels: Sequence[Reply] | None = No
         [replace(row, bridge_id="") if row.uniqueid in entering else row for row in rows],
         frozenset(row.uniqueid for row in rows) | hung_up,
     )
+
+
+def _tell(session: AsyncSession, kind: str, pbx: str, now: datetime) -> None:
+    emit(session, Message(type=kind, at=now, audience=_EVERYONE_IN_CHARGE, data={"pbx": pbx}))
 
 
 def _channels_of(pipeline: Pipeline, kind: type[ChannelEvent]) -> frozenset[str]:

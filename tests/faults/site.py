@@ -15,6 +15,7 @@ from tests.fakes.tcp_proxy import TcpProxy
 from tests.faults.callers import Callers, SipCallers, Truth
 from tests.faults.outside import look
 from tests.faults.report import note
+from tests.faults.screens import Tab, snapshots, unlike, watching
 from tests.faults.service import Service
 from tests.faults.telephones import answers_of
 from tests.faults.verdict import Expected, Verdict, compare
@@ -34,6 +35,8 @@ FAULTS = LabMenu(
     )
 )
 LINKED_S = 60  # the promise: a recording is linked, or its absence explained, so soon
+# One that hangs on a frozen press3 notices it by its ping, after 40 s.
+_SCREENS_BACK_S = 60
 _STAYS_RED_S = 20  # without a protection the verdict is expected not to come right
 # Who hangs up at once leaves no file: it is listed as missing after so long, not after a minute.
 _SOON_MISSING = "missing_after_s = 5\n"
@@ -53,6 +56,7 @@ class Site:
     mended_at: datetime | None = None  # when the last fault outside of press3 and its line was over
     callers: list[Callers] = field(default_factory=list)
     telephones: list[tuple[str, SippCall]] = field(default_factory=list)
+    tabs: list[Tab] = field(default_factory=list)
     starved: list[Starved] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -138,6 +142,15 @@ class Site:
                 return replace(found, settled_s=settled_s, unsettled_s=unsettled_s)
             await asyncio.sleep(0.5)
 
+    async def screens(self) -> list[str]:
+        """Say what is wrong at the screens that stood open all the time; they may still be coming back."""
+        deadline = time.perf_counter() + _SCREENS_BACK_S
+        while True:
+            wrong = unlike(self.tabs, await snapshots(self.service))
+            if not wrong or time.perf_counter() > deadline:
+                return wrong
+            await asyncio.sleep(0.5)
+
     async def conclude(
         self,
         experiment: str,
@@ -157,6 +170,7 @@ class Site:
             *self.service.tracebacks(),
             *verdict.too_late(recordings_s),
             *(each for callers in self.callers if spool_is_whole for each in callers.too_few()),
+            *await self.screens(),
         ]
         if self.report is not None:
             rates = [each.pressed_per_second for each in self.callers]
@@ -199,4 +213,9 @@ async def open_site(
         ) as service:
             assert isinstance(service, Service)
             settles = {"settles_s": _STAYS_RED_S} if without else {}
-            yield Site(lab, service, line if through_proxy else None, seed, report, **settles)
+            site = Site(lab, service, line if through_proxy else None, seed, report, **settles)
+            async with AsyncExitStack() as open_tabs:
+                if start:
+                    tabs = watching(lambda: site.service, service._http)
+                    site.tabs = await open_tabs.enter_async_context(tabs)
+                yield site

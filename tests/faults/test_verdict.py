@@ -10,6 +10,7 @@ import pytest
 
 from tests.faults.callers import Pressed, Truth
 from tests.faults.outside import Outside, SpoolRow
+from tests.faults.screens import Tab, unlike
 from tests.faults.telephones import Answer, answers_of
 from tests.faults.verdict import Expected, Verdict, compare
 from tests.lab.harness import SippCall
@@ -297,6 +298,51 @@ def test_the_age_of_a_recording_without_a_state_is_told() -> None:
     assert compare(Expected(truth=truth, well_at=well_at), seen(calls=(row,))).unsettled_s == 40
     unlinked = call("+79110000001", recordings=[])
     assert judge(seen(calls=(unlinked,))).unsettled_s == 61
+
+
+def told(*events: tuple[int, str, dict[str, Any]]) -> Tab:
+    """A tab that began with an empty snapshot and heard these."""
+    tab = Tab("op101")
+    tab.welcome({"seq": 1, "snapshot": {"pops": [], "calls": []}})
+    for seq, kind, data in events:
+        tab.hear({"seq": seq, "type": kind, "at": at(seq), "data": data})
+    return tab
+
+
+SHOWN = (2, "pop.shown", {"pop_id": "p1"})
+GONE = (3, "pop.withdrawn", {"pop_id": "p1", "reason": "abandoned"})
+LOST, RESTORED = (4, "link.lost", {"pbx": "main"}), (5, "link.restored", {"pbx": "main"})
+EMPTY: dict[str, Any] = {"op101": {"pops": [], "calls": []}}
+
+
+def test_nothing_is_said_of_a_screen_that_was_told_all_in_order() -> None:
+    tab = told(SHOWN, GONE, LOST, RESTORED)
+    assert unlike([tab], EMPTY) == []
+    tab.welcome({"seq": 5, "snapshot": None})  # it came back, and missed nothing
+    assert unlike([tab], EMPTY) == []
+    assert (tab.shown, tab.welcomed) == ({"p1"}, 2)
+
+
+SCREEN_CASES: dict[str, tuple[tuple[tuple[int, str, dict[str, Any]], ...], str]] = {
+    "a pop that stays": ((SHOWN,), "still shows p1"),
+    "told twice": ((SHOWN, SHOWN, GONE), "told 2 after 2"),
+    "told out of order": ((GONE, SHOWN, (6, *GONE[1:])), "told 2 after 3"),
+    "lost and not back": ((LOST,), "the link went link.lost"),
+    "back and never lost": ((RESTORED,), "the link went link.restored"),
+    "lost twice": ((LOST, (5, *LOST[1:]), (6, *RESTORED[1:])), "link.lost, link.lost"),
+}
+
+
+@pytest.mark.parametrize("name", SCREEN_CASES)
+def test_what_is_wrong_at_a_screen_is_said(name: str) -> None:
+    events, sentence = SCREEN_CASES[name]
+    (said,) = unlike([told(*events)], EMPTY)
+    assert sentence in said
+
+
+def test_a_pop_on_a_new_screen_after_all_calls_is_said() -> None:
+    (said,) = unlike([told()], {"op101": {"pops": [{"pop_id": "p9"}], "calls": []}})
+    assert said == "op101: a new screen shows p9"
 
 
 def test_a_press_nobody_acknowledged_may_be_there_or_not() -> None:

@@ -46,7 +46,7 @@ async def test_a_gap_that_can_not_be_read_at_the_login_is_read_by_the_sweep(
     window = await served.window()
     assert (window.started_at, window.ended_at) == (SEEN_LAST, BACK)
     assert (window.calls_recovered, window.appeals_recovered) == (1, 1)
-    assert await served.told() == ["link.restored"]
+    assert await served.told() == ["link.lost", "link.restored"], "once, and in a pair"
     assert [story.id for story in served.pipeline.book.open_stories] == [call]
 
 
@@ -71,7 +71,7 @@ async def test_a_link_that_breaks_while_the_gap_is_read_does_not_shorten_the_gap
     assert appeal.pressed_at == IN_THE_GAP
     window = await served.window()
     assert (window.started_at, window.appeals_recovered) == (SEEN_LAST, 1)
-    assert await served.told() == ["link.restored"]
+    assert await served.told() == ["link.lost", "link.restored"], "once, and in a pair"
 
 
 async def test_a_minute_that_can_not_be_read_hides_no_other_and_is_told(
