@@ -13,6 +13,7 @@ from websockets.exceptions import WebSocketException
 
 from tests.e2e.desk import PASSWORD
 from tests.faults.service import Service
+from tests.waiting import until
 
 __all__ = ["Tab", "snapshots", "unlike", "watching"]
 
@@ -87,6 +88,10 @@ async def watching(
         for tab, token in zip(tabs, tokens, strict=True)
     ]
     try:
+        welcomed = lambda: all(tab.welcomed for tab in tabs)  # noqa: E731
+        await until(
+            welcomed, deadline_s=30, what="every screen is welcomed before anything happens"
+        )
         yield tabs
     finally:
         for watcher in watchers:
