@@ -4,6 +4,7 @@ import asyncio
 import json
 import signal
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -98,7 +99,9 @@ async def asked_in_s(site: Site) -> float:
 
 
 async def test_a_frozen_press3_goes_on_where_it_was(open_a_site: OpenSite) -> None:
-    """Nobody takes over on SQLite. The PBX cuts the session that does not read, or it lives on."""
+    """Nobody takes over on SQLite. Either the session lives on, and all that it held is heard, or it is
+    lost (a Ping went without its reply for too long), and a blind window tells so.
+    """
     await frozen_for(await open_a_site("22"), FROZEN_S)
 
 
@@ -116,13 +119,15 @@ async def frozen_for(site: Site, seconds: float) -> None:
         service.process.send_signal(signal.SIGSTOP)
         try:
             await asyncio.sleep(seconds / 2)  # the length of the fault, not a wait for something
-            site.blind()
+            frozen_at = datetime.now(UTC)
             await asyncio.sleep(seconds / 2)
         finally:
             service.process.send_signal(signal.SIGCONT)
         back_s = await knows(site, callers.truth.sure)
         await more_presses(callers, 4)
     await service.linked(deadline_s=30)
+    if "link to the PBX lost" in service.log.read_text():
+        site.blind_at.append(frozen_at)
     await site.conclude(f"press3 frozen for {seconds} s", times=1, reconnect_s=back_s)
     assert len(service.starts) == 1, "the process went on"
     assert back_s <= BACK_S
