@@ -208,13 +208,15 @@ async def database(name: str, url: str, runs: int, count: int) -> None:
     print(f"|   p99 at {RATE} presses/s | | {p99:.1f} (target ≤ {TARGET_P99_MS}) |", flush=True)
 
 
-async def main(*, quick: bool) -> None:
+async def main(*, quick: bool, postgres: bool) -> None:
     runs, count = (2, 60) if quick else (5, 200)
     print("| durable presses | a second, min / median / max | p50 / p99 ms |\n|---|---|---|")
     with tempfile.TemporaryDirectory(prefix="press3-bench-") as folder:
         limit = [bare_fdatasync(Path(folder), count * 2) for _ in range(runs)]
         report("fdatasync alone, the limit of one at a time", limit)
         await database("SQLite", f"sqlite+aiosqlite:///{folder}/press3.db", runs, count)
+    if not postgres:
+        return
     try:
         with private_postgres(durable=True) as server:
             await database("PostgreSQL", server.url(server.create()), runs, count)
@@ -225,4 +227,6 @@ async def main(*, quick: bool) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="two short runs: does it still work?")
-    asyncio.run(main(quick=parser.parse_args().quick))
+    parser.add_argument("--no-postgres", action="store_true", help="SQLite alone")
+    chosen = parser.parse_args()
+    asyncio.run(main(quick=chosen.quick, postgres=not chosen.no_postgres))

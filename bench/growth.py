@@ -4,7 +4,8 @@
 
 `press3 serve` runs as its user runs it, on SQLite with so many calls (see bench/grown.py), beside a fake AMI
 peer that holds a day's presses in AstDB. Requests come one after the other, each with other values; p95 of
-the whole answer at the client. The peer and limit: the same page by the sqlite3 module alone.
+the whole answer at the client. The peer and limit: the same page by the sqlite3 module alone. The last table
+says how many times as long each takes in the largest database as in the smallest.
 """
 
 import argparse
@@ -82,7 +83,12 @@ def _fill_spool(peer: AmiPeer, database: Path) -> None:
             peer.astdb[key] = value
 
 
-async def measure(folder: Path, calls: int, repeats: int) -> None:
+Medians = dict[str, float]  # what was asked → ms
+
+
+async def measure(folder: Path, calls: int, repeats: int) -> Medians:
+    """Print what each request takes with so many calls; return the medians."""
+    medians: Medians = {}
     began = time.perf_counter()
     async with grown_desk(folder, calls) as at:
         size_mb = at.database.stat().st_size / 1e6
@@ -90,7 +96,7 @@ async def measure(folder: Path, calls: int, repeats: int) -> None:
         print(f"\n{at.calls:,} calls, {size_mb:,.0f} MB, filled in {took_s:.0f} s\n", flush=True)
         print("| what | p50 ms | p95 ms | max ms | target ms |\n|---|---|---|---|---|")
         for name, took in await _starts(at.desk, max(1, repeats // 10)):
-            _say(name, took, "")
+            medians[name] = _say(name, took, "")
         await at.desk.start()
         await at.desk.linked(deadline_s=60)
         people = (
@@ -101,16 +107,27 @@ async def measure(folder: Path, calls: int, repeats: int) -> None:
         for login, paths in people:
             person = await at.desk.person(login)
             for name, path in paths:
-                _say(f"{login}: {name}", await _ask(person, path, repeats), f"p95 ≤ {TARGET_MS}")
-        _say("sqlite3 alone: 50 newest calls", _alone(at.database, repeats), "the limit")
+                what, took = f"{login}: {name}", await _ask(person, path, repeats)
+                medians[what] = _say(what, took, f"p95 ≤ {TARGET_MS}")
+        what = "sqlite3 alone: 50 newest calls"
+        medians[what] = _say(what, _alone(at.database, repeats), "the limit")
         chief = await at.desk.person("chief")
-        alone = await _ask(chief, _reconciled, max(3, repeats // 10))
-        _say("chief: reconciliation of a day", alone, "")
-        _say(
-            "op201: 50 newest calls, while days are reconciled",
-            await _beside_reconciling(chief, await at.desk.person("op201"), repeats),
-            "",
-        )
+        took = await _ask(chief, _reconciled, max(3, repeats // 10))
+        what = "chief: reconciliation of a day"
+        medians[what] = _say(what, took, "")
+        took = await _beside_reconciling(chief, await at.desk.person("op201"), repeats)
+        what = "op201: 50 newest calls, while days are reconciled"
+        medians[what] = _say(what, took, "")
+    return medians
+
+
+def growth(small: tuple[int, Medians], large: tuple[int, Medians]) -> None:
+    """Print how the cost of each request grew from one database to the other."""
+    (few, before), (many, after) = small, large
+    print(f"\n{many:,} calls beside {few:,}, {many / few:.0f} times as many:\n")
+    print(f"| p50 | ms at {few:,} | ms at {many:,} | growth |\n|---|---|---|---|")
+    for what, took_ms in before.items():
+        print(f"| {what} | {took_ms:.1f} | {after[what]:.1f} | × {after[what] / took_ms:.1f} |")
 
 
 Path_of = Callable[[int], str]
@@ -218,25 +235,30 @@ def _ms_since(began: float) -> float:
     return (time.perf_counter() - began) * 1000
 
 
-def _say(name: str, took: list[float], target: str) -> None:
+def _say(name: str, took: list[float], target: str) -> float:
+    """Print a row; return its median."""
     took = sorted(took)
     p95 = took[min(len(took) - 1, int(len(took) * 0.95))]
-    print(
-        f"| {name} | {statistics.median(took):.1f} | {p95:.1f} | {took[-1]:.1f} | {target} |",
-        flush=True,
-    )
+    p50 = statistics.median(took)
+    print(f"| {name} | {p50:.1f} | {p95:.1f} | {took[-1]:.1f} | {target} |", flush=True)
+    return p50
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--quick", action="store_true", help="20,000 calls, few requests")
-    parser.add_argument("--calls", type=int, nargs="+", default=[100_000, 1_000_000])
+    parser.add_argument("--quick", action="store_true", help="few calls, few requests")
+    parser.add_argument("--calls", type=int, nargs="+", help="100000 1000000 when left out")
     chosen = parser.parse_args()
-    for calls in [20_000] if chosen.quick else chosen.calls:
+    sizes = chosen.calls or ([2_000, 20_000] if chosen.quick else [100_000, 1_000_000])
+    found = []
+    for calls in sizes:
         with tempfile.TemporaryDirectory(prefix="press3-bench-") as folder:
-            asyncio.run(measure(Path(folder), calls, 10 if chosen.quick else 60))
+            repeats = 10 if chosen.quick else 60
+            found.append((calls, asyncio.run(measure(Path(folder), calls, repeats))))
+    if len(found) > 1:
+        growth(found[0], found[-1])
 
 
 if __name__ == "__main__":

@@ -1,5 +1,9 @@
-"""Peers to measure beside, installed into a throw-away folder: press3 itself never needs them."""
+"""Peers to measure beside, installed into a throw-away folder: press3 itself never needs them.
 
+With PRESS3_BENCH_PEERS=no in the environment none is installed (tests do without the network).
+"""
+
+import os
 import shutil
 import subprocess
 import sys
@@ -18,6 +22,9 @@ _LIMIT_S = 180
 @contextmanager
 def python_peer(package: str) -> Iterator[str | None]:
     """The Python of a fresh environment with `package` in it; None, and said, when it can't be had."""
+    if not _asked_for(package):
+        yield None
+        return
     with tempfile.TemporaryDirectory(prefix="press3-peer-") as folder:
         python = Path(folder, "bin", "python")
         yield (
@@ -42,6 +49,9 @@ def python_peer(package: str) -> Iterator[str | None]:
 @contextmanager
 def node_peer(package: str) -> Iterator[tuple[str, Path] | None]:
     """The node to run and a folder where it finds `package`; None, and said, when it can't be had."""
+    if not _asked_for(package):
+        yield None
+        return
     with tempfile.TemporaryDirectory(prefix="press3-peer-") as folder:
         try:
             options = ("--silent", "--no-audit", "--no-fund", "--prefix", folder)
@@ -52,6 +62,13 @@ def node_peer(package: str) -> Iterator[tuple[str, Path] | None]:
             return
         node = shutil.which("node", path=environment["PATH"]) or "node"
         yield (node, Path(folder)) if _made(package, command, environment=environment) else None
+
+
+def _asked_for(package: str) -> bool:
+    wanted = os.environ.get("PRESS3_BENCH_PEERS") != "no"
+    if not wanted:
+        print(f"not measured beside {package}: PRESS3_BENCH_PEERS=no\n")
+    return wanted
 
 
 def _made(package: str, *commands: list[str], environment: dict[str, str] | None = None) -> bool:

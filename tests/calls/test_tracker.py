@@ -151,7 +151,13 @@ def test_two_rounds_without_answer_then_timeout(pbx: Pbx) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "reason"), [("LEAVEEMPTY", "empty"), ("JOINEMPTY", "empty"), ("TIMEOUT", "timeout")]
+    ("status", "reason"),
+    [
+        ("LEAVEEMPTY", "empty"),
+        ("JOINEMPTY", "empty"),
+        ("TIMEOUT", "timeout"),
+        ("WITHDRAW", "transferred"),
+    ],
 )
 def test_the_queue_says_why_it_was_left(pbx: Pbx, status: str, reason: str) -> None:
     ivan = in_queue(pbx)
