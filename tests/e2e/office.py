@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 
 import pytest
@@ -23,6 +23,8 @@ __all__ = [
     "SILENT",
     "STORIES",
     "Office",
+    "When",
+    "has_sound",
     "module_office",
     "near",
     "office",
@@ -32,6 +34,7 @@ __all__ = [
 ]
 
 Json: TypeAlias = dict[str, Any]
+When: TypeAlias = datetime | tuple[datetime, datetime]
 
 NEAR_S = 0.150  # the promise: stored times within 150 ms of what the other side saw
 SHORT = Prompts(
@@ -119,20 +122,32 @@ class Office:
 
     async def playable(self, number: str) -> Json:
         """Return the recording of the caller's only call: linked, and it plays from press to end."""
-        is_ready = lambda call: [r["state"] for r in call["recordings"]] == ["converted"]  # noqa: E731
-        call = await self.call_when(number, is_ready)
-        recording: Json = call["recordings"][0]
+        return await self.plays(await self.call_when(number, has_sound))
+
+    async def plays(self, call: Json) -> Json:
+        """Return the one recording of a call, after hearing that it plays from press to end."""
+        (recording,) = call["recordings"]
         lasted_s = seconds(call["pressed_at"], call["ended_at"])
-        assert recording["duration_s"] == pytest.approx(lasted_s, abs=1.0)
+        lasts_s = recording["duration_s"]
+        assert lasts_s == pytest.approx(lasted_s, abs=1.0), f"{lasts_s} s of {lasted_s} s"
         chief = await self.desk.person("chief")
         path = f"/recordings/{recording['id']}/audio"
         status, sound, answer = await chief.bytes(path, Range="bytes=0-999")
         assert (status, len(sound)) == (206, 1000), answer.headers
-        return recording
+        found: Json = recording
+        return found
 
 
-def near(stored: str, truth: datetime) -> bool:
-    return abs((datetime.fromisoformat(stored) - truth).total_seconds()) <= NEAR_S
+def has_sound(call: Json) -> bool:
+    """Whether the call has one recording, and that can be played."""
+    return [recording["state"] for recording in call["recordings"]] == ["converted"]
+
+
+def near(stored: str, truth: When) -> bool:
+    """Whether a stored time is as the other side tells; of two, the PBX learned of it between them."""
+    first, last = truth if isinstance(truth, tuple) else (truth, truth)
+    allowed = timedelta(seconds=NEAR_S)
+    return first - allowed <= datetime.fromisoformat(stored) <= last + allowed
 
 
 def seconds(start: str, end: str) -> float:
@@ -141,7 +156,7 @@ def seconds(start: str, end: str) -> float:
 
 def seen(truth: Truth, what: str, direction: str = "S") -> list[datetime]:
     """Return the times of all messages whose first line begins with `what`."""
-    return [at for at, way, line in truth.messages if way == direction and line.startswith(what)]
+    return truth.all(what, direction)
 
 
 def reasons(screen: Screen, pop_id: str) -> list[str]:

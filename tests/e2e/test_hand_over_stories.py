@@ -10,17 +10,8 @@ import pytest
 import pytest_asyncio
 
 from tests.e2e.office import SILENT, reasons, seconds, seen
-from tests.e2e.rooms import (
-    ASKED,
-    TALKS,
-    WAITS,
-    LegSeen,
-    Played,
-    Scene,
-    Stories,
-    check_legs,
-    check_transfer,
-)
+from tests.e2e.rooms import ASKED, TALKS, WAITS, Played, Scene, Stories
+from tests.e2e.told import LegSeen, check_legs, check_transfer
 from tests.lab.dialogs import Keys, Refer
 from tests.lab.fixtures import Labs
 from tests.lab.scenarios import Bye, Speak, TelephoneHabit, Wait, WaitBye

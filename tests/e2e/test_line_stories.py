@@ -4,7 +4,9 @@ Each story is a real call on Asterisk 22; what is stored is compared with the lo
 the operators' telephones. The stories of this module are played a few at a time, each in its room.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
+from datetime import datetime
 
 import pytest
 import pytest_asyncio
@@ -13,18 +15,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from calls import history
 from press3.settings import load
 from store.engine import create_engine
-from tests.e2e.office import PRESS, SILENT, near, reasons, seen
-from tests.e2e.rooms import (
-    ASKED,
-    TALKS,
-    WAITS,
-    LegSeen,
-    Played,
-    Scene,
-    Stories,
-    check_legs,
-    check_transfer,
-)
+from tests.e2e.office import PRESS, SILENT, Json, has_sound, near, reasons, seen
+from tests.e2e.rooms import ASKED, TALKS, WAITS, Played, Scene, Stories
+from tests.e2e.told import LegSeen, check_answered, check_legs, check_pops, check_transfer
 from tests.lab.dialogs import Keys
 from tests.lab.fixtures import Labs
 from tests.lab.harness import SippCall
@@ -215,6 +208,55 @@ async def members_are_local_channels(scene: Scene) -> None:
     )
 
 
+@play.story(members=("Local/{1}@from-queue-recorded/n", "Local/{2}@from-queue-recorded/n"))
+async def members_are_local_channels_that_record(scene: Scene) -> None:
+    """The winner's recording hangs on the call beside ours; the loser's is there too, and says why it is silent."""
+    one, two, _ = scene.room.extensions
+    async with (
+        scene.screens(1, 2) as (first, second),
+        scene.phone(1, TALKS) as a,
+        scene.phone(2, SILENT) as b,
+    ):
+        caller = await scene.call(WAITS)
+        contact = await scene.answered(a)
+        await first.told("pop.withdrawn")
+        await second.told("pop.withdrawn")
+        await asyncio.sleep(2)  # they talk: the length of what is recorded
+        over = await scene.hangs_up(a)
+        call = await scene.told(caller=caller, contact=contact, one_recording=False)
+    check_pops(first, call, "answered_here")
+    check_pops(second, call, "answered_elsewhere")
+    check_legs(
+        call,
+        LegSeen(one, "answered", a.truth.at("INVITE", "R"), contact, over),
+        lost(two, b),
+    )
+    # the loser's recorder made a file and never wrote into it
+    are_ready = lambda call: sorted(states(call)) == ["converted", "converted", "linked"]  # noqa: E731
+    call = await scene.office.call_when(scene.number, are_ready)
+    sounds = [each for each in call["recordings"] if each["state"] == "converted"]
+    (silent,) = [each for each in call["recordings"] if each not in sounds]
+    assert silent["reason"] == "empty"
+    pressed = datetime.fromisoformat(call["pressed_at"])
+    talk_s, whole_s = (over - contact).total_seconds(), (over - pressed).total_seconds()
+    lengths = sorted(each["duration_s"] for each in sounds)
+    assert lengths == [pytest.approx(talk_s, abs=0.6), pytest.approx(whole_s, abs=1.0)]
+    files = list(scene.office.lab.monitor.rglob(f"local-2{scene.room.n:02}*"))
+    assert len(files) == 2, "the PBX's own, one of each member"
+    assert await differences(scene, call["id"]) == []
+
+
+def states(call: Json) -> list[str]:
+    return [recording["state"] for recording in call["recordings"]]
+
+
+async def differences(scene: Scene, call: str) -> list[Json]:
+    """Return what the day's reconciliation says of this call, and every recording without a call."""
+    day = datetime.now(load(scene.office.desk.config).zone).date()
+    told = (await scene.office.get(f"/reconciliation?day={day}"))["differences"]
+    return [each for each in told if each["call"] == call or each["kind"] == "orphan_recording"]
+
+
 async def two_devices(scene: Scene) -> None:
     """Both devices of the first operator ring, the second one answers: one leg, one card."""
     one, two, _ = scene.room.extensions
@@ -270,21 +312,24 @@ async def one_customer_in_two_calls(scene: Scene) -> None:
     assert old["customer"] == new["customer"]
     (entry,) = await scene.office.history(new["number"], "related")
     assert entry["data"]["appeals"] == [old["number"]]
-    for call, caller, contact in (
-        (earlier_call, earlier, first_contact),
-        (later_call, later, second_contact),
+    for n, appeal, caller, contact in (
+        (0, old, earlier, first_contact),
+        (1, new, later, second_contact),
     ):
         await caller.done()
-        assert call["outcome"] == "answered"
-        assert near(call["pressed_at"], caller.truth.at("INFO"))
-        assert near(call["answered_at"], contact)
-        assert near(call["ended_at"], caller.truth.at("BYE", "R"))
-    (card,) = first.of("pop.shown")
-    assert (card["call"], card["appeal"]) == (earlier_call["id"], old["number"])
-    lost_card, own_card = second.of("pop.shown")
-    assert reasons(second, lost_card["pop_id"]) == ["answered_elsewhere"]
-    assert reasons(second, own_card["pop_id"]) == ["answered_here"]
-    assert (own_card["call"], own_card["appeal"]) == (later_call["id"], new["number"])
+        check_answered(
+            appeal,
+            scene.number,
+            pressed=caller.truth.taken("INFO"),
+            contact=contact,
+            ended=caller.truth.at("BYE", "R"),
+        )
+        await scene.office.plays(await scene.office.call_when(scene.number, has_sound, n=n))
+    check_pops(first, earlier_call, "answered_here")
+    check_pops(first, later_call)
+    check_pops(second, earlier_call, "answered_elsewhere")
+    check_pops(second, later_call, "answered_here")
+    own_card = second.of("pop.shown")[-1]
     assert own_card["open_appeals"] == [new["number"], old["number"]]
     rings = seen(b.truth, "INVITE", "R")
     check_legs(

@@ -10,7 +10,8 @@ import pytest
 
 from tests.e2e.conftest import StartDesk
 from tests.e2e.desk import Desk
-from tests.e2e.office import PRESS, STORIES, Json, Office, near
+from tests.e2e.office import PRESS, STORIES, Json, Office
+from tests.e2e.told import LegSeen, answered, check_legs, check_pops, check_transfer
 from tests.lab.ami_tap import AmiTap
 from tests.lab.fixtures import StartAsterisk
 from tests.lab.harness import SippCall
@@ -35,8 +36,12 @@ async def test_longer_than_the_services_life(
         lab.telephone("103", TelephoneHabit(ring_s=0.5)) as three,
         lab.control() as pbx,
     ):
-        kept = await lab.call(number=KEPT, steps=[*PRESS, WaitBye(300)])
-        await office.call_when(KEPT, lambda call: call["answered_at"])
+        async with office.screens("op101", "op102") as screens:
+            kept = await lab.call(number=KEPT, steps=[*PRESS, WaitBye(300)])
+            talks = await office.call_when(KEPT, lambda call: call["answered_at"])
+            for screen, why in zip(screens, ("answered_here", "answered_elsewhere"), strict=True):
+                await screen.told("pop.withdrawn")
+                check_pops(screen, talks, why)
         mended = await lab.call(number=MENDED, steps=[*PRESS, WaitBye(300)])
         pop, last_seq = await _killed_while_ringing(office, pbx)
         await _back(service)
@@ -57,17 +62,24 @@ async def test_longer_than_the_services_life(
         ended = await _hangs_up(office, kept)
         await office.over(KEPT)
 
-    call = await _one_appeal(office, KEPT, kept, one.truth.picked_up[0], ended)
-    assert call["recovered"] is False, "all that happened to it was heard"
-    assert _legs(call) == {"101": "answered", "102": "elsewhere"}
-    call = await _one_appeal(office, MENDED, mended, two.truth.picked_up[0], ended_unseen)
-    assert call["recovered"] is True
-    assert _legs(call) == {"102": "answered", "103": "answered"}
-    (transfer,) = call["transfers"]
-    assert (transfer["kind"], transfer["from"], transfer["to"]) == ("blind", "102", "103")
-    third = next(leg for leg in call["legs"] if leg["extension"] == "103")
-    assert near(third["answered_at"], three.truth.picked_up[0])
-    assert near(third["ended_at"], ended_unseen)
+    truth, other = one.truth, two.truth
+    call = await _one_appeal(office, KEPT, kept, truth.picked_up[0], ended, recovered=False)
+    first_ring, second_ring = other.all("INVITE", "R")
+    check_legs(
+        call,
+        LegSeen("101", "answered", truth.at("INVITE", "R"), truth.picked_up[0], ended),
+        LegSeen("102", "elsewhere", first_ring, None, other.at("CANCEL", "R")),
+    )
+    assert call["transfers"] == []
+    contact, moved = other.picked_up[0], other.at("BYE", "R")
+    call = await _one_appeal(office, MENDED, mended, contact, ended_unseen, recovered=True)
+    third = three.truth
+    check_legs(
+        call,
+        LegSeen("102", "answered", second_ring, contact, moved),
+        LegSeen("103", "answered", third.at("INVITE", "R"), third.picked_up[0], ended_unseen),
+    )
+    check_transfer(call, "blind", "102", "103", moved)
 
 
 async def _killed_while_ringing(office: Office, pbx: AmiTap) -> tuple[str, int]:
@@ -104,20 +116,19 @@ async def _hangs_up(office: Office, caller: SippCall) -> datetime:
 
 
 async def _one_appeal(
-    office: Office, number: str, caller: SippCall, contact: datetime, ended: datetime
+    office: Office,
+    number: str,
+    caller: SippCall,
+    contact: datetime,
+    ended: datetime,
+    *,
+    recovered: bool,
 ) -> Json:
-    appeal = await office.appeal(number)
-    call: Json = appeal["calls"][0]
-    assert (appeal["verified"], call["outcome"]) == ("verified", "answered")
-    pressed = caller.truth.at("INFO")
-    assert near(call["pressed_at"], pressed)
-    assert near(call["answered_at"], contact)
-    assert near(call["ended_at"], ended)
-    waited_s = (contact - pressed).total_seconds()
-    assert appeal["times"]["wait_s"] == pytest.approx(waited_s, abs=0.3)
+    """`recovered` is false when all that happened to the call was heard."""
+    pressed = caller.truth.taken("INFO")
+    appeal = await answered(
+        office, number, pressed=pressed, contact=contact, ended=ended, recovered=recovered
+    )
     await office.playable(number)
+    call: Json = appeal["calls"][0]
     return call
-
-
-def _legs(call: Json) -> dict[str, str]:
-    return {leg["extension"]: leg["outcome"] for leg in call["legs"]}

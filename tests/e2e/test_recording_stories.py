@@ -15,14 +15,16 @@ from typing import Any, TypeAlias
 import pytest
 import pytest_asyncio
 
-from tests.e2e.desk import open_desk
+from tests.e2e.desk import Screen, open_desk
 from tests.e2e.duty import on_duty
-from tests.e2e.office import PRESS, STORIES, Json, Office
+from tests.e2e.office import PRESS, STORIES, Json, Office, When, near
+from tests.e2e.told import LegSeen, answered, check_legs, check_pops
 from tests.lab.ami_tap import AmiMessage, AmiTap
-from tests.lab.dialogs import Keys
+from tests.lab.dialogs import Dialog, Keys
 from tests.lab.fixtures import Labs
 from tests.lab.harness import SippCall
 from tests.lab.scenarios import Bye, Speak, TelephoneHabit, Wait, WaitBye
+from tests.waiting import until
 
 pytestmark = [pytest.mark.asterisk, pytest.mark.asyncio(loop_scope="module")]
 
@@ -66,6 +68,7 @@ class Stage:
     office: Office
     pbx: AmiTap
     phone: SippCall
+    screen: Screen
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,12 @@ class Talk:
         return self.caller.truth.at("200", "R")
 
     @property
+    def dialog(self) -> Dialog:
+        """The operator's end."""
+        (mine,) = [each for each in self.stage.phone.dialogs if self.number in each.remote]
+        return mine
+
+    @property
     def pressed_at(self) -> datetime:
         return self.caller.truth.at("INFO")
 
@@ -96,15 +105,29 @@ class Talk:
         await asyncio.sleep(seconds)
 
     async def hangs_up(self) -> datetime:
+        """Hang up; return when, after checking all but the recordings."""
         doing = await self.stage.office.lab.within(self.caller, Bye())
         await doing.done()
+        await self._is_told(doing.truth.taken("BYE"))
         return doing.truth.at("BYE")
+
+    async def _is_told(self, ended: When) -> None:
+        """Check appeal, call, leg, pop and times against the logs of both sides."""
+        office, phone = self.stage.office, self.stage.phone
+        await office.over(self.number)
+        await until(lambda: phone.truth_in(self.dialog).all("BYE", "R"), what="he was told")
+        truth = phone.truth_in(self.dialog)
+        contact, pressed = truth.picked_up[0], self.caller.truth.taken("INFO")
+        appeal = await answered(office, self.number, pressed=pressed, contact=contact, ended=ended)
+        (call,) = appeal["calls"]
+        rang, over = truth.at("INVITE", "R"), truth.at("BYE", "R")
+        check_legs(call, LegSeen("101", "answered", rang, contact, over))
+        check_pops(self.stage.screen, call, "answered_here")
+        assert call["transfers"] == []
 
     async def touches(self) -> datetime:
         """The operator presses the one-touch code in this call; return when he had."""
-        phone, lab = self.stage.phone, self.stage.office.lab
-        (mine,) = [dialog for dialog in phone.dialogs if self.number in dialog.remote]
-        keys = await lab.in_dialog(mine, Keys("*3"))
+        keys = await self.stage.office.lab.in_dialog(self.dialog, Keys("*3"))
         await keys.done()
         return [at for at, way, line in keys.truth.messages if (way, line[:4]) == ("S", "INFO")][-1]
 
@@ -257,6 +280,11 @@ async def nothing_to_record(stage: Stage) -> None:
     call = await stage.office.call_when(number, explained)
     (recording,) = call["recordings"]
     assert recording["reason"] in ("never_answered", "empty"), recording
+    assert near(call["ended_at"], caller.truth.taken("BYE"))
+    told = [call[name] for name in ("outcome", "answered_at", "pressed_at", "appeal")]
+    assert told == ["abandoned", None, None, None]
+    assert (call["legs"], await stage.office.appeals(number)) == ([], [])
+    check_pops(stage.screen, call)
 
 
 @asynccontextmanager
@@ -265,11 +293,12 @@ async def open_stage(labs: Labs, version: str, folder: Path) -> AsyncIterator[St
     more = "missing_after_s = 8\n"
     async with (
         open_desk(lab, folder, more=more) as desk,
+        Office(lab, desk).screens("op101") as (screen,),
         lab.telephone("101", TelephoneHabit(ring_s=0.3)) as phone,
         lab.control() as pbx,
         on_duty(pbx, "101", several_calls=True),
     ):
-        yield Stage(Office(lab, desk), pbx, phone)
+        yield Stage(Office(lab, desk), pbx, phone, screen)
         await lab.hang_up_all()
         assert "Traceback" not in desk.log.read_text(errors="replace")
 

@@ -100,17 +100,33 @@ class Truth:
                 return at
         raise AssertionError(f"no {what} ({direction}) among {[m[2] for m in self.messages]}")
 
+    def all(self, what: str, direction: str = "S") -> list[datetime]:
+        """Times of all messages whose first line begins with `what`."""
+        return [at for at, way, line in self.messages if way == direction and line.startswith(what)]
+
+    def taken(self, what: str, n: int = 0) -> tuple[datetime, datetime]:
+        """When this side sent its `n`-th request of this kind, and when the other had answered it."""
+        sent = self.all(what)[n]
+        return sent, next(at for at in self.all("SIP/2.0 200", "R") if at >= sent)
+
     def said(self, what: str) -> bool:
         """Whether this side sent a message whose first line begins with `what`."""
         return any(way == "S" and line.startswith(what) for _, way, line in self.messages)
 
     @classmethod
-    def read(cls, file: Path) -> "Truth":
-        """Read SIPp's short message log: date, time, epoch, S/R, call id, CSeq, first line."""
+    def read(cls, file: Path, call_id: str = "") -> "Truth":
+        """Read SIPp's short message log: date, time, epoch, S/R, call id, CSeq, first line.
+
+        `call_id`: of this call alone.
+        """
         if not file.exists():
             return cls(())
         lines = file.read_text(errors="replace").splitlines()
         rows = [row for row in (line.split("\t") for line in lines) if len(row) >= 7]
+        once: dict[tuple[str, ...], list[str]] = {}  # what is sent again counts once
+        for row in rows:
+            once.setdefault(tuple(row[3:]), row)
+        rows = [row for row in once.values() if call_id in ("", row[4])]
         at = [datetime.fromtimestamp(float(row[2]), UTC) for row in rows]
         answer = ("S", "INVITE", "SIP/2.0 200")
         answers: dict[str, datetime] = {}  # a call's first: it may be sent again
@@ -133,6 +149,10 @@ class SippCall:
     @property
     def truth(self) -> Truth:
         return Truth.read(self.log)
+
+    def truth_in(self, dialog: Dialog) -> Truth:
+        """What this side saw in one of its calls."""
+        return Truth.read(self.log, dialog.call_id)
 
     @property
     def dialogs(self) -> list[Dialog]:
