@@ -28,6 +28,8 @@ def unanswered_outcome(
     """
     if direction == "out":
         return _BY_DIAL.get(dial_status, "no_answer")
+    if queue == "transferred":  # taken out of the queue by somebody else, then let go or gone
+        return "abandoned" if hung_up else "no_answer"
     if queue is not None:
         return "no_answer" if queue in ("timeout", "empty") else "abandoned"
     return "abandoned" if hung_up else _BY_RING.get(ring, "abandoned")

@@ -248,7 +248,7 @@ def _outcome(story: CallStory, left: tuple[datetime, str] | None = None) -> Outc
     if story.direction == "out":
         return "no_answer"
     last = story.stays[-1].reason if story.stays else QUEUE_RESULTS.get(left[1] if left else "")
-    return "no_answer" if last in ("timeout", "empty") else "abandoned"
+    return "no_answer" if last in ("timeout", "empty", "transferred") else "abandoned"
 
 
 def _open(story: CallStory) -> list[LegStory]:

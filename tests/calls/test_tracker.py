@@ -166,6 +166,17 @@ def test_the_queue_says_why_it_was_left(pbx: Pbx, status: str, reason: str) -> N
     assert pbx.of(QueueLeft)[0].reason == reason
 
 
+@pytest.mark.parametrize("hung_up", [False, True])
+def test_withdrawn_he_gave_up_only_if_he_hung_up(pbx: Pbx, hung_up: bool) -> None:
+    """A program took him out of the queue (AMI QueueWithdrawCaller); the PBX lets him go, or he goes."""
+    ivan = in_queue(pbx)
+    ivan.leaves("complaints", abandon=True)
+    ivan.hears_status("WITHDRAW")
+    ivan.hangs_up() if hung_up else ivan.is_gone()
+    assert [left.reason for left in pbx.of(QueueLeft)] == ["transferred"]
+    assert pbx.story.outcome == ("abandoned" if hung_up else "no_answer")
+
+
 def test_abandon_event_then_another_place_is_a_timeout(pbx: Pbx) -> None:
     """No QUEUESTATUS, no HangupRequest: the channel is elsewhere when it ends, so he had waited on."""
     ivan = in_queue(pbx)
