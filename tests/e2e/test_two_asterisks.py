@@ -10,17 +10,20 @@ from pathlib import Path
 
 import pytest
 
+from press3.clock import now
 from press3.settings import load
 from tests.e2e.desk import PbxSide, Screen, open_desk
 from tests.e2e.office import STORIES, Office, near, reasons
+from tests.e2e.told import LegSeen, answered, check_legs, check_pops, unanswered
 from tests.lab.fixtures import StartAsterisk
 from tests.lab.harness import Lab, LabMenu, SippCall
-from tests.lab.scenarios import Bye, Key, Speak, Step, TelephoneHabit, Wait
+from tests.lab.scenarios import Bye, Key, Speak, Step, TelephoneHabit, Wait, WaitBye
 from tests.waiting import until
 
 pytestmark = pytest.mark.asterisk
 
 ANSWERS = TelephoneHabit(ring_s=1, then="answer")
+CUT = "+79110031303"
 SILENT = TelephoneHabit(then="noanswer")
 PRESS: list[Step] = [Speak(), Wait(3), Key("3"), Wait(6), Bye()]
 
@@ -56,6 +59,8 @@ class Two:
     main: Lab
     second: Lab
     office: Office
+    phone_101: SippCall
+    phone_102: SippCall
     numbers: tuple[str, str] = ("", "")
 
     async def call_both(self, stem: str) -> tuple[str, SippCall, SippCall]:
@@ -90,11 +95,11 @@ async def two_pbxs(asterisk: StartAsterisk, folder: Path) -> AsyncIterator[Two]:
     main = await asterisk("22", menu("PJSIP/101"), fresh=True)
     other = await asterisk("16", menu("PJSIP/102"), fresh=True)
     async with AsyncExitStack() as stack:
-        await stack.enter_async_context(main.telephone("101", ANSWERS))
-        await stack.enter_async_context(other.telephone("102", SILENT))
+        at_main = await stack.enter_async_context(main.telephone("101", ANSWERS))
+        at_second = await stack.enter_async_context(other.telephone("102", SILENT))
         desk = await stack.enter_async_context(open_desk(main, folder, more=second(other)))
         assert [pbx.name for pbx in load(desk.config).asterisk] == ["main", "second"]
-        yield Two(main, other, Office(main, desk))
+        yield Two(main, other, Office(main, desk), at_main, at_second)
 
 
 async def test_equal_uniqueids_and_one_pbx_killed_while_the_other_talks(
@@ -107,42 +112,38 @@ async def test_equal_uniqueids_and_one_pbx_killed_while_the_other_talks(
             first, other = two.numbers
             await anna.done()
             await boris.done()
-            answered, abandoned = await office.over(first), await office.over(other)
-            assert answered["id"] == f"main-{uniqueid}"
-            assert abandoned["id"] == f"second-{uniqueid}"
-            assert (answered["outcome"], abandoned["outcome"]) == ("answered", "abandoned")
-            for number, call, caller in ((first, answered, anna), (other, abandoned, boris)):
-                appeal = await office.appeal(number)
-                assert appeal["verified"] == "verified"
-                assert appeal["caller"]["e164"] == number
-                assert near(call["pressed_at"], caller.truth.at("INFO"))
+            assert (await office.over(first))["id"] == f"main-{uniqueid}"
+            assert (await office.over(other))["id"] == f"second-{uniqueid}"
+            await _is_answered(two, first, anna, at_101, n=0)
+            await _is_abandoned(two, other, boris, at_102, n=0)
             await _own_recordings(office, first, other)
-            await _own_pops(at_101, answered["id"], "answered_here")
-            await _own_pops(at_102, abandoned["id"], "abandoned")
             await _is_reconciled(office, 2)
 
-            # the second dies while somebody presses at the first
+            # the second dies under a caller for whom 102 rings, while somebody presses at the first
+            cut = await two.second.call(number=CUT, name="Boris", steps=[*PRESS[:3], WaitBye(60)])
+            rang = await at_102.told("pop.shown", lambda pop: pop["caller"]["raw"] == CUT)
             talking = await two.main.call(number="+79110031301", name="Anna", steps=PRESS)
             await office.call_when("+79110031301", lambda call: True)
             two.second.pbx.kill9()
             await _link(office, "second", "down")
             await talking.done()
-            call = await office.over("+79110031301")
-            assert (call["outcome"], call["recovered"]) == ("answered", False)
-            assert near(call["pressed_at"], talking.truth.at("INFO"))
-            assert any(pop["call"] == call["id"] for pop in at_101.of("pop.shown"))
-            await office.playable("+79110031301")
+            await office.over("+79110031301")
+            await _is_answered(two, "+79110031301", talking, at_101, n=1)
 
             await two.second.pbx.start()
+            started = now()
             await _link(office, "second", "up")
+            await _was_cut(two, cut, started)
+            assert reasons(at_102, rang["pop_id"]) == ["unknown"]
             back = await two.second.call(number="+79110031302", name="Boris", steps=PRESS)
             await back.done()
-            assert (await office.over("+79110031302"))["outcome"] == "abandoned"
+            await office.over("+79110031302")
+            await _is_abandoned(two, "+79110031302", back, at_102, n=2)
             await office.desk.linked()
             windows = (await office.get("/blind-windows"))["items"]
             # one each before the first start, and the second's while it was dead
             assert sorted(w["pbx"] for w in windows) == ["main", "second", "second"], windows
-            await _is_reconciled(office, 4)
+            await _is_reconciled(office, 5)
         assert "Traceback" not in office.desk.log.read_text(errors="replace")
 
 
@@ -155,10 +156,48 @@ async def _own_recordings(office: Office, first: str, other: str) -> None:
     assert sounds[0] != sounds[1]
 
 
-async def _own_pops(screen: Screen, call: str, reason: str) -> None:
-    (shown,) = screen.of("pop.shown")
-    assert shown["call"] == call
-    assert reasons(screen, shown["pop_id"]) == [reason]
+async def _is_answered(two: Two, number: str, caller: SippCall, screen: Screen, n: int) -> None:
+    """By 101, whose `n`-th call it is."""
+    phone = two.phone_101.truth_in(two.phone_101.dialogs[n])
+    contact, hung_up = phone.picked_up[0], caller.truth.taken("BYE")
+    pressed = caller.truth.taken("INFO")
+    appeal = await answered(two.office, number, pressed=pressed, contact=contact, ended=hung_up)
+    (call,) = appeal["calls"]
+    rang, over = phone.at("INVITE", "R"), phone.at("BYE", "R")
+    check_legs(call, LegSeen("101", "answered", rang, contact, over))
+    check_pops(screen, call, "answered_here")
+    assert appeal["caller"]["e164"] == number
+    await two.office.playable(number)
+
+
+async def _is_abandoned(two: Two, number: str, caller: SippCall, screen: Screen, n: int) -> None:
+    """102 rang; it is the `n`-th time that it did."""
+    pressed, hung_up = caller.truth.taken("INFO"), caller.truth.taken("BYE")
+    appeal = await unanswered(two.office, number, "abandoned", pressed=pressed, ended=hung_up)
+    (call,) = appeal["calls"]
+    phone = two.phone_102.truth
+    rang, over = phone.all("INVITE", "R")[n], phone.all("CANCEL", "R")[-1]
+    check_legs(call, LegSeen("102", "no_answer", rang, None, over))
+    check_pops(screen, call, "abandoned")
+    assert appeal["caller"]["e164"] == number
+    await two.office.playable(number)
+
+
+async def _was_cut(two: Two, caller: SippCall, started: datetime) -> None:
+    """The PBX died under the call: it is over since the last sign of it, and what was heard is kept."""
+    call = await two.office.over(CUT)
+    appeal = await two.office.appeal(CUT)
+    assert (appeal["verified"], call["appeal"]) == ("verified", appeal["number"])
+    assert near(call["pressed_at"], caller.truth.taken("INFO"))
+    told = (call["outcome"], call["answered_at"], call["recovered"])
+    assert told == ("failed", None, True), "it was neither answered nor given up"
+    (leg,) = call["legs"]
+    told = (leg["extension"], leg["answered_at"], leg["outcome"])
+    assert told == ("102", None, None), "nobody knows why it stopped"
+    rang = two.phone_102.truth.all("INVITE", "R")[1]
+    assert near(leg["rang_at"], rang)
+    for stored in (leg["ended_at"], call["ended_at"]):
+        assert near(stored, (rang, started)), (stored, rang, started)
 
 
 async def _is_reconciled(office: Office, pressed: int) -> None:
