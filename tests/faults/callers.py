@@ -5,11 +5,12 @@ import itertools
 import random
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from tests.faults.taken import Taken
 from tests.faults.telephones import Answer
 from tests.lab.harness import Lab, SippCall
 from tests.lab.scenarios import Bye, Key, Speak, Step, Wait
@@ -20,6 +21,8 @@ __all__ = ["Callers", "Habit", "Pressed", "SipCallers", "Truth"]
 _PRESSING = 0.8  # of the callers press
 _REACHED = 0.8  # so much of the wanted rate at least: 1.6 presses a second
 _TELLING_S = 20  # a shorter time says nothing of the rate
+# The hasty hang up 1.2 s after the key at the latest, and a machine may be late.
+_AT_ONCE = timedelta(seconds=1.5)
 _PATIENCE_S = 60  # a caller is done long before; one that hangs is a fault of the experiment
 
 
@@ -27,13 +30,15 @@ _PATIENCE_S = 60  # a caller is done long before; one that hangs is a fault of t
 class Pressed:
     """One caller's 3: `at` is when he sent it. `sure`: it must become an appeal, whatever happens.
 
-    `hung_up_at` is null when the other side ended the call, or nobody knows who did.
+    `hung_up_at` is null when the other side ended the call, or nobody knows who did. `overtaken`: the
+    PBX acknowledged the key, and he hung up before its dialplan came to it.
     """
 
     number: str
     at: datetime
     sure: bool
     hung_up_at: datetime | None = None
+    overtaken: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,6 +167,7 @@ class SipCallers(Callers):
     def __init__(self, lab: Lab, seed: int, per_second: float = 2) -> None:
         super().__init__(seed, per_second)
         self._lab = lab
+        self._taken = Taken(lab.directory / "log/dialplan")
         self._called: list[tuple[str, SippCall]] = []
 
     async def call(self, habit: Habit) -> str:
@@ -177,12 +183,17 @@ class SipCallers(Callers):
 
     @property
     def truth(self) -> Truth:
-        pressed = [_pressed(number, call.log) for number, call in self._called]
+        taken = self._taken.numbers()
+        pressed = [_pressed(number, call.log, taken) for number, call in self._called]
         return Truth(callers=len(self._called), pressed=tuple(p for p in pressed if p is not None))
 
 
-def _pressed(number: str, log: Path) -> Pressed | None:
-    """Read SIPp's short message log: the key that was sent, and whether it was acknowledged."""
+def _pressed(number: str, log: Path, taken: Collection[str]) -> Pressed | None:
+    """Read SIPp's short message log: the key that was sent, and whether it was acknowledged.
+
+    An acknowledged key must be registered, unless the caller hung up at once and the dialplan did not
+    come to it before. Whoever stayed longer is owed an appeal, whatever Asterisk says.
+    """
     sent = _first(log, "S", "INFO")
     if sent is None:
         return None
@@ -190,7 +201,16 @@ def _pressed(number: str, log: Path) -> Pressed | None:
         way == "R" and line.startswith("SIP/2.0 200") and cseq.endswith("INFO")
         for _, way, cseq, line in _messages(log)
     )
-    return Pressed(number=number, at=sent, sure=acknowledged, hung_up_at=_first(log, "S", "BYE"))
+    hung_up_at = _first(log, "S", "BYE")
+    at_once = hung_up_at is not None and hung_up_at - sent <= _AT_ONCE
+    overtaken = acknowledged and at_once and number not in taken
+    return Pressed(
+        number=number,
+        at=sent,
+        sure=acknowledged and not overtaken,
+        hung_up_at=hung_up_at,
+        overtaken=overtaken,
+    )
 
 
 def _first(log: Path, direction: str, request: str) -> datetime | None:

@@ -33,7 +33,10 @@ def note(
     **measured: object,
 ) -> None:
     """Add the result of one experiment to `file`."""
-    counts = {name: getattr(verdict, name) for name in (*_ADD_UP[1:], *_MUST_BE_0, "settled_s")}
+    counts = {
+        name: getattr(verdict, name)
+        for name in (*_ADD_UP[1:], *_MUST_BE_0, "overtaken", "settled_s")
+    }
     serving = [start.serving_s for start in site.service.starts if start.serving_s is not None]
     line = {
         "experiment": experiment,

@@ -17,6 +17,7 @@ from tests.faults.outside import look
 from tests.faults.report import note
 from tests.faults.screens import Tab, snapshots, unlike, watching
 from tests.faults.service import Service
+from tests.faults.taken import FILES
 from tests.faults.telephones import answers_of
 from tests.faults.verdict import Expected, Verdict, compare
 from tests.lab.harness import QUICK, Lab, LabMenu, SippCall
@@ -32,7 +33,8 @@ FAULTS = LabMenu(
         prompts=Prompts(
             greeting=("hello",), invalid=("beep",), registering=(), accepted=("beep",), nobody=()
         ),
-    )
+    ),
+    files=FILES,
 )
 LINKED_S = 60  # the promise: a recording is linked, or its absence explained, so soon
 # One that hangs on a frozen press3 notices it by its ping, after 40 s.

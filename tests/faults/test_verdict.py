@@ -364,3 +364,15 @@ def test_after_a_kill_of_the_pbx_only_the_spool_may_lack_a_press() -> None:
     kept = SpoolRow("+79110000002", "1.2", frozenset())
     (said,) = judge(seen(spool=(*seen().spool, kept)), whole=False).differences
     assert said == "in the spool, but no appeal: +79110000002"
+
+
+def overtaken(count: int) -> list[Pressed]:
+    hasty = {"at": T, "sure": False, "overtaken": True, "hung_up_at": T + timedelta(seconds=0.4)}
+    return [Pressed(number=f"+7911100{n:04d}", **hasty) for n in range(count)]
+
+
+def test_a_key_that_its_hang_up_overtook_need_not_be_registered_but_many_hide_a_loss() -> None:
+    assert judge(seen(), PRESS, *overtaken(1)).differences == ()
+    (said,) = judge(seen(), PRESS, *overtaken(2)).differences
+    assert said.startswith("2 keys overtaken by their hang-up: +79111000000 pressed at")
+    assert judge(seen(), PRESS, *overtaken(2)).overtaken == 2

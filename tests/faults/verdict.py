@@ -22,6 +22,7 @@ Json: TypeAlias = dict[str, Any]
 _NEAR = timedelta(seconds=3)
 _HAS_ITS_STATE = frozenset({"linked", "converted", "missing"})
 _SHOWN = 12
+_MAY_BE_OVERTAKEN = 0.01  # of the keys, and always one
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +63,7 @@ class Verdict:
     doubled: int = 0
     invented: int = 0
     ghosts: int = 0
+    overtaken: int = 0
 
     def too_late(self, recordings_s: float) -> list[str]:
         """Say so when a recording was neither linked nor explained so long after the hang-up."""
@@ -73,7 +75,8 @@ class Verdict:
 
     def __str__(self) -> str:
         counts = (
-            f"{self.callers} callers, {self.pressed} pressed 3 ({self.sure} must be registered), "
+            f"{self.callers} callers, {self.pressed} pressed 3 ({self.sure} must be registered, "
+            f"{self.overtaken} were overtaken by their hang-up), "
             f"{self.appeals} appeals, {self.spool} presses in the spool, {self.recordings} recordings, "
             f"{self.windows} blind windows; lost {self.lost}, doubled {self.doubled}, "
             f"invented {self.invented}, ghost calls {self.ghosts}; settled in {self.settled_s:.1f} s"
@@ -101,6 +104,7 @@ def compare(expected: Expected, seen: Outside) -> Verdict:
         *_each("ghost: the call is over, press3 says in progress", ghosts),
         *_spool(expected, numbers, spool),
         *(sentence for sentence, _ in recordings),
+        *_overtaken(truth),
         *_windows(expected.blind_at, seen.windows),
         *_times(truth.pressed, seen.calls),
         *_stories(expected, seen),
@@ -119,6 +123,7 @@ def compare(expected: Expected, seen: Outside) -> Verdict:
         invented=len(invented),
         ghosts=len(ghosts),
         unsettled_s=max((_age(call, expected, seen) for _, call in recordings if call), default=0),
+        overtaken=sum(press.overtaken for press in truth.pressed),
     )
 
 
@@ -129,6 +134,13 @@ def _who(press: Pressed) -> str:
 
 def _each(what: str, whom: Iterable[str]) -> list[str]:
     return [f"{what}: {each}" for each in sorted(whom)]
+
+
+def _overtaken(truth: Truth) -> Iterator[str]:
+    """A key that the dialplan did not come to is rare: many of them would hide a loss."""
+    overtaken = [press for press in truth.pressed if press.overtaken]
+    if len(overtaken) > max(1, len(truth.pressed) * _MAY_BE_OVERTAKEN):
+        yield f"{len(overtaken)} keys overtaken by their hang-up: {_who(overtaken[0])}, …"
 
 
 def _spool(expected: Expected, appeals: Counter[str], spool: Counter[str]) -> list[str]:

@@ -41,8 +41,8 @@ def test_both_contexts_are_entered_at_s() -> None:
 def test_nothing_is_told_before_the_press_is_written() -> None:
     complaint = section(extensions(), "press3-complaint")
     order = [
+        "hangup_handler_push",  # the first step: a hang-up ends the dialplan between any two
         "Set(__P3KEY=press3/",
-        "hangup_handler_push",
         "QueueLog(",
         "Set(DB(${P3KEY})=",
         "UserEvent(Press3,Key: ${P3KEY},At: ${P3AT},Queue: complaints)",
@@ -67,7 +67,9 @@ def test_member_gosub_stands_at_its_place_of_either_version() -> None:
 def test_three_is_always_the_complaint_and_other_keys_do_what_they_say() -> None:
     keys = {"1": Action.parse("queue:sales"), "0": Action.parse("goto:from-internal,101,1")}
     menu = section(extensions(replace(EXISTING, keys=keys)), "press3-menu")
-    assert "exten => 3,1,Goto(press3-complaint,s,1)" in menu
+    three = menu[menu.index("exten => 3,1,") :].partition("exten")[2].partition("exten =>")[0]
+    assert "hangup_handler_push" in three.splitlines()[0], "before anything else"
+    assert "Goto(press3-complaint,s,1)" in three.splitlines()[2]
     assert "exten => 1,1,Queue(sales,t)" in menu
     assert "exten => 0,1,Goto(from-internal,101,1)" in menu
 

@@ -1,0 +1,51 @@
+"""Which callers' 3 the PBX's dialplan came to, by Asterisk's own log: press3 has no part in it.
+
+A key that the PBX acknowledged (200 to the INFO) waits in the channel's queue. When the caller hangs up
+before the dialplan comes to it, Asterisk leaves the dialplan at its next step: to it nobody pressed.
+"""
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.lab.harness import DIALPLAN
+
+__all__ = ["FILES", "Taken"]
+
+_ENTRY = "exten => _X.,1,Goto(press3-menu,s,1)"
+_NOTED = "exten => _X.,1,Log(NOTICE,caller ${CALLERID(num)} ${CHANNEL(name)})\n" + _ENTRY.replace(
+    "exten => _X.,1,", " same => n,"
+)
+# Configuration of the PBX: who has which channel, and each step of the dialplan, in one file.
+FILES = {
+    "extensions.conf": DIALPLAN.replace(_ENTRY, _NOTED),
+    "logger.conf": "[general]\nqueue_log = yes\ndateformat = %F %T.%3q\n[logfiles]\n"
+    "messages = notice,warning,error\ndialplan = notice,verbose(3)\n",
+}
+_LINE = re.compile(
+    r'caller (?P<number>\+?\d+) (?P<channel>\S+)|Executing \[3@press3-menu:1\] \w+\("(?P<at_3>[^"]+)"'
+)
+
+
+@dataclass
+class Taken:
+    """Reads the log on at each question."""
+
+    log: Path
+    _read: int = 0
+    _number_of: dict[str, str] = field(default_factory=dict)
+    _numbers: set[str] = field(default_factory=set)
+
+    def numbers(self) -> set[str]:
+        """Return the callers so far whose 3 the dialplan came to."""
+        with self.log.open("rb") as file:
+            file.seek(self._read)
+            more = file.read()
+        whole = more[: more.rfind(b"\n") + 1]
+        self._read += len(whole)
+        for found in _LINE.finditer(whole.decode(errors="replace")):
+            if found["number"]:
+                self._number_of[found["channel"]] = found["number"]
+            elif found["at_3"] in self._number_of:
+                self._numbers.add(self._number_of[found["at_3"]])
+        return self._numbers
