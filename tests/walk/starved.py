@@ -10,7 +10,7 @@ from pathlib import Path
 __all__ = ["Starved", "watched"]
 
 _EVERY_S = 0.1
-_IN_ITS_WAY = 3  # threads that what happens passes: SIP's, the channel's, the bridge's or the queue's
+_IN_ITS_WAY = 3  # threads that an event passes: SIP's, the channel's, the bridge's
 
 
 @dataclass
