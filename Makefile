@@ -43,9 +43,14 @@ check: .venv/dev
 fast: .venv/dev
 	$(BIN)/python -m pytest -m "not asterisk and not browser and not postgres and not faults_only"
 
+# The protections of docs/faults.md that are tested elsewhere than in tests/faults.
+FAULTS_ELSEWHERE = tests/e2e/test_recording_stories.py tests/e2e/test_wrong_use.py tests/e2e/test_unseen_pop.py \
+  tests/store/test_lease.py tests/store/test_prepared.py tests/press3/test_catch_up.py tests/press3/test_login_race.py \
+  tests/press3/test_pipeline.py tests/recordings/test_worker.py tests/push/test_server.py
+
 faults: .venv/dev ui
 	@mkdir -p var && rm -f var/faults.jsonl
-	$(BIN)/python -m pytest tests/faults tests/e2e/test_recording_stories.py --kills 100 --pbx-kills 10 --both-kills 10 --histories 10000 --report var/faults.jsonl; \
+	$(BIN)/python -m pytest tests/faults $(FAULTS_ELSEWHERE) --kills 100 --pbx-kills 10 --both-kills 10 --histories 10000 --report var/faults.jsonl; \
 	  failed=$$?; $(BIN)/python -m tests.faults.report var/faults.jsonl; exit $$failed
 
 faults-long: .venv/dev ui
