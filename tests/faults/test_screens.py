@@ -31,7 +31,8 @@ OPERATORS, SCREENS_EACH = 100, 10  # a person may have so many
 WELCOMED_S = 30  # all of them, from the cut, on 2 cores that also run the thousand clients
 _PATIENCE_S = 240  # however many other programs want the processor
 SLOW_READER = 4410
-_ROUNDS = 16  # of 5 MB each for a socket whose backlog may be 1 MB
+# Of 5 MB each for a socket whose backlog may be 1 MB; so many that the pages which SQLite keeps don't count.
+_ROUNDS = 24
 _NOWHERE = 1  # nobody listens at TCP port 1: no PBX is needed here
 
 

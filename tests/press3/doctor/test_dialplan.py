@@ -18,7 +18,8 @@ def test_every_step_of_the_rendered_dialplan_is_read() -> None:
     }  # fmt: skip
     places = {step.place: str(step) for step in steps}
     assert places["press3-menu,s,1"] == "Answer()"
-    assert places["press3-menu,3,1"] == "Goto(press3-complaint,s,1)"
+    assert places["press3-menu,3,1"].endswith("Set(CHANNEL(hangup_handler_push)=press3-ended,s,1))")
+    assert places["press3-menu,3,3"] == "Goto(press3-complaint,s,1)"
     assert places["press3-menu,*,1"] == "Goto(press3-menu,s,1)"
 
 
