@@ -102,7 +102,7 @@ def stories(
 
 def _answered(call: Json, answers: Sequence[Answer], experiment: Experiment) -> Iterator[str]:
     legs = [leg for leg in call["legs"] if leg["outcome"] == "answered"]
-    sure = [each for each in answers if _talked(each, experiment)]
+    sure = [each for each in answers if _talked(each, experiment) and not _late(each, answers)]
     if call["outcome"] == "answered" and not answers:
         yield f"outcome of {call['id']}: answered, but no telephone answered him"
     elif call["outcome"] not in ("answered", "in_progress") and sure:
@@ -131,6 +131,20 @@ def _talked(answer: Answer, experiment: Experiment) -> bool:
         killed = [since for since, _ in experiment.blind if since > answer.at]
         until = min([*killed, *([until] if until else [])], default=None)
     return until is not None and until - answer.at > (_TALKED if experiment.whole else _FORGETS)
+
+
+def _late(answer: Answer, answers: Sequence[Answer]) -> bool:
+    """Whether another telephone answered the same ringing and was the one taken: it was hung up after.
+
+    A busy PBX takes a second and more to hang up on the one that it did not take.
+    """
+    over_at = answer.over_at
+    return over_at is not None and any(
+        other.extension != answer.extension
+        and other.at < over_at
+        and (other.over_at is None or other.over_at > over_at)
+        for other in answers
+    )
 
 
 def _told(*answers: Answer) -> str:

@@ -376,3 +376,17 @@ def test_a_key_that_its_hang_up_overtook_need_not_be_registered_but_many_hide_a_
     (said,) = judge(seen(), PRESS, *overtaken(2)).differences
     assert said.startswith("2 keys overtaken by their hang-up: +79111000000 pressed at")
     assert judge(seen(), PRESS, *overtaken(2)).overtaken == 2
+
+
+def test_of_two_telephones_that_answer_the_one_hung_up_last_was_taken() -> None:
+    slow = replace(
+        ANSWER, extension="102", at=T + timedelta(seconds=3.9), over_at=T + timedelta(seconds=5.1)
+    )
+    look = seen(calls=(answered(),))
+    truth = Truth(callers=3, pressed=(PRESS,), answers=(slow, ANSWER))
+    assert compare(Expected(truth=truth), look).differences == ()
+    alone = replace(slow, over_at=T + timedelta(seconds=5), at=T + timedelta(seconds=3))
+    before = replace(ANSWER, at=T + timedelta(seconds=5.1))
+    truth = Truth(callers=3, pressed=(PRESS,), answers=(alone, before))
+    (said,) = compare(Expected(truth=truth), look).differences
+    assert said.startswith("legs of main-1.1: 101 answered, but 102 answered")
