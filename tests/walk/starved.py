@@ -10,7 +10,6 @@ from pathlib import Path
 __all__ = ["Starved", "watched"]
 
 _EVERY_S = 0.1
-_IN_ITS_WAY = 3  # threads that an event passes: SIP's, the channel's, the bridge's
 
 
 @dataclass
@@ -20,7 +19,7 @@ class Starved:
     _spans: list[tuple[datetime, datetime, timedelta]] = field(default_factory=list)
 
     def between(self, one: datetime, other: datetime) -> timedelta:
-        """Return how long something may have waited for its threads from one moment to the other."""
+        """Return how long its threads waited, all together, from one moment to the other."""
         first, last = min(one, other), max(one, other)
         waited = [w for since, until, w in self._spans if until >= first and since <= last]
         return sum(waited, timedelta(0))
@@ -30,9 +29,8 @@ class Starved:
         while True:
             await asyncio.sleep(_EVERY_S)
             now, at = _waited_ns(pid), datetime.now(UTC)
-            grown_ns = sorted(ns - before.get(thread, 0) for thread, ns in now.items())
-            longest_ns = sum(grown_ns[-_IN_ITS_WAY:])
-            self._spans.append((since, at, timedelta(microseconds=longest_ns / 1000)))
+            grown_ns = sum(ns - before.get(thread, 0) for thread, ns in now.items())
+            self._spans.append((since, at, timedelta(microseconds=grown_ns / 1000)))
             before, since = now, at
 
 
