@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import gc
 import signal
 import tempfile
 from collections.abc import Callable
@@ -41,6 +42,9 @@ from store.serve_lock import ServeLock
 __all__ = ["Service", "add_user", "disable_user", "serve", "set_password"]
 
 log = structlog.get_logger(__name__)
+
+# Objects more than before, then collections of each younger generation.
+_COLLECT_AFTER = (5_000, 5, 100)
 
 
 async def add_user(
@@ -99,8 +103,20 @@ async def serve(settings: Settings) -> None:
         for sign in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(sign, supervisor.request_stop)
         async with Service(settings, supervisor) as service:
+            _spare_the_collector()
             print(service.ready_line, flush=True)
             await supervisor.wait()
+
+
+def _spare_the_collector() -> None:
+    """Leave what the start made to no garbage collection, and look through the rest seldom.
+
+    A full collection stops everything; with a thousand screens connected it took 0.2 s every ten
+    seconds. Nearly all is freed by counting references; bench/day.py shows that memory stays flat.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_COLLECT_AFTER)
 
 
 def _lock(held: ExitStack, database: Path) -> None:
