@@ -97,8 +97,9 @@ async def test_of_two_on_one_postgresql_one_serves_and_the_other_takes_over(
         await stands_by(other)
         async with site.calling() as callers:
             await more_presses(callers, 4)
+            first.process.kill()  # type: ignore[union-attr]
+            site.blind()  # now: the other may serve before this process hears of the death
             await first.kill9()
-            site.blind()
             site.service = other
             assert await is_in_state(other, "up") <= _AT_ONCE_S
 
