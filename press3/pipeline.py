@@ -93,7 +93,9 @@ class Pipeline:
         self.broken_events = 0
         self.stuck_since: datetime | None = None
         self.drained = asyncio.Event()
-        self.doubtful = asyncio.Event()  # an event could not be read: it may have told of a press
+        self.doubtful = (
+            asyncio.Event()
+        )  # something may have gone unheard: the spool is read again soon
         self.turn = asyncio.Lock()  # batches and the sweep must not change the same stories at once
         self._has_batch = False
         self._ahead: Sequence[LinkItem] = ()
@@ -178,6 +180,8 @@ class Pipeline:
             case LinkUp():
                 self._told_until = item.pbx_now
                 await self._catch_up(self, item)
+                # Its event came before the login, its mark was written after: neither was heard or read.
+                self.doubtful.set()
             case LinkDown():
                 await self._link_down(self, item)
             case EventBroken():

@@ -196,7 +196,8 @@ class Telephony:
     async def _sweep(self, catch_up: CatchUp, pipeline: Pipeline) -> None:
         """Once a minute read the newest presses again: what an event failed to tell, AstDB tells.
 
-        After an event that could not be read, as soon as its press can be told from one still coming.
+        After a login, and after an event that could not be read, as soon as what was missed can be told
+        from what is still coming.
         """
         while True:
             with suppress(TimeoutError):

@@ -7,6 +7,8 @@ from typing import Any
 from ami.connection import LinkState
 from appeals.model import Appeal
 from calls.model import BlindWindow, Call
+from press3.catch_up import SETTLED
+from recordings.model import Recording
 from store.lease import Lease
 from store.writer import Writer
 from tests.fakes.ami_peer import Action
@@ -72,6 +74,29 @@ async def test_a_link_that_breaks_while_the_gap_is_read_does_not_shorten_the_gap
     window = await served.window()
     assert (window.started_at, window.appeals_recovered) == (SEEN_LAST, 1)
     assert await served.told() == ["link.lost", "link.restored"], "once, and in a pair"
+
+
+async def test_a_recording_that_began_at_the_very_login_is_known_seconds_later(
+    served: Served, writer: Writer
+) -> None:
+    """Its event came before the login; its mark, written behind it, is left to the events."""
+    peer, mark = served.peer, BACK + timedelta(milliseconds=20)
+    peer.astdb.clear()
+    press(peer, BACK - timedelta(seconds=1))
+    key, ended = peer.astdb
+    del peer.astdb[ended]
+    peer.astdb[f"{key}/recording"] = f"{mark.timestamp():.3f}|/monitor/press3-7.wav"
+    peer.channels = [channel_of(key.rpartition("/")[2].removesuffix("-1"))]
+    await served.start(writer)
+    await until(served.pipeline.doubtful.is_set, what="the spool is to be read again")
+    assert [call.ended_at for call in await served.rows(Call)] == [None]
+    assert not await served.rows(Recording)
+
+    peer.clock = f"{(mark + SETTLED + timedelta(seconds=1)).timestamp():.6f}"
+    await served.catch_up.sweep(served.pipeline)
+
+    (recording,) = await served.rows(Recording)
+    assert recording.remote_path == "/monitor/press3-7.wav"
 
 
 async def test_a_minute_that_can_not_be_read_hides_no_other_and_is_told(
