@@ -172,15 +172,17 @@ class Journey:
         ring = self.rings.of(chan)
         return ring is not None and not ring.stopped
 
-    def reason_of_cancel(self, chan: Chan) -> RingStop:
-        """Return why the PBX took the ringing of `chan` back: what happened since it began to ring?"""
+    def why_taken_back(self, chan: Chan) -> RingStop | None:
+        """Return why the PBX took the ringing of `chan` back, by what happened since; None: not known yet."""
         ring = self.rings.of(chan)
         if ring is None:
             return "unknown"
         if self.rings.answered_since(ring.began_at):
             return "elsewhere"
-        moved = self._transferred_at is not None and self._transferred_at >= ring.began_at
-        return "transferred" if moved else "abandoned"
+        if self._transferred_at is not None and self._transferred_at >= ring.began_at:
+            return "transferred"
+        gave_up = self.customer is not None and self.customer.hangup_requested
+        return "abandoned" if gave_up else None
 
     def device_answered(self, chan: Chan, at: datetime) -> None:
         chan.ringing, chan.rung = False, True

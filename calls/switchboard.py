@@ -17,7 +17,7 @@ from calls.keep import KeepRules, Parties
 from calls.numbers import NumberRules
 from calls.rings import reason_of_end
 
-__all__ = ["Switchboard", "born_at", "reason"]
+__all__ = ["Switchboard", "born_at"]
 
 _EPOCH = re.compile(r"(?:^|-)([0-9]{9,11})\.[0-9]+$")
 _OLDEST = timedelta(days=2)
@@ -74,7 +74,7 @@ class Switchboard:
         at = journey.tick(at)
         if journey.speaks:
             if journey.rings_at(chan):
-                journey.device_ended(chan, "unknown" if lost else reason(chan, cause), at)
+                journey.device_ended(chan, "unknown" if lost else _reason(chan, cause), at)
             journey.out_of_talk(chan, at)
             journey.recordings_stopped(chan, at)
             if _ends_with(journey, chan):
@@ -192,6 +192,19 @@ class Switchboard:
                 self.link(chan, dest, at)
                 return
 
+    def taken_back(self, dest: Chan, at: datetime) -> None:
+        """The PBX takes the ringing of `dest` back, and does not say why.
+
+        What happened before tells why: an answer, a transfer, the caller's hang-up. If nothing did, the
+        hang-up of the device, which follows at once, tells: Asterisk may end the losers of a pickup or of
+        an answer first and announce the winner afterwards, but their cause says it already.
+        """
+        for chan in self.graph.behind(dest):
+            why = reason_of_end(chan.end_status, 0) or chan.journey.why_taken_back(chan)
+            if why is not None:
+                chan.journey.device_ended(chan, why, at)
+            chan.ringing, chan.rung = False, True
+
     def _link_dialled(self, source: Chan, dest: Chan, at: datetime) -> None:
         journey = source.journey
         if journey.ended and not dest.journey.arrived:
@@ -224,9 +237,9 @@ class Switchboard:
                     journey.contact(other, at)
 
 
-def reason(chan: Chan, cause: int = 0) -> RingStop:
-    """Return why the ringing device `chan` stopped, or would if it stopped now."""
-    return reason_of_end(chan.end_status, cause) or chan.journey.reason_of_cancel(chan)
+def _reason(chan: Chan, cause: int) -> RingStop:
+    """Return why the ringing device `chan` stopped: at its hang-up all is known that ever will be."""
+    return reason_of_end(chan.end_status, cause) or chan.journey.why_taken_back(chan) or "abandoned"
 
 
 def _called_off(source: Chan | None) -> bool:

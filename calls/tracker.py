@@ -45,7 +45,7 @@ from calls.keep import KeepRules
 from calls.live import LiveChannel, as_channel
 from calls.numbers import NumberRules, resource
 from calls.queues import QUEUE_REFUSALS, QUEUE_RESULTS
-from calls.switchboard import Switchboard, born_at, reason
+from calls.switchboard import Switchboard, born_at
 from calls.transfers import Transfers
 from calls.triggers import TriggerRules
 
@@ -255,8 +255,7 @@ class Tracker:
         if event.status == "ANSWER":
             self._answered(dest, at)
         elif event.status == "CANCEL":
-            for chan in self._graph.behind(dest):
-                chan.journey.device_ended(chan, reason(chan), at)
+            self._board.taken_back(dest, at)
         else:
             self._refused(dest, event.status)
 

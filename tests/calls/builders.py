@@ -24,7 +24,7 @@ from calls.story import CallStory, fold
 from calls.tracker import Tracker
 from calls.triggers import TriggerRules
 
-__all__ = ["START", "Line", "Pbx", "stories_of", "tracker"]
+__all__ = ["START", "Line", "Pbx", "in_queue", "stories_of", "tracker"]
 
 START = datetime(2026, 11, 21, 14, 30, tzinfo=UTC)
 
@@ -254,3 +254,11 @@ class Line:
 
     def takes_ringing_of(self, other: "Line") -> None:
         self._say(ami.Pickup, target=other.shown)
+
+
+def in_queue(pbx: Pbx, number: str = "+79110000001") -> Line:
+    """A caller who pressed 3 and waits."""
+    ivan = pbx.incoming(number)
+    ivan.presses_3()
+    ivan.joins("complaints")
+    return ivan

@@ -19,19 +19,12 @@ from calls.facts import (
 )
 from calls.keep import KeepRules
 from calls.triggers import ObservedRule, TriggerRules
-from tests.calls.builders import START, Line, Pbx, tracker
+from tests.calls.builders import START, Line, Pbx, in_queue, tracker
 
 
 @pytest.fixture
 def pbx() -> Pbx:
     return Pbx()
-
-
-def in_queue(pbx: Pbx, number: str = "+79110000001") -> Line:
-    ivan = pbx.incoming(number)
-    ivan.presses_3()
-    ivan.joins("complaints")
-    return ivan
 
 
 # -- ringing ------------------------------------------------------------------------------------

@@ -53,19 +53,23 @@ class Centre(Callers):
         case.talker, case.where = phone, "talk"
         case.story.talks.append(extension)
 
-    def picks_up(self, case: Case, phone: Phone, extension: str) -> None:
-        """A colleague takes the ringing of `phone` to his own telephone (*8)."""
+    def picks_up(self, case: Case, phone: Phone, extension: str, *, told_late: bool) -> None:
+        """A colleague takes the ringing of `phone` to his own telephone (*8); the others may stop before it is told."""
         line = self.switch.line(f"PJSIP/{extension}", state="Ring", number=extension, exten="*8")
         line.becomes("Up")
-        line.say(ami.Pickup, target=phone.line.shown)
+        if not told_late:
+            line.say(ami.Pickup, target=phone.line.shown)
         for other in tuple(case.phones):
             if other is not phone:
                 self.cancels(case, other, "elsewhere", 26)
-        phone.line.is_gone(16)
+        if told_late:
+            line.say(ami.Pickup, target=phone.line.shown)
+        phone.line.is_gone(26 if case.in_queue else 16)
         case.phones.remove(phone)
         case.story.rings.append((phone.extension, "elsewhere"))
-        self.switch.dialled(case.line, line, "ANSWER")
-        self.talks(case, Phone(extension=extension, line=line, devices=[line]))
+        if not case.in_queue:
+            self.switch.dialled(case.line, line, "ANSWER")
+        self.connected(case, Phone(extension=extension, line=line, devices=[line]))
 
     # -- attended transfer ----------------------------------------------------------------------
 

@@ -176,14 +176,18 @@ class Callers:
         case.story.rings.append((phone.extension, "answered"))
         for other_phone in tuple(case.phones):
             self.cancels(case, other_phone, "elsewhere", 26)
+        self.connected(case, phone)
+
+    def connected(self, case: Case, phone: Phone) -> None:
+        """The queue is done with the caller, if he was in one, and the two talk."""
         if case.in_queue:
             self._leaves_queue(case, "answered")
             case.line.say(
                 ami.AgentConnect, queue=QUEUE, dest=phone.line.shown,
                 interface=phone.line.name.rpartition("-")[0],
             )  # fmt: skip
-            if case.key and f"{case.key}/answered" not in switch.spool:
-                switch.mark(case.key, "answered", phone.line.name)
+            if case.key and f"{case.key}/answered" not in self.switch.spool:
+                self.switch.mark(case.key, "answered", phone.line.name)
         self.talks(case, phone)
 
     def talks(self, case: Case, phone: Phone) -> None:

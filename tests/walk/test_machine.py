@@ -123,13 +123,14 @@ class Day(RuleBasedStateMachine):
         self.centre.queue_over(self.pick(data, self.centre.at("queue")), status, to_menu=to_menu)
 
     @precondition(can(lambda self: self.pickable()))
-    @rule(data=st.data())
-    def a_colleague_picks_up(self, data: st.DataObject) -> None:
+    @rule(data=st.data(), told_late=st.booleans())
+    def a_colleague_picks_up(self, data: st.DataObject, told_late: bool) -> None:
         case, phone = data.draw(st.sampled_from(self.pickable()))
-        self.centre.picks_up(case, phone, data.draw(st.sampled_from(self.centre.free())))
+        free = data.draw(st.sampled_from(self.centre.free()))
+        self.centre.picks_up(case, phone, free, told_late=told_late)
 
     def pickable(self) -> list[tuple[Case, Phone]]:
-        cases = self.centre.at("dialling") if self.centre.free() else []
+        cases = self.centre.ringing() if self.centre.free() else []
         return [(case, phone) for case in cases for phone in case.phones if phone.half is None]
 
     @precondition(can(lambda self: self.here()))
