@@ -129,7 +129,10 @@ class QueueLeft(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperatorRang(Fact):
-    """`leg` is the uniqueid of the ringing channel; `round` counts from 1 per (call, extension)."""
+    """`leg` is the uniqueid of the ringing channel; `round` counts from 1 per (call, extension).
+
+    Recovered: it was found ringing at `at`, and began in a gap, nobody knows when.
+    """
 
     leg: str
     extension: str

@@ -140,7 +140,7 @@ async def store_change(session: AsyncSession, change: CallChange) -> None:
     for i, leg in enumerate(story.legs):
         known = before[i] if i < len(before) else None
         if leg is not known and leg != known:
-            await _store_leg(session, story.id, leg, known)
+            await _store_leg(session, story.id, leg, known, change.facts[-1].at)
 
 
 _TEXTS = table(CallText)
@@ -185,8 +185,9 @@ async def _store_facts(session: AsyncSession, change: CallChange) -> None:
 
 
 async def _store_leg(
-    session: AsyncSession, call: str, leg: LegStory, known: LegStory | None
+    session: AsyncSession, call: str, leg: LegStory, known: LegStory | None, seen_at: datetime
 ) -> None:
+    """`seen_at` tells whose a new leg is when nothing says since when it rang or talked."""
     values = {
         "rang_at": leg.rang_at,
         "answered_at": leg.answered_at,
@@ -197,8 +198,7 @@ async def _store_leg(
         same = {"call": call, "leg": leg.uniqueid, "telephone": leg.extension}
         await session.execute(_UPDATE_LEG, same | values)
         return
-    since = leg.rang_at or leg.answered_at
-    owner = await employee_at(session, leg.extension, since) if since is not None else None
+    owner = await employee_at(session, leg.extension, leg.rang_at or leg.answered_at or seen_at)
     row = {
         "call_id": call,
         "uniqueid": leg.uniqueid,

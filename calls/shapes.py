@@ -21,6 +21,7 @@ __all__ = [
 class LegStory:
     """One ringing of one telephone. `outcome` is why it stopped ringing, null while it rings.
 
+    `rang_at` is null when it did not ring for this customer, or began to ring in a gap.
     `ended_at` is the end of the ringing, or of the talk when it was answered. `holds` are (from, to).
     """
 

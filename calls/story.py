@@ -164,18 +164,20 @@ def _of_before(stay: QueueStory, fact: QueueLeft) -> bool:
 
 
 def _rang(story: CallStory, fact: OperatorRang) -> CallStory:
+    """Who was found ringing after a gap began at a time that nobody knows; so may the call's first ring."""
     if any(leg.uniqueid == fact.leg for leg in story.legs):
         return story
     leg = LegStory(
         uniqueid=fact.leg,
         extension=fact.extension,
         round=fact.round,
-        rang_at=fact.at,
+        rang_at=None if fact.recovered else fact.at,
         answered_at=None,
         ended_at=None,
         outcome=None,
     )
-    return replace(story, first_ring_at=story.first_ring_at or fact.at, legs=(*story.legs, leg))
+    first_ring_at = story.first_ring_at if story.legs else leg.rang_at
+    return replace(story, first_ring_at=first_ring_at, legs=(*story.legs, leg))
 
 
 def _stopped(story: CallStory, fact: OperatorStoppedRinging) -> CallStory:

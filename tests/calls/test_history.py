@@ -1,13 +1,15 @@
 """Calls in the database, on SQLite and PostgreSQL: what was told comes back, lists find it."""
 
 from collections.abc import Iterable
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import partial
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from calls import history
-from calls.facts import Fact
+from calls.facts import Fact, OperatorRang
 from calls.model import Call, Leg, PbxState, StoredFact
 from calls.story import CallChange, CallStory, fold
 from people.roster import add_employee
@@ -89,25 +91,40 @@ async def test_a_leg_keeps_who_sat_at_the_telephone_then(
     writer: Writer, sessions: Sessions
 ) -> None:
     facts = facts_of("answered-22")
-
-    async def anna(session: AsyncSession) -> None:
-        await add_employee(
-            session,
-            login="anna",
-            name="Анна",
-            role="operator",
-            password="correct horse battery",
-            extension="101",
-            now=facts[0].at - timedelta(days=1),
-        )
-
-    await writer.run(anna)
+    await writer.run(partial(_hire_anna, at=facts[0].at - timedelta(days=1)))
     await store_piecemeal(writer, facts)
     async with sessions() as session:
         legs = await session.execute(select(Leg.extension, Leg.employee_id))
         rows = {leg.extension: leg.employee_id for leg in legs}
     assert rows["101"] is not None
     assert rows["102"] is None
+
+
+async def test_the_leg_of_who_was_found_ringing_is_his(writer: Writer, sessions: Sessions) -> None:
+    """Since when it rings nobody knows; whose telephone it is, one knows."""
+    facts = [
+        replace(fact, recovered=isinstance(fact, OperatorRang)) for fact in facts_of("answered-22")
+    ]
+    await writer.run(partial(_hire_anna, at=facts[0].at - timedelta(days=1)))
+    await store_piecemeal(writer, facts)
+    async with sessions() as session:
+        legs = {leg.extension: leg for leg in await session.scalars(select(Leg))}
+        (call,) = await session.scalars(select(Call))
+    assert legs["101"].employee_id is not None
+    assert (legs["101"].rang_at, call.first_ring_at) == (None, None)
+    assert legs["101"].answered_at == call.answered_at
+
+
+async def _hire_anna(session: AsyncSession, at: datetime) -> None:
+    await add_employee(
+        session,
+        login="anna",
+        name="Анна",
+        role="operator",
+        password="correct horse battery",
+        extension="101",
+        now=at,
+    )
 
 
 async def test_open_calls_and_the_call_of_a_press(writer: Writer, sessions: Sessions) -> None:

@@ -68,6 +68,31 @@ def test_told_twice_is_told_once(trace: str) -> None:
         assert fold(story, fact) is story
 
 
+def test_who_was_found_ringing_began_nobody_knows_when() -> None:
+    """Nor does anybody know the call's first ring then, whoever rings later."""
+    found = OperatorRang(**at(5), leg="1.1", extension="101", round=1, recovered=True)
+    story = told(
+        PRESSED,
+        found,
+        OperatorRang(**at(7), leg="1.2", extension="102", round=1),
+        OperatorStoppedRinging(**at(9), leg="1.1", extension="101", reason="answered"),
+        OperatorAnswered(**at(9.1), leg="1.1", extension="101"),
+    )
+    assert [leg.rang_at for leg in story.legs] == [None, at(7)["at"]]
+    assert (story.first_ring_at, story.answered_at) == (None, at(9.1)["at"])
+    assert fold(story, found) is story
+
+
+def test_a_ring_that_was_heard_stays_the_first_though_another_was_found() -> None:
+    story = told(
+        PRESSED,
+        OperatorRang(**at(5), leg="1.1", extension="101", round=1),
+        OperatorRang(**at(30), leg="1.2", extension="102", round=1, recovered=True),
+    )
+    assert [leg.rang_at for leg in story.legs] == [at(5)["at"], None]
+    assert story.first_ring_at == at(5)["at"]
+
+
 @pytest.mark.parametrize(
     "fact",
     [

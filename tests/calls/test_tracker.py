@@ -19,7 +19,7 @@ from calls.facts import (
 )
 from calls.keep import KeepRules
 from calls.triggers import ObservedRule, TriggerRules
-from tests.calls.builders import START, Line, Pbx, in_queue, tracker
+from tests.calls.builders import START, Line, Pbx, in_queue, stories_of, tracker
 
 
 @pytest.fixture
@@ -735,6 +735,8 @@ def test_a_call_found_in_the_channel_list(pbx: Pbx) -> None:
     facts = pbx.tracker.join(rows, deaf.now)
     assert [type(fact).__name__ for fact in facts] == ["CallArrived", "OperatorRang"]
     assert all(fact.recovered for fact in facts)
+    (leg,) = stories_of(facts)[facts[0].call].legs
+    assert (leg.extension, leg.rang_at, leg.outcome) == ("101", None, None)
     assert pbx.tracker.join(rows, deaf.now) == []
 
 

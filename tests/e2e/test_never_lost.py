@@ -7,14 +7,18 @@ import pytest
 
 from tests.e2e.conftest import StartDesk
 from tests.e2e.desk import Desk
+from tests.e2e.office import Office
+from tests.e2e.told import LegSeen, check_legs
 from tests.lab.fixtures import StartAsterisk
 from tests.lab.harness import QUICK, LabMenu
-from tests.lab.scenarios import Bye, Key, Speak, TelephoneHabit, Wait
+from tests.lab.scenarios import Bye, Key, Speak, TelephoneHabit, Wait, WaitBye
 from tests.waiting import until
 
 pytestmark = pytest.mark.asterisk
 
 ONE_OPERATOR = LabMenu(menu=replace(QUICK, members=("PJSIP/101",)))
+RINGS_LONG = LabMenu(menu=replace(ONE_OPERATOR.menu, ring_s=60, queue_timeout_s=90))
+RINGING = "+79110000056"
 
 
 async def all_appeals(desk: Desk) -> list[dict[str, Any]]:
@@ -68,3 +72,41 @@ async def test_a_press_while_press3_is_not_running_appears_once_when_it_starts(
     await service.start()
     await service.linked()
     assert [a["number"] for a in await all_appeals(service)] == [appeal["number"]]
+
+
+async def test_who_began_to_ring_while_press3_was_away_gets_his_card_and_no_made_up_time(
+    asterisk: StartAsterisk, asterisk_version: str, desk: StartDesk
+) -> None:
+    """It rings at 101 when press3 comes; 103 picks it up. Since when it rang nobody heard."""
+    lab = await asterisk(asterisk_version, RINGS_LONG, fresh=True)
+    service = await desk(lab)
+    office = Office(lab, service)
+    assert await service.stop() == 0
+    async with lab.telephone("101", TelephoneHabit(then="noanswer")) as telephone:
+        caller = await lab.call(number=RINGING, steps=[Speak(), Wait(0.8), Key("3"), WaitBye(120)])
+        await until(lambda: telephone.truth.all("INVITE", "R"), deadline_s=20, what="101 rings")
+        await service.start()
+        await service.linked()
+        async with office.screens("op101") as (screen,):
+            (pop,) = screen.welcome["snapshot"]["pops"]
+            assert pop["caller"]["e164"] == RINGING
+            picks_up = await lab.call(
+                number="103", name="", to="*8", steps=[Speak(), Wait(1), Bye()]
+            )
+            gone = await screen.told("pop.withdrawn")
+            assert (gone["pop_id"], gone["reason"]) == (pop["pop_id"], "answered_elsewhere")
+        await picks_up.done()
+        await caller.done()
+        await office.over(RINGING)
+    appeal = await office.appeal(RINGING)
+    (call,), phone = appeal["calls"], telephone.truth
+    contact, over = phone.at("CANCEL", "R"), picks_up.truth.at("BYE")
+    check_legs(
+        call,
+        LegSeen("101", "elsewhere", None, None, contact),
+        LegSeen("103", "answered", None, contact, over),
+    )
+    assert (call["outcome"], call["recovered"], call["first_ring_at"]) == ("answered", True, None)
+    assert appeal["times"]["ring_s"] is None
+    waited_s = (contact - caller.truth.at("INFO")).total_seconds()
+    assert appeal["times"]["wait_s"] == pytest.approx(waited_s, abs=0.3)

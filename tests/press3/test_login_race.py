@@ -261,6 +261,23 @@ async def test_who_began_in_the_gap_and_ended_meanwhile(
     assert [call.ended_at for call in calls] == [login.story.moments[-1] for _ in calls]
 
 
+async def test_who_began_to_ring_in_the_gap_and_rings_still(login: Login) -> None:
+    """That he rings is known, since when is not; how long it took him to answer neither."""
+    login.story.begins(BORN)
+    await login.again()
+    assert await login.legs() == [("101", None, None, None)]
+    answered_at = LOGIN + timedelta(minutes=1)
+    login.served.peer.send(login.story.answers(answered_at))
+
+    async def answered() -> bool:
+        return (await login.told()).answered_at is not None
+
+    await until(answered, what="he answers")
+    assert await login.legs() == [("101", "answered", answered_at, None)]
+    (leg,), call = await login.served.rows(Leg), await login.told()
+    assert (leg.rang_at, call.first_ring_at, call.recovered) == (None, None, True)
+
+
 async def test_who_ended_before_the_login_was_not_heard_to(login: Login) -> None:
     await rings(login)
     login.story.ends(LOGIN - timedelta(seconds=3))

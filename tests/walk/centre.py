@@ -7,6 +7,9 @@ from tests.walk.switch import Line
 
 __all__ = ["Centre"]
 
+# A story takes two answers of one operator, or two equal transfers, within two seconds for one told twice.
+_TALKED_S = 2
+
 
 class Centre(Callers):
     """The whole call centre. Each verb needs the case in the right state, as for `Callers`."""
@@ -22,6 +25,7 @@ class Centre(Callers):
     def sends_on(self, case: Case, exten: str) -> None:
         """Blind transfer: the operator is out, the dialplan goes on at `exten`."""
         assert case.talker is not None
+        self.switch.wait(_TALKED_S)
         switch, talker = self.switch, case.talker
         by = talker.line
         switch.say(
@@ -36,6 +40,7 @@ class Centre(Callers):
 
     def parks(self, case: Case) -> None:
         assert case.talker is not None
+        self.switch.wait(_TALKED_S)
         case.line.leaves()
         self.switch.bridge(case.line, waiting_room=True)
         self.clears(case.talker)

@@ -35,8 +35,8 @@ export function evidence(appeal: Appeal, history: readonly HistoryEntry[]): Reco
     wait_s: { from: pressed, to: of('answered', press, press?.answered_at) },
     abandoned_after_s: { from: pressed, to: of('hung_up', press, press?.ended_at) },
     ring_s: {
-      from: of('first_ring', press, press?.first_ring_at ?? earliest(press, 'rang_at')),
-      to: of('leg_answered', press, earliest(press, 'answered_at')),
+      from: of('first_ring', press, press?.first_ring_at),
+      to: of('leg_answered', press, firstAnswer(press)),
     },
     first_contact_s: { from: opened, to: of('first_contact', contact?.call ?? null, contact?.at) },
     take_s: { from: opened, to: act('taken', actAt(history, 'take')) },
@@ -67,8 +67,8 @@ function firstContact(calls: readonly Call[], openedAt: string): { call: Call; a
   return talks.sort((a, b) => Date.parse(a.at) - Date.parse(b.at))[0] ?? null
 }
 
-function earliest(call: Call | null, field: 'rang_at' | 'answered_at'): string | null {
-  const times = (call?.legs ?? []).map((leg) => leg[field]).filter((at): at is string => at !== null)
+function firstAnswer(call: Call | null): string | null {
+  const times = (call?.legs ?? []).map((leg) => leg.answered_at).filter((at): at is string => at !== null)
   return times.sort((a, b) => Date.parse(a) - Date.parse(b))[0] ?? null
 }
 

@@ -16,13 +16,18 @@ function call(id: string, started: number, more: Partial<Call> = {}): Call {
 const appeal = (calls: Call[]) => ({ opened_at: at(10), calls }) as unknown as Appeal
 
 it('names the call and the moments that each time was computed from', () => {
-  const press = call('press', 0, { pressed_at: at(10), ended_at: at(100), answered_at: at(30), legs: [leg(15, null), leg(14, 30)] })
+  const press = call('press', 0, { pressed_at: at(10), ended_at: at(100), answered_at: at(30), first_ring_at: at(14), legs: [leg(15, null), leg(14, 30)] })
   const found = evidence(appeal([call('later', 500, { answered_at: at(510) }), press]), [])
   expect(found.wait_s.from).toEqual({ name: 'pressed', at: at(10), call: 'press' })
   expect(found.wait_s.to).toEqual({ name: 'answered', at: at(30), call: 'press' })
   expect(found.ring_s.from.at).toBe(at(14))
   expect(found.first_contact_s.to).toMatchObject({ at: at(30), call: 'press' })
   expect(proof(found.wait_s)).toBe('press')
+})
+
+it('a first ring that nobody heard is not guessed from a later one', () => {
+  const press = call('press', 0, { pressed_at: at(10), answered_at: at(30), first_ring_at: null, legs: [leg(15, 30)] })
+  expect(evidence(appeal([press]), []).ring_s.from.at).toBeNull()
 })
 
 it('first contact may be a later call; a talk before the press is none', () => {
