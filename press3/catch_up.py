@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from ami import actions, spool
 from ami.actions import LiveChannel
 from ami.errors import AmiError, SpoolUnread
-from ami.events import BridgeEnter, ChannelEvent, Hangup
+from ami.events import BridgeEnter, Channel, DialBegin, Event, Hangup, Newchannel
 from ami.inbox import LinkDown, LinkUp
 from ami.replies import Reply
 from ami.spool import SpoolPress
@@ -24,7 +24,6 @@ from calls.facts import Fact
 from calls.model import BlindWindow, PbxState
 from calls.numbers import NumberRules
 from calls.story import CallChange, CallStory
-from calls.switchboard import born_at
 from people.audience import Audience
 from people.model import Role
 from press3.log_follower import LogFollower
@@ -41,7 +40,6 @@ _MAY_BE_BLIND = timedelta(days=1)  # before the clock of a PBX went back
 _SWEEP_BACK = timedelta(minutes=1)
 SETTLED = timedelta(seconds=5)
 _STORED_AT_ONCE = 25  # presses a commit: pings, screens and the lease wait no longer than for one
-_YOUNG = timedelta(seconds=1)  # a uniqueid tells the second of its birth
 _EVERYONE_IN_CHARGE = Audience(roles=(Role.SUPERVISOR, Role.ADMIN), departments=None).to_json()
 
 
@@ -166,9 +164,8 @@ class CatchUp:
             self._count(await self._logs.read_gap(pipeline, since, settled, there.alive))
         if state is not None and state.startup != login.startup:
             self._count(await self._after_restart(pipeline, blind_since, there))
-        older = [row for row in there.rows if _is_older(row, at)]
         stories = pipeline.book.open_stories
-        self._count(await self._roll_call(pipeline, at, stories, there, join=older))
+        self._count(await self._roll_call(pipeline, at, stories, there, join=there.rows))
         if set_back:  # calls of the clock before: what is said of them now is said by that clock
             ahead = [story for story in pipeline.book.open_stories if story.started_at > at]
             latest = max([blind_since, *(story.started_at for story in ahead)])
@@ -325,8 +322,9 @@ class CatchUp:
 class _OnTheLine:
     """The PBX's list of channels, and who of it or of before is still to be told of by events that came.
 
-    `alive` are also those whose hang-up waits to be taken in: they end when they hung up. Of a talk whose
-    beginning waits, the rows say nothing: it begins when the event says.
+    `alive` are also those whose hang-up waits to be taken in: they end when they hung up. Of a channel, a ringing
+    or a talk whose beginning waits, the rows say nothing: it begins when the event says. What no event will tell of
+    is older than the login, however young it is.
     """
 
     rows: Sequence[LiveChannel]
@@ -341,20 +339,26 @@ async def _on_the_line(pipeline: Pipeline, channels: Sequence[Reply] | None = No
     else:
         rows = await actions.show_channels(link)
         await actions.ping(link)  # before its reply come the events of before the list
-    hung_up, entering = _channels_of(pipeline, Hangup), _channels_of(pipeline, BridgeEnter)
-    return _OnTheLine(
-        [replace(row, bridge_id="") if row.uniqueid in entering else row for row in rows],
-        frozenset(row.uniqueid for row in rows) | hung_up,
-    )
+    alive = frozenset(row.uniqueid for row in rows) | _waiting(pipeline, Hangup)
+    born, dialled = _waiting(pipeline, Newchannel), _waiting(pipeline, DialBegin)
+    entering = _waiting(pipeline, BridgeEnter)
+    older = [row for row in rows if row.uniqueid not in born]
+    older = [replace(row, state="Down") if row.uniqueid in dialled else row for row in older]
+    older = [replace(row, bridge_id="") if row.uniqueid in entering else row for row in older]
+    return _OnTheLine(older, alive)
 
 
 def _tell(session: AsyncSession, kind: str, pbx: str, now: datetime) -> None:
     emit(session, Message(type=kind, at=now, audience=_EVERYONE_IN_CHARGE, data={"pbx": pbx}))
 
 
-def _channels_of(pipeline: Pipeline, kind: type[ChannelEvent]) -> frozenset[str]:
-    waiting = pipeline.unheard(kind)
-    return frozenset(each.channel.uniqueid for each in waiting if isinstance(each, kind))
+def _waiting(pipeline: Pipeline, kind: type[Event]) -> frozenset[str]:
+    """The channels of which events of this kind wait to be taken in; who is dialled, not who dials."""
+    about = [
+        getattr(each, "dest", None) or getattr(each, "channel", None)
+        for each in pipeline.unheard(kind)
+    ]
+    return frozenset(channel.uniqueid for channel in about if isinstance(channel, Channel))
 
 
 def _span(
@@ -369,13 +373,6 @@ def _span(
         return at - spool.KEPT, blind_since + _MAY_BE_BLIND
     pressed = [story.pressed_at for story in stories if story.pressed_at is not None]
     return max(at - spool.KEPT, min([blind_since, *pressed]) - _OVERLAP), at + _AHEAD
-
-
-def _is_older(row: LiveChannel, at: datetime) -> bool:
-    """Whether the channel was there before `at`: also one of a time before the clock was set back."""
-    latest = at + _MAY_BE_BLIND
-    set_back = at + _AHEAD < born_at(row.uniqueid, latest) < latest
-    return set_back or born_at(row.uniqueid, at) < at - _YOUNG
 
 
 def _brought_press(change: CallChange) -> bool:

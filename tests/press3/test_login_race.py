@@ -81,12 +81,20 @@ class Story:
         return self._say(event, at, {**self.caller.headers(), **self.phone.headers("Dest"), **more})
 
     def begins(self, at: datetime) -> bytes:
+        return self.comes(at) + self.rings(at)
+
+    def comes(self, at: datetime) -> bytes:
+        """The channels are there; nobody is dialled yet."""
+        self._shown()
+        born = [self._say("Newchannel", at, line.headers()) for line in (self.caller, self.phone)]
+        return b"".join(born)
+
+    def rings(self, at: datetime) -> bytes:
         if at > BORN:
             self.moments.append(at)
-        born = [self._say("Newchannel", at, line.headers()) for line in (self.caller, self.phone)]
         self.phone.state = "Ringing"
         self._shown()
-        return b"".join([*born, self._dial("DialBegin", at)])
+        return self._dial("DialBegin", at)
 
     def answers(self, at: datetime) -> bytes:
         self.moments.append(at)
@@ -276,6 +284,43 @@ async def test_who_began_to_ring_in_the_gap_and_rings_still(login: Login) -> Non
     assert await login.legs() == [("101", "answered", answered_at, None)]
     (leg,), call = await login.served.rows(Leg), await login.told()
     assert (leg.rang_at, call.first_ring_at, call.recovered) == (None, None, True)
+
+
+@pytest.mark.parametrize("before_s", [0.1, 0.9, 1.4])
+async def test_who_began_to_ring_just_before_the_login_has_his_card(
+    login: Login, before_s: float
+) -> None:
+    """Nothing of it will be told any more, however young it is."""
+    born = LOGIN - timedelta(seconds=before_s)
+    story = login.story = Story(login.served.peer, born)
+    story.begins(born)
+    await login.again()
+    assert await login.legs() == [("101", None, None, None)]
+
+
+@at_each_point
+async def test_who_is_dialled_meanwhile_rings_since_then(
+    login: Login, question: str, before: bool
+) -> None:
+    """He and his caller were there, unheard, and are taken up as of the Ping; the dialling is heard."""
+    login.story.comes(BORN)
+    login.at(question, before, login.story.rings)
+    await login.again()
+    (leg,), (moment,) = await login.served.rows(Leg), login.story.moments
+    assert leg.rang_at == max(moment, LOGIN + timedelta(seconds=1))
+
+
+@at_each_point
+async def test_who_begins_to_ring_meanwhile_rings_since_then(
+    login: Login, question: str, before: bool
+) -> None:
+    """He is in the list perhaps, but his events come too: they know the time."""
+    story = login.story = Story(login.served.peer, LOGIN)
+    login.at(question, before, story.begins)
+    await login.again()
+    (leg,), call = await login.served.rows(Leg), await login.told()
+    assert [leg.rang_at] == story.moments
+    assert not call.recovered
 
 
 async def test_who_ended_before_the_login_was_not_heard_to(login: Login) -> None:

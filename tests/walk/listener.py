@@ -14,7 +14,6 @@ from calls import resync
 from calls.facts import Fact
 from calls.numbers import NumberRules
 from calls.story import CallStory
-from calls.switchboard import born_at
 from calls.tracker import Tracker
 from press3.call_book import CallBook
 from tests.calls.builders import tracker
@@ -22,7 +21,7 @@ from tests.walk.switch import Switch
 
 __all__ = ["Listener"]
 
-_SETTLED, _YOUNG, _SWEEP_BACK = timedelta(seconds=5), timedelta(seconds=1), timedelta(minutes=1)
+_SETTLED, _SWEEP_BACK = timedelta(seconds=5), timedelta(minutes=1)
 
 
 class Listener:
@@ -87,11 +86,10 @@ class Listener:
             facts = self.tracker.restarted(blind_since)
             facts += resync.from_channels(self.book.open_stories, frozenset(), blind_since)
             self.store(facts)
-        older = [row for row in there if born_at(row.uniqueid, at) < at - _YOUNG]
         alive = {row.uniqueid for row in there}
         facts = self.tracker.reconcile(alive, at)
         facts += resync.from_channels(self.book.open_stories, alive, at)
-        facts += self.tracker.join(older, at)
+        facts += self.tracker.join(there, at)
         self.store(facts)
         self.startup = switch.startup
         self.last_contact = max(self.last_contact or at, at)
