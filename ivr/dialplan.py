@@ -203,18 +203,23 @@ def _queue(menu: Menu) -> tuple[str, ...]:
     """Queue with the member gosub, whose place changed in 21: argument 8 before, 7 since."""
     call = f"Queue({menu.queue_name},{menu.queue_options},,,{menu.queue_timeout_s}"
     refused = ("JOINEMPTY", "LEAVEEMPTY", "JOINUNAVAIL", "LEAVEUNAVAIL", "FULL", NO_SUCH_QUEUE)
-    empty = " | ".join(f'"${{QUEUESTATUS}}" = "{status}"' for status in refused)
+    empty, waited = _is_one_of(refused), _is_one_of(("TIMEOUT", "WITHDRAW"))
     return (
         "(queue)GotoIf($[${VERSION(ASTERISK_VERSION_NUM)} >= 210000]?since21)",
         f"{call},,,press3-answered)",
         "Goto(left)",
         f"(since21){call},,press3-answered)",
         f"(left)Set(DB(${{P3KEY}}/queue)={NOW}|${{QUEUESTATUS}})",
-        'GotoIf($["${QUEUESTATUS}" = "TIMEOUT"]?timeout,1)',
+        # WITHDRAW: a program took him out of the queue, to be served otherwise
+        f"GotoIf($[{waited}]?timeout,1)",
         f"GotoIf($[{empty}]?empty,1)",
         'GotoIf($["${QUEUESTATUS}" = "" & ${DB_EXISTS(${P3KEY}/answered)} = 0]?empty,1)',
         "Hangup()",  # he was answered
     )
+
+
+def _is_one_of(statuses: tuple[str, ...]) -> str:
+    return " | ".join(f'"${{QUEUESTATUS}}" = "{status}"' for status in statuses)
 
 
 def _answered() -> str:

@@ -134,7 +134,8 @@ class Menu:
     always the complaint. `queue_options` are options of Queue(); `t` lets the operator transfer,
     `x` lets him stop the recording of the complaint (his one-touch code ends what runs on the line).
     `queue_empty` follows when the queue takes nobody or lost its members, `queue_timeout` after
-    `queue_timeout_s`. `ring_s` is how long the rendered queue rings a telephone in one round.
+    `queue_timeout_s`, or when a program takes the caller out of the queue. `ring_s` is how long the
+    rendered queue rings a telephone in one round.
     """
 
     name: str = "main"

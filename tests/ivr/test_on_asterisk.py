@@ -180,6 +180,28 @@ async def test_queue_timeout_goes_where_the_menu_says(
     assert "yes" in await lab.pbx.rx("database get test after")
 
 
+async def test_who_is_withdrawn_from_the_queue_goes_where_a_timeout_goes(
+    asterisk: StartAsterisk,
+) -> None:
+    """A program takes him out (AMI QueueWithdrawCaller, not on 16): he is not dropped without a word."""
+    onward = Action(kind="goto", target="after-queue,s,1")
+    menu = replace(BRIEF, ring_s=1, queue_timeout=onward, queue_empty=Action(kind="hangup"))
+    lab = await asterisk("22", LabMenu(menu=menu, files={"extensions_more.conf": OWN_DIALPLAN}))
+    await lab.pbx.rx("database deltree test")
+    await empty_spool(lab)
+    async with lab.telephone("101", BUSY), lab.telephone("102", BUSY), lab.control() as pbx:
+        caller = await lab.call(steps=[*PRESS, WaitBye()])
+        joined = await pbx.event("QueueCallerJoin")
+        who = {"Queue": joined.get("Queue"), "Caller": joined.get("Channel")}
+        reply = await pbx.action("QueueWithdrawCaller", **who)
+        assert reply.get("Response") == "Success", reply.raw
+        await caller.done()
+    spool = marks(await spool_once_ended(lab))
+    assert spool["queue"].endswith("|WITHDRAW")
+    assert "answered" not in spool
+    assert "yes" in await lab.pbx.rx("database get test after")
+
+
 async def test_an_empty_queue_takes_nobody(asterisk: StartAsterisk, asterisk_version: str) -> None:
     onward = Action(kind="goto", target="after-queue,s,1")
     menu = replace(BRIEF, members=(), queue_empty=onward)
