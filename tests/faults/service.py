@@ -7,6 +7,7 @@ import re
 import sys
 import time
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -182,10 +183,10 @@ class Service(Desk):
 
 def _in_line_s(pid: int) -> float:
     """How long its main thread, or another that waited longer, was ready without a processor."""
-    waited = [
-        int((thread / "schedstat").read_text().split()[1]) / 1e9
-        for thread in Path(f"/proc/{pid}/task").iterdir()
-    ]
+    waited = []
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        with suppress(OSError):  # it has ended
+            waited.append(int((thread / "schedstat").read_text().split()[1]) / 1e9)
     return max(waited)
 
 
