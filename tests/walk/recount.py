@@ -402,8 +402,12 @@ def _transfers(evidence: Evidence, call: Json) -> Iterator[Difference]:
 
 
 def _fleeting(leg: Json) -> bool:
-    """Dialled and taken back before the telephone was reached: its log may know nothing of it."""
-    if leg["answered_at"] is not None or leg["ended_at"] is None:
+    """Dialled and taken back before the telephone was reached: its log may know nothing of it.
+
+    One that declined was reached, though the PBX may tell of it late, and of both at once.
+    """
+    declined = leg["outcome"] in ("busy", "rejected")
+    if leg["answered_at"] is not None or leg["ended_at"] is None or declined:
         return False
     ended, rang = (datetime.fromisoformat(leg[key]) for key in ("ended_at", "rang_at"))
     return ended - rang < _FLEETING
