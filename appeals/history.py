@@ -25,7 +25,7 @@ from sqlalchemy.orm import Mapper, ORMExecuteState, Session
 from appeals.errors import HistoryIsAppendOnly
 from appeals.model import Appeal, HistoryEntry
 from store.base import table
-from store.prepared import prepared
+from store.prepared import insert_later, prepared
 
 __all__ = ["Break", "Entry", "Head", "append", "begin", "head", "lock", "noted", "verify"]
 
@@ -89,7 +89,7 @@ async def _insert(session: AsyncSession, number: int, last: Head, entries: Seque
         row = _row(number, last, entry)
         rows.append(row)
         last = Head(row["n"], row["hash"])
-    await session.execute(_INSERT, rows)
+    await insert_later(session, _INSERT, rows)
     return last
 
 

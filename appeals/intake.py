@@ -31,7 +31,7 @@ from calls.model import Call
 from calls.story import CallChange, CallStory
 from people import directory
 from store.base import table
-from store.prepared import prepared
+from store.prepared import insert_later, prepared
 from store.upsert import insert_new
 
 __all__ = ["IntakeSettings", "on_change"]
@@ -154,8 +154,8 @@ async def _open(
     )  # what the row says; the session knows nothing of it
     link = {"appeal_number": appeal.number, "call_id": story.id, "link": subjects.PRESS}
     visit = {"appeal_number": appeal.number, "stage": appeal.stage, "entered_at": fact.at}
-    await session.execute(_INSERT_LINK, link)
-    await session.execute(_INSERT_VISIT, visit)
+    await insert_later(session, _INSERT_LINK, [link])
+    await insert_later(session, _INSERT_VISIT, [visit])
     await texts.keep_text(session, appeal)
     entries = [_opened(appeal, fact, now)]
     if related:

@@ -5,7 +5,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from appeals.model import Appeal, AppealText
 from store.base import table
-from store.prepared import prepared
+from store.prepared import insert_later, prepared
 from store.search import folded
 
 __all__ = ["keep_text", "text_changed"]
@@ -17,7 +17,7 @@ _UPDATE = prepared(update(_TEXTS).where(_TEXTS.c.number == bindparam("of")))
 
 async def keep_text(session: AsyncSession, appeal: Appeal) -> None:
     """Keep the text of `appeal`, which has just been opened."""
-    await session.execute(_INSERT, {"number": appeal.number, "text": _text(appeal)})
+    await insert_later(session, _INSERT, [{"number": appeal.number, "text": _text(appeal)}])
 
 
 async def text_changed(session: AsyncSession, appeal: Appeal) -> None:

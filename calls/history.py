@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, Select, bindparam, func, insert, or_, select, update
+from sqlalchemy import Select, bindparam, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from calls.codec import fact_from_row, fact_to_data
@@ -25,7 +25,7 @@ from calls.model import (
 from calls.story import CallChange, CallStory, LegStory, fold
 from people.directory import employee_at
 from store.base import UtcDateTime, table
-from store.prepared import prepared
+from store.prepared import batch_notes, insert_later, prepared
 from store.search import folded
 
 __all__ = [
@@ -116,7 +116,8 @@ _UPDATE_CALL = prepared(update(_CALLS).where(_CALLS.c.id == bindparam("call")))
 _NEXT_N = select(func.coalesce(func.max(_FACTS.c.n), 0) + 1).where(
     _FACTS.c.call_id == bindparam("call")
 )
-_INSERT_FACT = prepared(insert(_FACTS).values(n=_NEXT_N.scalar_subquery()))
+_INSERT_NEXT_FACT = prepared(insert(_FACTS).values(n=_NEXT_N.scalar_subquery()))
+_INSERT_FACT = prepared(insert(_FACTS))
 _INSERT_LEG = prepared(insert(_LEGS))
 _UPDATE_LEG = prepared(
     update(_LEGS).where(
@@ -144,11 +145,10 @@ async def store_change(session: AsyncSession, change: CallChange) -> None:
 
 
 _TEXTS = table(CallText)
-_FIRST, _LAST = bindparam("first", type_=BigInteger), bindparam("last", type_=BigInteger)
-_NEWEST_N = select(func.max(_TEXTS.c.n)).where(_TEXTS.c.n.between(_FIRST, _LAST))
-_INSERT_TEXT = prepared(
-    insert(_TEXTS).values(n=func.coalesce(_NEWEST_N.scalar_subquery(), _FIRST) + 1)
+_NEWEST_N = prepared(
+    select(func.max(_TEXTS.c.n)).where(_TEXTS.c.n.between(bindparam("first"), bindparam("last")))
 )
+_INSERT_TEXT = prepared(insert(_TEXTS))
 _UPDATE_TEXT = prepared(update(_TEXTS).where(_TEXTS.c.call_id == bindparam("call")))
 
 
@@ -156,11 +156,21 @@ async def _store_text(session: AsyncSession, change: CallChange) -> None:
     """Keep what the call is searched by."""
     call, text = change.story.id, _text(change.story)
     if change.before is None:
-        first = hour_n(change.story.started_at)
-        span = {"first": first, "last": first + HOUR_N - 1}
-        await session.execute(_INSERT_TEXT, {"call_id": call, "text": text, **span})
+        n = await _next_text_n(session, hour_n(change.story.started_at))
+        await insert_later(session, _INSERT_TEXT, [{"call_id": call, "n": n, "text": text}])
     elif text != _text(change.before):
         await session.execute(_UPDATE_TEXT, {"call": call, "text": text})
+
+
+async def _next_text_n(session: AsyncSession, hour: int) -> int:
+    """Count on within the hour; what the database has is asked once a batch."""
+    newest = batch_notes(session).setdefault("calls.newest_text", {})
+    if hour not in newest:
+        span = {"first": hour, "last": hour + HOUR_N - 1}
+        newest[hour] = await session.scalar(_NEWEST_N, span) or hour
+    newest[hour] += 1
+    n: int = newest[hour]
+    return n
 
 
 def _text(story: CallStory) -> str:
@@ -171,17 +181,15 @@ def _text(story: CallStory) -> str:
 async def _store_facts(session: AsyncSession, change: CallChange) -> None:
     call = change.story.id
     rows = [
-        {
-            "call": call,
-            "call_id": call,
-            "type": type(fact).__name__,
-            "at": fact.at,
-            "data": fact_to_data(fact),
-        }
+        {"call_id": call, "type": type(fact).__name__, "at": fact.at, "data": fact_to_data(fact)}
         for fact in change.facts
     ]
-    if rows:
-        await session.execute(_INSERT_FACT, rows)
+    if not rows:
+        return
+    if change.before is None:  # the call has none yet
+        await insert_later(session, _INSERT_FACT, [{"n": n, **r} for n, r in enumerate(rows, 1)])
+    else:
+        await session.execute(_INSERT_NEXT_FACT, [{"call": call, **row} for row in rows])
 
 
 async def _store_leg(

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from people.model import Department, Extension
 from store.base import UtcDateTime, table
-from store.prepared import prepared
+from store.prepared import batch_notes, prepared
 
 __all__ = [
     "ancestors",
@@ -92,7 +92,10 @@ async def root_department(session: AsyncSession) -> Department:
 
 async def root_id(session: AsyncSession) -> int:
     """Return the id of the whole company, as `root_department`."""
-    root: int = (await session.scalars(_ROOT)).one()
+    notes = batch_notes(session)
+    if "people.root" not in notes:
+        notes["people.root"] = (await session.scalars(_ROOT)).one()
+    root: int = notes["people.root"]
     return root
 
 

@@ -32,6 +32,7 @@ from press3.call_book import CallBook
 from press3.evidence import with_evidence
 from store import journal, lease, outbox
 from store.errors import CommitFailed, WriterBusy
+from store.prepared import insert_now
 from store.writer import Work, Writer
 
 __all__ = ["ChangeHandler", "Pipeline", "PipelineParts", "Stored"]
@@ -317,13 +318,14 @@ class Pipeline:
         self, session: AsyncSession, changes: Sequence[CallChange]
     ) -> set[str]:
         """Write all of `changes`, which is the rule; raise _OneFailed when a call can't be stored."""
-        for change in changes:
-            try:
+        try:
+            for change in changes:
                 await self._write_change(session, change, self.parts.now())
-            except OperationalError:
-                raise
-            except Exception as error:
-                raise _OneFailed from error
+            await insert_now(session)  # at the end of the batch it would be too late to tell whose
+        except OperationalError:
+            raise
+        except Exception as error:
+            raise _OneFailed from error
         return set()
 
     async def _write_apart(self, session: AsyncSession, changes: Sequence[CallChange]) -> set[str]:

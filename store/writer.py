@@ -7,19 +7,26 @@ nobody else's work with it. SAVEPOINTs for all would cost more than small work i
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
 
 import structlog
-from sqlalchemy import Connection, Executable, Result
+from sqlalchemy import Connection, Executable, Result, event
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
+from sqlalchemy.ext.asyncio import (
+    AsyncConnection,
+    AsyncEngine,
+    AsyncSession,
+    AsyncSessionTransaction,
+)
+from sqlalchemy.util import await_only
 
 from store import outbox
 from store.engine import let_go_when_frozen, transaction_is_sound
 from store.errors import CommitFailed, WriterBusy, WriterClosed
-from store.prepared import Runner, is_prepared
+from store.prepared import Runner, insert_now, is_prepared
 
 __all__ = ["Work", "Writer"]
 
@@ -203,6 +210,8 @@ class _WorkSession(AsyncSession):
         driver = _sync(connection).connection.driver_connection
         self._runner = Runner(connection.dialect, driver)
         self._runner.gather(self)
+        # What SQLAlchemy itself is about to ask may be among the rows that wait.
+        event.listen(self.sync_session, "do_orm_execute", lambda _: await_only(insert_now(self)))
 
     async def begin_batch(self) -> None:
         """Mark the transaction, so that `end_batch` knows it again; SQLite's driver sees to that itself."""
@@ -213,10 +222,6 @@ class _WorkSession(AsyncSession):
         """Make sure that this still is the transaction of `begin_batch`; raises DBAPIError."""
         if self._runner.dialect.name == "postgresql":
             await self._runner.say("RELEASE SAVEPOINT press3_batch")
-
-    async def insert_gathered(self) -> None:
-        """Insert what works left for the end (`store.prepared.insert_later`)."""
-        await self._runner.insert_gathered(self)
 
     async def execute(self, statement: Any, params: Any = None, **how: Any) -> Any:
         if is_prepared(statement):
@@ -243,6 +248,12 @@ class _WorkSession(AsyncSession):
         if self.in_nested_transaction():
             await self.connection()  # says SAVEPOINT: the session puts that off until it must
         return await self._runner.run(statement, params)
+
+    @asynccontextmanager
+    async def begin_nested(self) -> AsyncIterator[AsyncSessionTransaction]:  # type: ignore[override]
+        await insert_now(self)  # what was done before the SAVEPOINT is not undone with it
+        async with super().begin_nested() as savepoint:
+            yield savepoint
 
     def begin(self) -> NoReturn:
         raise RuntimeError("work given to the writer is in a transaction already: don't begin one")
@@ -284,7 +295,7 @@ class _Attempt:
         async with self._connection.begin(), _WorkSession(self._connection) as session:
             await session.begin_batch()
             done = [_Done(job, await self._result(session, job), None) for job in jobs]
-            await session.insert_gathered()
+            await self._tried(insert_now(session))
             await session.end_batch()
             return done, await self._told(session, outbox.pending(session))
 
@@ -301,7 +312,7 @@ class _Attempt:
         try:
             async with _WorkSession(self._connection) as session:
                 result = await self._result(session, job)
-                await session.insert_gathered()
+                await self._tried(insert_now(session))
             await savepoint.commit()
         except _WorkFailed as failed:
             if savepoint.is_active:
@@ -312,10 +323,17 @@ class _Attempt:
         return _Done(job, result, None)
 
     async def _result(self, session: AsyncSession, job: _Job) -> Any:
-        """Return what the work gave, all of it sent to the database; raises _WorkFailed."""
+        """Return what the work gave; raises _WorkFailed."""
+        result = await self._tried(job.work(session))
+        await self._tried(session.flush())
+        session.expunge_all()  # works don't see each other's objects
+        await asyncio.sleep(0)  # on SQLite nothing above may have waited: others want the loop
+        return result
+
+    async def _tried(self, step: Awaitable[T]) -> T:
+        """Return what a step of a work gives; raises _WorkFailed when it is the work that fails."""
         try:
-            result = await job.work(session)
-            await session.flush()
+            result = await step
         except asyncio.CancelledError:
             if _we_are_cancelled():
                 raise
@@ -326,8 +344,6 @@ class _Attempt:
                 raise
             raise _WorkFailed(error) from error
         self._refuse_unsound()
-        session.expunge_all()  # works don't see each other's objects
-        await asyncio.sleep(0)  # on SQLite nothing above may have waited: others want the loop
         return result
 
     async def _told(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, insert, select
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
@@ -15,7 +15,7 @@ from ami.parser import parse
 from appeals.intake import IntakeSettings
 from appeals.model import Appeal
 from calls import history
-from calls.model import BlindWindow, Call, SetAside, StoredFact
+from calls.model import BlindWindow, Call, CallText, SetAside, StoredFact
 from calls.numbers import NumberRules
 from calls.story import CallChange
 from calls.tracker import Tracker
@@ -25,10 +25,12 @@ from press3.pipeline import Pipeline, PipelineParts
 from press3.replay import REPLAY_PBX, TraceLink
 from press3.telephony import change_handlers
 from press3.traces import read_trace
+from store.base import table
 from store.errors import CommitFailed, LeaseLost
 from store.journal import JournalRow
 from store.lease import Lease
 from store.outbox import Message, OutboxRow, emit
+from store.prepared import insert_later, prepared
 from store.writer import Writer
 
 ANSWERED = Path("tests/traces/answered-22.jsonl")
@@ -166,13 +168,20 @@ async def test_a_fault_of_ours_ends_the_pipeline_instead_of_being_tried_for_ever
         await pipeline.write(work)
 
 
+_INSERT_TEXT = prepared(insert(table(CallText)))
+
+
+@pytest.mark.parametrize("refused", ["at the flush", "at the end"])
 async def test_a_call_that_cannot_be_stored_is_set_aside_and_the_others_go_on(
-    writer: Writer, sessions: async_sessionmaker[AsyncSession]
+    writer: Writer, sessions: async_sessionmaker[AsyncSession], refused: str
 ) -> None:
     async def stumble(session: AsyncSession, change: CallChange, *, now: datetime) -> None:
         emit(session, Message(type=change.story.id, at=now, audience={}, data={}))
-        if change.story.id == "bad":
-            session.add(Call(id="good"))  # there already: refused by the database, at the flush
+        if change.story.id == "bad" and refused == "at the flush":
+            session.add(Call(id="good"))  # there already: refused by the database
+        elif change.story.id == "bad":
+            unknown = {"call_id": "unknown", "n": 0, "text": "-"}
+            await insert_later(session, _INSERT_TEXT, [unknown])
 
     pipeline = await make(writer, sessions, TraceLink(()))
     handlers = (*pipeline.parts.handlers, stumble)

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 from sqlalchemy import bindparam, func, insert, select, text, update
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 import store.engine
+from appeals.model import RecordType
 from calls.model import BlindWindow
 from people.model import Department
 from store.base import table
@@ -33,6 +34,10 @@ COUNT = prepared(
 INSERT_MESSAGE = prepared(insert(_OUTBOX))
 MESSAGES = prepared(select(_OUTBOX).where(_OUTBOX.c.at == bindparam("when")).limit(5))
 INSERT_EVENT = prepared(insert(_JOURNAL))
+
+
+def _event(pbx: str | None, raw: bytes = b"x") -> dict[str, Any]:
+    return {"pbx": pbx, "at": NOON, "call_id": None, "raw": raw}
 
 
 async def test_values_and_rows_are_those_of_sqlalchemy(writer: Writer, sessions: Sessions) -> None:
@@ -100,12 +105,9 @@ async def test_a_savepoint_holds_what_was_done_in_it_alone(
 async def test_a_work_that_fails_leaves_neither_rows_nor_rows_for_later(
     writer: Writer, sessions: Sessions
 ) -> None:
-    def event(name: str) -> dict[str, Any]:
-        return {"pbx": name, "at": NOON, "call_id": None, "raw": b"x"}
-
     def work(name: str, *, twice: bool = False) -> Any:
         async def run(session: AsyncSession) -> None:
-            await insert_later(session, INSERT_EVENT, [event(name)])
+            await insert_later(session, INSERT_EVENT, [_event(name)])
             for _ in range(1 + twice):
                 await session.execute(INSERT, {"name": name, "parent_id": 1})
             await add(f"{name}-told")(session)
@@ -127,18 +129,107 @@ async def test_a_work_that_fails_leaves_neither_rows_nor_rows_for_later(
         assert list(kept) == ["a", "c"]
 
 
-async def test_rows_for_later_that_nobody_can_store_fail_their_batch(
+async def test_rows_for_later_that_cannot_be_stored_fail_their_work_alone(
     writer: Writer, sessions: Sessions
 ) -> None:
-    async def work(session: AsyncSession) -> None:
-        await add("lost")(session)
-        await insert_later(
-            session, INSERT_EVENT, [{"pbx": None, "at": NOON, "call_id": None, "raw": b"x"}]
-        )
+    def work(name: str, pbx: str | None) -> Any:
+        async def run(session: AsyncSession) -> None:
+            await insert_later(session, INSERT_EVENT, [_event(pbx)])
+            await add(name)(session)
 
-    with pytest.raises(CommitFailed):
+        return run
+
+    results = await asyncio.gather(
+        *(writer.run(work(name, pbx)) for name, pbx in (("a", "a"), ("b", None), ("c", "c"))),
+        return_exceptions=True,
+    )
+    assert isinstance(results[1], IntegrityError)
+    assert [results[0], results[2]] == [None, None]
+    assert await names(sessions) == ["a", "c"]
+    assert [text for _, text in await say(sessions)] == ["a", "c"]
+    with pytest.raises(IntegrityError):  # alone in its batch too
+        await writer.run(work("d", None))
+
+
+@pytest.mark.parametrize("way", ["prepared", "core", "orm", "get"])
+async def test_rows_for_later_are_there_for_whoever_asks(writer: Writer, way: str) -> None:
+    async def tells(session: AsyncSession) -> None:
+        await insert_later(session, INSERT_EVENT, [_event("main")])
+
+    async def asks(session: AsyncSession) -> str | None:
+        of_table = select(_JOURNAL.c.pbx).where(_JOURNAL.c.pbx == bindparam("of"))
+        if way == "prepared":
+            found: str | None = await session.scalar(prepared(of_table), {"of": "main"})
+        elif way == "core":
+            found = await session.scalar(of_table, {"of": "main"})
+        elif way == "orm":
+            found = await session.scalar(select(JournalRow.pbx))
+        else:
+            row = await session.get(JournalRow, 1)
+            found = row and row.pbx
+        return found
+
+    _, found = await asyncio.gather(writer.run(tells), writer.run(asks))
+    assert found == "main"
+
+
+async def test_a_savepoint_undone_takes_only_its_own_rows_for_later(
+    writer: Writer, sessions: Sessions
+) -> None:
+    async def undone(session: AsyncSession) -> None:
+        async with session.begin_nested():
+            assert await session.scalar(select(JournalRow.pbx)) == "before"
+            await insert_later(session, INSERT_EVENT, [_event("inside")])
+            raise LookupError
+
+    async def work(session: AsyncSession) -> None:
+        await insert_later(session, INSERT_EVENT, [_event("before")])
+        with pytest.raises(LookupError):
+            await undone(session)
+        await insert_later(session, INSERT_EVENT, [_event("after")])
+
+    await writer.run(work)
+    async with sessions() as session:
+        kept = await session.scalars(select(JournalRow.pbx).order_by(JournalRow.id))
+        assert list(kept) == ["before", "after"]
+
+
+async def test_many_rows_hold_what_one_row_holds(writer: Writer, sessions: Sessions) -> None:
+    """PostgreSQL gets many as one JSON text: what is in the table must not tell the difference."""
+    data = {"имя": [1, None, True, '\\ " \u0000'], "f": 0.1}
+    row = {"type": "t\x00 \ud800 \\x41", "at": NOON + timedelta(microseconds=7), "audience": None}
+
+    async def work(session: AsyncSession) -> None:
+        await session.execute(INSERT_MESSAGE, {"seq": 1, "data": data, **row})
+        await session.execute(INSERT_MESSAGE, [{"seq": seq, "data": data, **row} for seq in (2, 3)])
+        raw = [_event("one", b"\x00\xff\\'"), _event("two", b"")]
+        await session.execute(INSERT_EVENT, raw[0])
+        await session.execute(INSERT_EVENT, raw)
+
+    await writer.run(work)
+    async with sessions() as session:
+        columns = "type, at, CAST(audience AS varchar), CAST(data AS varchar)"
+        one, *many = await session.execute(text(f"SELECT {columns} FROM outbox ORDER BY seq"))
+        assert many == [one, one]
+        assert one[2] == "null"
+        events = await session.execute(
+            select(JournalRow.pbx, JournalRow.raw).order_by(JournalRow.id)
+        )
+        first, second = ("one", b"\x00\xff\\'"), ("two", b"")
+        assert [tuple(row) for row in events] == [first, first, second]
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.postgres
+async def test_what_is_too_long_is_refused_in_many_rows_too(writer: Writer) -> None:
+    statement = prepared(insert(table(RecordType)))
+
+    async def work(session: AsyncSession) -> None:
+        rows = [{"code": "x" * n, "name": "-", "kind": "request"} for n in (16, 17)]
+        await session.execute(statement, rows)
+
+    with pytest.raises(DBAPIError, match="too long"):
         await writer.run(work)
-    assert await names(sessions) == []
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -221,7 +312,7 @@ async def test_who_freezes_after_many_rows_is_let_go(
 
 
 async def test_a_hundred_rows_are_as_many_in_this_order(writer: Writer, sessions: Sessions) -> None:
-    """PostgreSQL gets them as a few statements of many rows."""
+    """PostgreSQL gets them as one statement."""
     wanted = [f"{n:03d}" for n in range(100)]
 
     async def work(session: AsyncSession) -> None:
