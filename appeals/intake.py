@@ -137,10 +137,8 @@ async def _open(
     settings: IntakeSettings,
 ) -> bool:
     """Open the appeal with all that belongs to it; False when it was opened before, or just now."""
-    customer = await customers.find(session, story.caller)
-    related = await links.open_appeals(session, customer) if customer is not None else []
-    if customer is None:
-        customer = await customers.create(session, story.caller, now=now)
+    customer, known = await customers.find_or_make(session, story.caller, now=now)
+    related = await links.open_appeals(session, customer) if customer is not None and known else []
     departments = await _departments(session, fact.queue or story.queue, settings)
     values = _new_appeal(story, fact, key, now, settings) | {
         "customer_id": customer,
