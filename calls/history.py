@@ -132,7 +132,7 @@ async def store_change(session: AsyncSession, change: CallChange) -> None:
     """Store the new facts of a call and bring its row and legs up to them."""
     story, values = change.story, _call_values(change.story)
     if change.before is None:
-        await session.execute(_INSERT_CALL, {"id": story.id, **values})
+        await insert_later(session, _INSERT_CALL, [{"id": story.id, **values}])
     elif changed := _differing(_call_values(change.before), values):
         await session.execute(_UPDATE_CALL, {"call": story.id, **changed})
     await _store_text(session, change)

@@ -31,6 +31,7 @@ _GATHERED = "press3_gathered"
 # An INSERT whose values all come with the call, as SQLAlchemy writes it for psycopg.
 _ONE_ROW = re.compile(r"INSERT INTO [^%]+ VALUES \((?:%\(\w+\)s(?:::[\w ]+)?(?:, |\)$))+")
 _WORD = re.compile(r"\w+")
+_ROWS = "%(rows)s"
 
 
 def prepared(statement: S) -> S:
@@ -50,8 +51,9 @@ def is_prepared(statement: Executable) -> bool:
 async def insert_later(session: AsyncSession, statement: Insert, rows: Sequence[Values]) -> None:
     """Insert `rows` when somebody asks for their table, or at the end, together with those of other works.
 
-    `statement` is prepared; `rows` have the same names, and no other table refers to theirs. A session
-    that is not the writer's inserts them at once, and so does one in a SAVEPOINT, which may be undone.
+    A prepared INSERT or UPDATE whose table refers to theirs takes them along. `statement` is prepared
+    itself, `rows` have the same names. A session that is not the writer's inserts them at once, and so
+    does one in a SAVEPOINT, which may be undone.
     """
     gathered: Gathered | None = session.info.get(_GATHERED)
     if gathered is None or session.in_nested_transaction():
@@ -92,15 +94,21 @@ class Gathered:
 
     async def insert(self) -> None:
         """Insert them all."""
-        rows, self._rows = self._rows, {}
-        self._tables.clear()
-        if rows:
-            await self._runner.insert([(of, some) for (of, _), some in rows.items()])
+        if self._tables:
+            await self._runner.insert(self.take(frozenset(self._tables)))
 
     async def insert_if_asked_for(self, sql: str) -> None:
         """Insert them if `sql` has the name of one of their tables in it."""
         if self._tables and not self._tables.isdisjoint(_words(sql)):
             await self.insert()
+
+    def take(self, tables: frozenset[str]) -> list[tuple[Executable, Sequence[Values]]]:
+        """Give out the rows of `tables`: whoever takes them inserts them."""
+        if self._tables.isdisjoint(tables):
+            return []
+        self._tables -= tables
+        taken = [key for key in self._rows if key[0].table.name in tables]
+        return [(key[0], self._rows.pop(key)) for key in taken]
 
 
 @cache
@@ -131,29 +139,37 @@ class Runner:
         many = not (values is None or isinstance(values, Mapping))
         plan = self._plan(statement, values[0] if many else values, many=many)
         await self._gathered.insert_if_asked_for(plan.sql)
-        if not many:
-            return plan.result(await self._sent(plan.sql, plan.bind(values or {}), many=False))
-        if plan.into is not None:
-            await self._insert_as_json([(plan, values)])
-        else:
-            await self._sent(plan.sql, [plan.bind(row) for row in values], many=True)
-        return plan.result(())
+        before = self._gathered.take(plan.refers_to)
+        if many:
+            await self.insert([*before, (statement, values)])
+            return plan.result(())
+        bound = plan.bind(values or {})
+        if before and self.dialect.name == "postgresql":
+            return plan.result(await self._sent_joined(self._plans(before), plan.sql, bound))
+        await self.insert(before)
+        return plan.result(await self._sent(plan.sql, bound, many=False))
 
-    async def insert(self, inserts: Sequence[tuple[Insert, Sequence[Values]]]) -> None:
-        """Insert rows of several tables; by one statement on PostgreSQL, where each costs a trip."""
-        plans = [(self._plan(of, rows[0], many=True), rows) for of, rows in inserts]
-        if all(plan.into is not None for plan, _ in plans):
-            await self._insert_as_json(plans)
+    async def insert(self, inserts: Sequence[tuple[Executable, Sequence[Values]]]) -> None:
+        """Run each for its rows; INSERTs as one statement on PostgreSQL, where each costs a trip."""
+        plans = self._plans(inserts)
+        if plans and all(plan.into is not None for plan, _ in plans):
+            *before, (last, rows) = plans
+            await self._sent_joined(before, last.into, {"rows": last.as_json(rows)})
             return
         for plan, rows in plans:
             await self._sent(plan.sql, [plan.bind(row) for row in rows], many=True)
 
+    def _plans(self, inserts: Sequence[tuple[Executable, Sequence[Values]]]) -> "_Inserts":
+        return [(self._plan(of, rows[0], many=True), rows) for of, rows in inserts]
+
     def _plan(self, statement: Executable, names: Values | None, *, many: bool) -> "_Plan":
         return _plan(statement, self.dialect, tuple(names or ()), many=many)
 
-    async def _insert_as_json(self, inserts: Sequence[tuple["_Plan", Sequence[Values]]]) -> None:
-        text = _one_after_the_other(tuple(plan.into or "" for plan, _ in inserts))
-        await self._sent(text, [plan.as_json(rows) for plan, rows in inserts], many=False)
+    async def _sent_joined(self, before: "_Inserts", sql: Any, bound: Any) -> Rows:
+        """Send `sql` as one statement with the INSERTs `before` it."""
+        text = _joined(tuple(plan.into for plan, _ in before), sql)
+        given = {f"rows{n}": plan.as_json(rows) for n, (plan, rows) in enumerate(before)}
+        return await self._sent(text, {**given, **bound}, many=False)
 
     async def say(self, command: str) -> None:
         """Give the database a command without values or result."""
@@ -193,14 +209,10 @@ async def _to_postgres(driver: Any, sql: str, bound: Any, *, many: bool) -> Rows
 
 
 @cache
-def _one_after_the_other(inserts: tuple[str, ...]) -> str:
-    """Return one statement that makes all of `inserts`."""
-    *before, last = inserts
-    return (
-        f"WITH {', '.join(f'i{n} AS ({each})' for n, each in enumerate(before))} {last}"
-        if before
-        else last
-    )
+def _joined(before: tuple[str, ...], last: str) -> str:
+    """Return `last` with the INSERTs `before` it; PostgreSQL asks who refers to whom when all are done."""
+    first = (f"i{n} AS ({each.replace(_ROWS, f'%(rows{n})s')})" for n, each in enumerate(before))
+    return f"WITH {', '.join(first)} {last}" if before else last
 
 
 def _into(statement: Insert, names: Sequence[str], dialect: Dialect) -> str:
@@ -214,7 +226,7 @@ def _into(statement: Insert, names: Sequence[str], dialect: Dialect) -> str:
     into = dialect.identifier_preparer.format_table(statement.table)
     return (
         f"INSERT INTO {into} ({', '.join(of)}) SELECT {', '.join(f'{n}::{kind}' for n, kind in of.items())}"
-        f" FROM json_to_recordset(%s::JSON) AS given({', '.join(f'{n} TEXT' for n in of)})"
+        f" FROM json_to_recordset({_ROWS}::JSON) AS given({', '.join(f'{n} TEXT' for n in of)})"
     )
 
 
@@ -246,6 +258,10 @@ class _Plan:
         self.sql = str(compiled)
         is_plain = many and isinstance(statement, Insert) and _ONE_ROW.fullmatch(self.sql)
         self.into = _into(statement, names, dialect) if is_plain else None
+        self.refers_to = frozenset(
+            key.column.table.name
+            for key in (statement.table.foreign_keys if statement.is_dml else ())
+        )
         self._is_named = compiled.positiontup is None
         order = compiled.positiontup or list(compiled.bind_names.values())
         self._order = [
@@ -298,6 +314,8 @@ def _reader(kind: TypeEngine[Any], dialect: Dialect) -> Callable[[Any], Any] | N
         return None  # SQLAlchemy would ask for the driver's own type first
     return kind.dialect_impl(dialect).result_processor(dialect, None)
 
+
+_Inserts = Sequence[tuple[_Plan, Sequence[Values]]]
 
 _plans: dict[tuple[Executable, str, tuple[str, ...], bool], _Plan] = {}
 

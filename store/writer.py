@@ -24,7 +24,7 @@ from sqlalchemy.ext.asyncio import (
 from sqlalchemy.util import await_only
 
 from store import outbox
-from store.engine import let_go_when_frozen, transaction_is_sound
+from store.engine import index_grams_soon, let_go_when_frozen, transaction_is_sound
 from store.errors import CommitFailed, WriterBusy, WriterClosed
 from store.prepared import Runner, insert_now, is_prepared
 
@@ -188,6 +188,7 @@ class Writer:
             connection = await self._engine.connect()
             self._connection = connection
             await let_go_when_frozen(connection)
+            await index_grams_soon(connection)
         return self._connection
 
     async def _hang_up(self) -> None:
@@ -241,6 +242,7 @@ class _WorkSession(AsyncSession):
     async def flush(self, objects: Any = None) -> None:
         orm = self.sync_session  # usually nothing to do: then no greenlet for it either
         if orm.new or orm.deleted or orm.identity_map.check_modified():
+            await insert_now(self)  # its rows may refer to those
             await super().flush(objects)
 
     async def _run(self, statement: Executable, params: Any) -> Result[Any]:

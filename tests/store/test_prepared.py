@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 import store.engine
-from appeals.model import RecordType
+from appeals.model import Customer, CustomerPhone, RecordType
 from calls.model import BlindWindow
 from people.model import Department
 from store.base import table
@@ -25,6 +25,7 @@ from tests.waiting import until
 Sessions = async_sessionmaker[AsyncSession]
 
 _DEPARTMENTS, _OUTBOX, _JOURNAL = table(Department), table(OutboxRow), table(JournalRow)
+_PHONES = table(CustomerPhone)
 INSERT = prepared(insert(_DEPARTMENTS).returning(_DEPARTMENTS.c.id, _DEPARTMENTS.c.name))
 INSERT_MANY = prepared(insert(_DEPARTMENTS))
 RENAME = prepared(update(_DEPARTMENTS).where(_DEPARTMENTS.c.name == bindparam("old")))
@@ -34,6 +35,10 @@ COUNT = prepared(
 INSERT_MESSAGE = prepared(insert(_OUTBOX))
 MESSAGES = prepared(select(_OUTBOX).where(_OUTBOX.c.at == bindparam("when")).limit(5))
 INSERT_EVENT = prepared(insert(_JOURNAL))
+INSERT_CUSTOMER = prepared(insert(table(Customer)))
+INSERT_PHONE = prepared(insert(_PHONES).returning(_PHONES.c.number))
+INSERT_PHONES = prepared(insert(_PHONES))
+GIVE_PHONE = prepared(update(_PHONES).where(_PHONES.c.number == bindparam("which")))
 
 
 def _event(pbx: str | None, raw: bytes = b"x") -> dict[str, Any]:
@@ -171,6 +176,32 @@ async def test_rows_for_later_are_there_for_whoever_asks(writer: Writer, way: st
 
     _, found = await asyncio.gather(writer.run(tells), writer.run(asks))
     assert found == "main"
+
+
+@pytest.mark.parametrize("way", ["one row", "many rows", "update", "orm"])
+async def test_rows_for_later_go_before_what_refers_to_them(
+    writer: Writer, sessions: Sessions, way: str
+) -> None:
+    async def work(session: AsyncSession) -> None:
+        people = [{"id": i, "name": "Ivan", "created_at": NOON} for i in (7, 8)]
+        await session.execute(INSERT_CUSTOMER, people[0])
+        await session.execute(INSERT_PHONE, {"number": "7", "customer_id": 7})
+        await insert_later(session, INSERT_EVENT, [_event("main")])
+        await insert_later(session, INSERT_CUSTOMER, people[1:])
+        phone = {"number": "8", "customer_id": 8}
+        if way == "one row":
+            assert await session.scalar(INSERT_PHONE, phone) == "8"
+        elif way == "many rows":
+            await session.execute(INSERT_PHONES, [phone])
+        elif way == "update":
+            await session.execute(GIVE_PHONE, {"which": "7", "customer_id": 8})
+        else:
+            session.add(CustomerPhone(**phone))
+
+    await writer.run(work)
+    async with sessions() as session:
+        assert 8 in list(await session.scalars(select(CustomerPhone.customer_id)))
+        assert list(await session.scalars(select(JournalRow.pbx))) == ["main"]
 
 
 async def test_a_savepoint_undone_takes_only_its_own_rows_for_later(
