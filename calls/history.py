@@ -3,7 +3,8 @@
 All functions work in the caller's transaction. Times are aware UTC.
 """
 
-from collections.abc import Collection, Iterable
+import itertools
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -25,7 +26,7 @@ from calls.model import (
 from calls.story import CallChange, CallStory, LegStory, fold
 from people.directory import employee_at
 from store.base import UtcDateTime, table
-from store.prepared import batch_notes, insert_later, prepared
+from store.prepared import insert_later, once_a_batch, prepared
 from store.search import folded
 
 __all__ = [
@@ -164,13 +165,13 @@ async def _store_text(session: AsyncSession, change: CallChange) -> None:
 
 async def _next_text_n(session: AsyncSession, hour: int) -> int:
     """Count on within the hour; what the database has is asked once a batch."""
-    newest = batch_notes(session).setdefault("calls.newest_text", {})
-    if hour not in newest:
+
+    async def ask() -> Iterator[int]:
         span = {"first": hour, "last": hour + HOUR_N - 1}
-        newest[hour] = await session.scalar(_NEWEST_N, span) or hour
-    newest[hour] += 1
-    n: int = newest[hour]
-    return n
+        newest: int | None = await session.scalar(_NEWEST_N, span)
+        return itertools.count((newest or hour) + 1)
+
+    return next(await once_a_batch(session, ("calls.text_n", hour), ask))
 
 
 def _text(story: CallStory) -> str:

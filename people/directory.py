@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from people.model import Department, Extension
 from store.base import UtcDateTime, table
-from store.prepared import batch_notes, prepared
+from store.prepared import once_a_batch, prepared
 
 __all__ = [
     "ancestors",
@@ -56,8 +56,12 @@ async def ancestors(session: AsyncSession, department_id: int | None) -> tuple[i
     """
     if department_id is None:
         return ()
-    chain = await session.execute(_CHAIN, {"department": department_id})
-    return tuple(_climb(department_id, {row.id: row.parent_id for row in chain}))
+
+    async def ask() -> tuple[int, ...]:
+        chain = await session.execute(_CHAIN, {"department": department_id})
+        return tuple(_climb(department_id, {row.id: row.parent_id for row in chain}))
+
+    return await once_a_batch(session, ("people.ancestors", department_id), ask)
 
 
 def _chain() -> Select[Any]:
@@ -92,11 +96,12 @@ async def root_department(session: AsyncSession) -> Department:
 
 async def root_id(session: AsyncSession) -> int:
     """Return the id of the whole company, as `root_department`."""
-    notes = batch_notes(session)
-    if "people.root" not in notes:
-        notes["people.root"] = (await session.scalars(_ROOT)).one()
-    root: int = notes["people.root"]
-    return root
+
+    async def ask() -> int:
+        root: int = (await session.scalars(_ROOT)).one()
+        return root
+
+    return await once_a_batch(session, "people.root", ask)
 
 
 _ROOT = prepared(select(_DEPARTMENTS.c.id).where(_DEPARTMENTS.c.parent_id.is_(None)))

@@ -7,7 +7,7 @@ the writer's sessions without all that; any other session runs it as usual.
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from typing import Any, TypeVar
@@ -20,11 +20,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.types import TypeEngine
 
-__all__ = ["Runner", "batch_notes", "insert_later", "insert_now", "is_prepared", "prepared"]
+__all__ = ["Runner", "insert_later", "insert_now", "is_prepared", "once_a_batch", "prepared"]
 
 Values = Mapping[str, Any]
 Rows = Sequence[Sequence[Any]]
 S = TypeVar("S", bound=Executable)
+T = TypeVar("T")
 
 _MARK = "press3_prepared"
 _GATHERED = "press3_gathered"
@@ -69,24 +70,28 @@ async def insert_now(session: AsyncSession) -> None:
         await gathered.insert()
 
 
-def batch_notes(session: AsyncSession) -> dict[str, Any]:
-    """Return what is known of the database for the length of a batch, to be filled in by whoever asked.
+async def once_a_batch(session: AsyncSession, key: Hashable, ask: Callable[[], Awaitable[T]]) -> T:
+    """Return what `ask` gives; of the works of a batch only the first with this `key` asks.
 
-    What another process may change meanwhile does not belong there. A session that is not the writer's
-    keeps nothing.
+    For what no work of a batch changes. A session that is not the writer's asks each time.
     """
     gathered: Gathered | None = session.info.get(_GATHERED)
-    return {} if gathered is None else gathered.notes
+    if gathered is None:
+        return await ask()
+    if key not in gathered.answers:
+        gathered.answers[key] = await ask()
+    answer: T = gathered.answers[key]
+    return answer
 
 
 class Gathered:
-    """Rows of a batch that nobody has asked for yet, and what `batch_notes` keeps."""
+    """Rows of a batch that nobody has asked for yet, and what `once_a_batch` keeps."""
 
     def __init__(self, runner: "Runner") -> None:
         self._runner = runner
         self._rows: dict[tuple[Insert, tuple[str, ...]], list[Values]] = {}
         self._tables: set[str] = set()
-        self.notes: dict[str, Any] = {}
+        self.answers: dict[Hashable, Any] = {}
 
     def add(self, statement: Insert, rows: Sequence[Values]) -> None:
         self._rows.setdefault((statement, tuple(rows[0])), []).extend(rows)

@@ -17,7 +17,7 @@ from store.base import table
 from store.errors import CommitFailed
 from store.journal import JournalRow
 from store.outbox import OutboxRow
-from store.prepared import insert_later, prepared
+from store.prepared import insert_later, once_a_batch, prepared
 from store.writer import Writer
 from tests.store.samples import NOON, add, names, say
 from tests.waiting import until
@@ -178,6 +178,24 @@ async def test_rows_for_later_are_there_for_whoever_asks(writer: Writer, way: st
     assert found == "main"
 
 
+async def test_what_no_work_changes_is_asked_once_a_batch(
+    writer: Writer, sessions: Sessions
+) -> None:
+    asked = []
+
+    async def ask() -> int:
+        asked.append(len(asked))
+        return len(asked)
+
+    async def work(session: AsyncSession) -> int:
+        return await once_a_batch(session, "key", ask)
+
+    assert await asyncio.gather(*(writer.run(work) for _ in range(3))) == [1, 1, 1]
+    assert await writer.run(work) == 2
+    async with sessions() as session:
+        assert [await work(session), await work(session)] == [3, 4]
+
+
 @pytest.mark.parametrize("way", ["one row", "many rows", "update", "orm"])
 async def test_rows_for_later_go_before_what_refers_to_them(
     writer: Writer, sessions: Sessions, way: str
@@ -209,6 +227,7 @@ async def test_a_savepoint_undone_takes_only_its_own_rows_for_later(
 ) -> None:
     async def undone(session: AsyncSession) -> None:
         async with session.begin_nested():
+            await session.connection()  # says SAVEPOINT
             assert await session.scalar(select(JournalRow.pbx)) == "before"
             await insert_later(session, INSERT_EVENT, [_event("inside")])
             raise LookupError
