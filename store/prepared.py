@@ -8,6 +8,7 @@ the writer's sessions without all that; any other session runs it as usual.
 import json
 import re
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 from functools import cache
 from typing import Any, TypeVar
@@ -52,8 +53,8 @@ def is_prepared(statement: Executable) -> bool:
 async def insert_later(session: AsyncSession, statement: Insert, rows: Sequence[Values]) -> None:
     """Insert `rows` when somebody asks for their table, or at the end, together with those of other works.
 
-    A prepared INSERT or UPDATE whose table refers to theirs takes them along. `statement` is prepared
-    itself, `rows` have the same names. A session that is not the writer's inserts them at once, and so
+    A prepared INSERT or UPDATE whose table refers to theirs takes them along. `statement` is a plain
+    INSERT, prepared too; `rows` have the same names. A session that is not the writer's inserts them at once, and so
     does one in a SAVEPOINT, which may be undone.
     """
     gathered: Gathered | None = session.info.get(_GATHERED)
@@ -91,28 +92,37 @@ class Gathered:
         self._runner = runner
         self._rows: dict[tuple[Insert, tuple[str, ...]], list[Values]] = {}
         self._tables: set[str] = set()
+        self._failure: Exception | None = None
         self.answers: dict[Hashable, Any] = {}
 
     def add(self, statement: Insert, rows: Sequence[Values]) -> None:
         self._rows.setdefault((statement, tuple(rows[0])), []).extend(rows)
         self._tables.add(statement.table.name)
 
-    async def insert(self) -> None:
-        """Insert them all."""
-        if self._tables:
-            await self._runner.insert(self.take(frozenset(self._tables)))
+    async def insert(self, tables: frozenset[str] | None = None) -> None:
+        """Insert the rows of `tables`, None: all. Once that failed it fails each time.
+
+        So a work that swallows the error can't have the rows of others committed as if they were there.
+        """
+        if self._failure is not None:
+            raise self._failure
+        try:
+            await self._runner.insert(self.take(self._tables if tables is None else tables))
+        except Exception as error:
+            self._failure = error
+            raise
 
     async def insert_if_asked_for(self, sql: str) -> None:
         """Insert them if `sql` has the name of one of their tables in it."""
         if self._tables and not self._tables.isdisjoint(_words(sql)):
             await self.insert()
 
-    def take(self, tables: frozenset[str]) -> list[tuple[Executable, Sequence[Values]]]:
+    def take(self, tables: AbstractSet[str]) -> list[tuple[Executable, Sequence[Values]]]:
         """Give out the rows of `tables`: whoever takes them inserts them."""
         if self._tables.isdisjoint(tables):
             return []
-        self._tables -= tables
         taken = [key for key in self._rows if key[0].table.name in tables]
+        self._tables -= {key[0].table.name for key in taken}
         return [(key[0], self._rows.pop(key)) for key in taken]
 
 
@@ -144,14 +154,15 @@ class Runner:
         many = not (values is None or isinstance(values, Mapping))
         plan = self._plan(statement, values[0] if many else values, many=many)
         await self._gathered.insert_if_asked_for(plan.sql)
+        if self.dialect.name == "sqlite":  # where a trip costs nothing
+            await self._gathered.insert(plan.refers_to)
         before = self._gathered.take(plan.refers_to)
         if many:
             await self.insert([*before, (statement, values)])
             return plan.result(())
         bound = plan.bind(values or {})
-        if before and self.dialect.name == "postgresql":
+        if before:
             return plan.result(await self._sent_joined(self._plans(before), plan.sql, bound))
-        await self.insert(before)
         return plan.result(await self._sent(plan.sql, bound, many=False))
 
     async def insert(self, inserts: Sequence[tuple[Executable, Sequence[Values]]]) -> None:

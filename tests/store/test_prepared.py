@@ -1,6 +1,7 @@
 """A prepared statement does in the writer what it does in any session, only sooner."""
 
 import asyncio
+import contextlib
 from datetime import timedelta
 from typing import Any
 
@@ -154,6 +155,24 @@ async def test_rows_for_later_that_cannot_be_stored_fail_their_work_alone(
     assert [text for _, text in await say(sessions)] == ["a", "c"]
     with pytest.raises(IntegrityError):  # alone in its batch too
         await writer.run(work("d", None))
+
+
+async def test_whoever_swallows_the_failure_of_others_rows_commits_nothing_without_them(
+    writer: Writer, sessions: Sessions
+) -> None:
+    async def tells(session: AsyncSession) -> None:
+        await insert_later(session, INSERT_EVENT, [_event("kept"), _event(None)])
+
+    async def swallows(session: AsyncSession) -> None:
+        with contextlib.suppress(IntegrityError):
+            await session.scalar(select(JournalRow.pbx))
+        await add("swallowed")(session)
+
+    told, _ = await asyncio.gather(writer.run(tells), writer.run(swallows), return_exceptions=True)
+    assert isinstance(told, IntegrityError)
+    assert await names(sessions) == ["swallowed"]
+    async with sessions() as session:
+        assert (await session.scalars(select(JournalRow))).all() == []
 
 
 @pytest.mark.parametrize("way", ["prepared", "core", "orm", "get"])
