@@ -32,18 +32,9 @@ def main() -> None:
     """press3: the complaint desk of a call centre on Asterisk."""
 
 
-def _config(command: Callable[P, None]) -> Callable[P, None]:
-    """Add `-c FILE`; turn our errors into a clear line on stderr and the right exit code."""
+def _plainly(command: Callable[P, None]) -> Callable[P, None]:
+    """Turn our errors into a clear line on stderr and the right exit code."""
 
-    @click.option(
-        "-c",
-        "--config",
-        "file",
-        type=click.Path(path_type=Path),
-        default=Path("config.toml"),
-        show_default=True,
-        help="Configuration file.",
-    )
     @wraps(command)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
@@ -59,6 +50,20 @@ def _config(command: Callable[P, None]) -> Callable[P, None]:
             )
 
     return wrapped
+
+
+def _config(command: Callable[P, None]) -> Callable[P, None]:
+    """Add `-c FILE`, and say errors plainly."""
+    option = click.option(
+        "-c",
+        "--config",
+        "file",
+        type=click.Path(path_type=Path),
+        default=Path("config.toml"),
+        show_default=True,
+        help="Configuration file.",
+    )
+    return option(_plainly(command))
 
 
 def _fail(message: str, code: int) -> None:
@@ -225,7 +230,14 @@ def replay(file: Path, trace: Path) -> None:
 
 
 @main.command()
-@click.option("--port", default=8300, show_default=True, help="Port of the screen; 0: any.")
+@_plainly
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8300,
+    show_default=True,
+    help="Port of the screen; 0: any.",
+)
 @click.option("--seconds", type=float, help="Stop by itself after so long.")
 @click.option("--calls-a-minute", type=float, default=12, show_default=True)
 def demo(port: int, seconds: float | None, calls_a_minute: float) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from press3.demo.tree import AsteriskTree
+from press3.errors import Press3Error
 
 __all__ = [
     "RTP_PORTS",
@@ -30,7 +31,7 @@ UNIX_SOCKET_LIMIT = 100
 FOLDERS = ("etc", "lib", "spool/monitor", "spool/outgoing", "spool/tmp", "run", "log", "agi")
 
 
-class AsteriskFailed(Exception):
+class AsteriskFailed(Press3Error):
     """The private Asterisk did not start, or died. Carries the end of what it said."""
 
 

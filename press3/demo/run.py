@@ -5,8 +5,10 @@ is removed at the end. Where no Asterisk can be had, recorded calls are replayed
 """
 
 import asyncio
+import os
 import secrets
 import signal
+import socket
 import tempfile
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -22,16 +24,21 @@ from press3.demo.calls import DEMO_OPERATORS, DemoCalls, DemoPbx
 from press3.demo.live import say_stored
 from press3.demo.recorded import replay_for_ever
 from press3.demo.tree import AsteriskTree, NoAsterisk, get_tree
+from press3.errors import Press3Error
 from press3.service import Service
-from press3.settings import Settings
+from press3.settings import HttpSettings, Settings
 from press3.supervisor import Supervisor
 
 __all__ = ["demo"]
 
 
 async def demo(*, port: int, seconds: float | None, calls_a_minute: float) -> int:
-    """Run the demo until Ctrl-C (or for `seconds`); return the exit code."""
+    """Run the demo until Ctrl-C (or for `seconds`); return the exit code.
+
+    Raises Press3Error when the screen can't have its port.
+    """
     logs.set_up(json=False, level=logs.WARNING)
+    _check_port(port)
     tree = await _tree()
     supervisor = Supervisor()
     loop = asyncio.get_running_loop()
@@ -74,6 +81,19 @@ async def _caught_up(service: Service) -> None:
 
 
 _LOOK_EVERY_S = 0.1
+
+
+def _check_port(port: int) -> None:
+    """Say that the port is taken before an Asterisk is fetched and started for nothing."""
+    host = HttpSettings().host
+    try:
+        socket.create_server((host, port)).close()
+    except OSError as error:
+        why = os.strerror(error.errno or 0)
+        raise Press3Error(
+            f"the demo's screen can't be at {host}:{port}: {why}. Another demo or press3 may serve there: "
+            "stop it, or choose another port, as in `press3 demo --port 8301` (0: any free one)"
+        ) from error
 
 
 async def _tree() -> AsteriskTree | None:

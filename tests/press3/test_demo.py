@@ -4,6 +4,7 @@ import asyncio
 import os
 import re
 import signal
+import socket
 import sys
 from pathlib import Path
 
@@ -33,9 +34,9 @@ class RunningDemo:
             self.said += line.decode()
 
 
-async def start(**environment: str) -> RunningDemo:
+async def start(port: int = 0, **environment: str) -> RunningDemo:
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "press3", "demo", "--port", "0", "--calls-a-minute", "40"),
+        *(sys.executable, "-m", "press3", "demo", "--port", str(port), "--calls-a-minute", "40"),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
         env=os.environ | {"PYTHONUNBUFFERED": "1"} | environment,
@@ -76,6 +77,18 @@ async def test_without_asterisk_recorded_calls_are_replayed_and_that_is_said() -
     demo = await start(PRESS3_ASTERISK_BINARY="path", PATH="/nowhere")
     await seen_and_stopped(demo, deadline_s=60)
     assert "NO ASTERISK HERE" in demo.said
+
+
+async def test_a_port_that_is_taken_is_said_in_a_line_before_anything_is_started() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as another:
+        port = another.getsockname()[1]
+        demo = await start(port)
+        listening = asyncio.create_task(demo.listen())
+        assert await asyncio.wait_for(demo.process.wait(), 30) == 1
+        await listening
+    (line,) = demo.said.splitlines()
+    assert f"can't be at 127.0.0.1:{port}: Address already in use" in line
+    assert "press3 demo --port" in line
 
 
 @pytest.mark.parametrize("copy", sorted(COPIES.glob("*.jsonl")), ids=lambda path: path.stem)
