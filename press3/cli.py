@@ -4,6 +4,7 @@ Exit codes: 0 fine, 1 failed, 2 wrong use (bad configuration or arguments).
 """
 
 import asyncio
+import re
 import sys
 from collections.abc import Callable, Coroutine
 from datetime import date
@@ -24,6 +25,27 @@ __all__ = ["main"]
 P = ParamSpec("P")
 # `people.model.Role`, which is not imported here: a command starts without the database's libraries.
 ROLES = ("operator", "handler", "executor", "supervisor", "auditor", "admin")
+
+
+class Day(click.ParamType[date]):
+    """A day of the calendar, written YYYY-MM-DD."""
+
+    name = "YYYY-MM-DD"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date:
+        if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
+            self.fail(
+                f"{value!r} is no day: write it as YYYY-MM-DD, such as 2026-11-26", param, ctx
+            )
+        try:
+            day = date.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is no day of the calendar", param, ctx)
+        if (
+            not 1970 <= day.year <= 2999
+        ):  # as in REST: the ends of the calendar can't be moved to UTC
+            self.fail(f"{value}: the year must be from 1970 to 2999", param, ctx)
+        return day
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -195,7 +217,7 @@ def doctor(file: Path, *, call: bool, pbx: str | None, caller: str, wait_s: floa
 
 @main.command()
 @_config
-@click.option("--day", type=click.DateTime(["%Y-%m-%d"]), help="Local day; today when left out.")
+@click.option("--day", type=Day(), help="Local day, as 2026-11-26; today when left out.")
 def reconcile(file: Path, day: date | None) -> None:
     """Compare a day's presses on the PBX with appeals and recordings."""
     from press3.reconcile import report

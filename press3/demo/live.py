@@ -1,6 +1,7 @@
 """One line on the console for each thing that happens in the demo's calls."""
 
 from collections.abc import Callable
+from datetime import tzinfo
 
 from calls.facts import (
     CallArrived,
@@ -37,13 +38,13 @@ def sentence(fact: Fact) -> str | None:
     return say(fact) if say else None
 
 
-def say_stored(stored: Stored) -> None:
-    """Print what a commit held."""
+def say_stored(zone: tzinfo, stored: Stored) -> None:
+    """Print what a commit held, with times in `zone`."""
     for change in stored.changes:
         for fact in change.facts:
             if (words := sentence(fact)) is not None:
                 print(
-                    f"  {fact.at.astimezone():%H:%M:%S.%f}"[:-3],
+                    f"  {fact.at.astimezone(zone):%H:%M:%S.%f}"[:-3],
                     f"{fact.call:<26} {words}",
                     flush=True,
                 )

@@ -11,7 +11,9 @@ import signal
 import socket
 import tempfile
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 
@@ -51,14 +53,15 @@ async def demo(*, port: int, seconds: float | None, calls_a_minute: float) -> in
         pbx = await stack.enter_async_context(DemoPbx(tree, folder)) if tree else None
         settings = _settings(folder, port, pbx)
         logins = await _add_people(settings)
-        service = Service(settings, supervisor, on_stored=say_stored)
+        say = partial(say_stored, settings.zone)
+        service = Service(settings, supervisor, on_stored=say)
         await stack.enter_async_context(service)
         if pbx is not None:
             calls = DemoCalls(pbx, calls_a_minute=calls_a_minute)
             supervisor.start("demo-calls", _call_when_heard(service, calls))
         else:
-            supervisor.start("demo-replay", replay_for_ever(service.store, settings, say_stored))
-        _welcome(service.url, logins, pbx)
+            supervisor.start("demo-replay", replay_for_ever(service.store, settings, say))
+        _welcome(service.url, logins, pbx, settings.zone)
         await supervisor.wait()
         print("\nstopping: calls, Asterisk, press3 …", flush=True)
     print("stopped; nothing is left running, nothing was kept", flush=True)
@@ -149,10 +152,15 @@ async def _add_people(settings: Settings) -> list[tuple[str, str, str]]:
     return logins
 
 
-def _welcome(url: str, logins: list[tuple[str, str, str]], pbx: DemoPbx | None) -> None:
+def _welcome(
+    url: str, logins: list[tuple[str, str, str]], pbx: DemoPbx | None, zone: ZoneInfo
+) -> None:
     print(f"\n  press3 is at  {url}")
     print(f"  telephone system: {pbx.version if pbx else 'recorded calls (no Asterisk)'}\n")
     for login, password, who in logins:
         print(f"  {login:<11} {password:<13} {who}")
     print("\n  Sign in as op101 to see calls pop up, as supervisor to see everything.")
-    print("  Ctrl-C stops it all. Calls as they happen:\n", flush=True)
+    print(
+        f"  Ctrl-C stops it all. Calls as they happen, times in {zone.key} as on the screen:\n",
+        flush=True,
+    )

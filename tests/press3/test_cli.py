@@ -48,3 +48,22 @@ def test_an_unknown_role_is_refused_before_the_password_is_asked(config: Path) -
     code, said = press3("user", "add", "x", "-c", str(config), "--role", "manager")
     assert code == 2
     assert "supervisor" in said
+
+
+@pytest.mark.parametrize(
+    ("day", "why"),
+    [
+        ("26.11.2026", "write it as YYYY-MM-DD, such as 2026-11-26"),
+        ("20261126", "write it as YYYY-MM-DD"),
+        ("2026-02-30", "no day of the calendar"),
+        ("9999-12-31", "the year must be from 1970 to 2999"),
+    ],
+)
+def test_a_day_that_can_not_be_one(config: Path, day: str, why: str) -> None:
+    code, said = press3("reconcile", "-c", str(config), "--day", day)
+    assert (code, why in said, "%Y" in said) == (2, True, False), said
+
+
+def test_the_reconciliation_names_its_day_without_a_time(config: Path) -> None:
+    code, said = press3("reconcile", "-c", str(config), "--day", "2026-11-21")
+    assert (code, said.splitlines()[0]) == (0, "2026-11-21: pressed 0, registered 0, recorded 0")

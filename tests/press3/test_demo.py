@@ -7,10 +7,12 @@ import signal
 import socket
 import sys
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import aiohttp
 import pytest
 
+from press3.clock import now
 from tests.lab.fixtures import Labs
 from tests.waiting import until
 
@@ -74,9 +76,12 @@ async def test_on_a_real_asterisk(labs: Labs) -> None:
 
 
 async def test_without_asterisk_recorded_calls_are_replayed_and_that_is_said() -> None:
-    demo = await start(PRESS3_ASTERISK_BINARY="path", PATH="/nowhere")
+    demo = await start(PRESS3_ASTERISK_BINARY="path", PATH="/nowhere", TZ="Asia/Tokyo")
     await seen_and_stopped(demo, deadline_s=60)
     assert "NO ASTERISK HERE" in demo.said
+    assert "times in Europe/Moscow as on the screen" in demo.said
+    hours = {now().astimezone(ZoneInfo("Europe/Moscow")).hour - ago for ago in (0, 1)}
+    assert int(re.findall(r"(?m)^  (\d\d):\d\d:\d\d\.\d", demo.said)[-1]) in {h % 24 for h in hours}
 
 
 async def test_a_port_that_is_taken_is_said_in_a_line_before_anything_is_started() -> None:
