@@ -8,9 +8,9 @@ from pathlib import Path
 from ivr.menu import Action, AmiAccount, CantRender, Menu, ObservedMenu, Prompts
 from ivr.render import render
 from press3.ami_secret import secret_of
-from press3.errors import ConfigError, Press3Error
-from press3.settings import AsteriskSettings, Settings
-from press3.toml_lines import located
+from press3.config_faults import named
+from press3.errors import Press3Error
+from press3.settings import AsteriskSettings, Settings, given
 
 __all__ = ["menu_of", "render_files", "write_files"]
 
@@ -78,10 +78,7 @@ def _located(file: Path | None, *section: str | int) -> Iterator[None]:
     try:
         yield
     except CantRender as fault:
-        text = file.read_text(encoding="utf-8") if file is not None else ""
-        problem = located(text, (*section, *fault.key), fault.problem)
-        where = str(file) if file is not None else "the configuration"
-        raise ConfigError(where, [problem]) from fault
+        raise given(file).error([named((*section, *fault.key), fault.problem)]) from fault
 
 
 def write_files(files: dict[str, str], out: Path) -> None:

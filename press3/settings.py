@@ -4,7 +4,7 @@ Sources, later ones win: defaults here → the TOML file → environment `PRESS3
 may stand in a file of its own (`secret_file`). A file that holds a secret must be 0600.
 """
 
-import difflib
+import os
 import re
 import tomllib
 from pathlib import Path
@@ -20,24 +20,31 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
+    EnvSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
-    SettingsError,
 )
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from calls.numbers import DEFAULT_INTERFACES, DEFAULT_INTERNAL
+from press3.config_faults import PREFIX, Given, explain, ill_named, no_json
 from press3.errors import ConfigError
-from press3.toml_lines import line_of, located
 
-__all__ = ["AsteriskSettings", "ObserveSettings", "Settings", "load"]
+__all__ = ["AsteriskSettings", "HttpSettings", "ObserveSettings", "Settings", "given", "load"]
 
-Port = Annotated[int, Field(ge=0, le=65535)]
-Positive = Annotated[float, Field(gt=0)]
+# `description` says what is allowed: it follows "must be" when something else is given.
+_PORT = "a whole number from 0 to 65535"
+Port = Annotated[int, Field(ge=0, le=65535, description=_PORT)]
+Positive = Annotated[
+    float, Field(gt=0, le=1_000_000, description="a number above 0, at most 1000000")
+]
+
+
+def _at_least(least: int) -> Any:
+    return Field(ge=least, le=1_000_000, description=f"a whole number from {least} to 1000000")
 
 
 class Section(BaseModel):
@@ -62,7 +69,11 @@ class ServiceSettings(Section):
 class AsteriskSettings(Section):
     """One PBX. `name` is for ever: every call and appeal id carries it."""
 
-    name: str = Field(default="main", pattern=r"^[A-Za-z0-9_]{1,32}$")
+    name: str = Field(
+        default="main",
+        pattern=r"^[A-Za-z0-9_]{1,32}$",
+        description="1 to 32 Latin letters, digits and _",
+    )
     host: str = "127.0.0.1"
     port: Port = 5038
     username: str = "press3"
@@ -122,23 +133,33 @@ class HttpSettings(Section):
     host: str = "127.0.0.1"
     port: Port = 8300
     secure_cookie: bool = False
-    public_url: str = Field(default="", pattern=r"^(https?://[^/\s]+)?$")
+    public_url: str = Field(
+        default="",
+        pattern=r"^(https?://[^/\s]+)?$",
+        description="an address without a path, such as 'https://desk.example.org', or empty",
+    )
 
 
 class PushSettings(Section):
     """`port` set: push listens there (0: any free port); None: it is reached through `/ws` of the web server."""
 
     host: str = "127.0.0.1"
-    port: Port | None = None
-    public_url: str = Field(default="", pattern=r"^(wss?://[^/\s]+)?$")
-    connections_per_user: int = Field(default=10, ge=1)
-    backlog_kib: int = Field(default=1024, ge=16)
-    keep_days: int = Field(default=14, ge=1)
+    port: Port | None = Field(default=None, description=_PORT)
+    public_url: str = Field(
+        default="",
+        pattern=r"^(wss?://[^/\s]+)?$",
+        description="an address without a path, such as 'wss://push.example.org', or empty",
+    )
+    connections_per_user: Annotated[int, _at_least(1)] = 10
+    backlog_kib: Annotated[int, _at_least(16)] = 1024
+    keep_days: Annotated[int, _at_least(1)] = 14
     origins: list[str] = []
 
 
 class CallsSettings(Section):
-    country: str = Field(default="RU", pattern=r"^[A-Z]{2}$")
+    country: str = Field(
+        default="RU", pattern=r"^[A-Z]{2}$", description="two capital letters, such as 'RU'"
+    )
     internal: str = DEFAULT_INTERNAL
     interface: list[str] = list(DEFAULT_INTERFACES)
     keep: Literal["external", "all"] = "external"
@@ -164,7 +185,9 @@ class ObserveSettings(Section):
     asterisk: str | None = None
     context: str
     exten: str | None = None
-    digit: str | None = Field(default=None, pattern=r"^[0-9*#A-D]$")
+    digit: str | None = Field(
+        default=None, pattern=r"^[0-9*#A-D]$", description="one key: 0 to 9, *, # or A to D"
+    )
     leads_to: str = ""
 
     @model_validator(mode="after")
@@ -227,7 +250,7 @@ class Settings(BaseSettings):
     """The whole configuration; frozen, handed out in parts."""
 
     model_config = SettingsConfigDict(
-        extra="forbid", frozen=True, env_prefix="PRESS3_", env_nested_delimiter="__"
+        extra="forbid", frozen=True, env_prefix=PREFIX, env_nested_delimiter="__"
     )
 
     service: ServiceSettings = ServiceSettings()
@@ -279,7 +302,7 @@ class Settings(BaseSettings):
 
 
 def load(file: Path) -> Settings:
-    """Read and check `file`; raises ConfigError with every fault, its line and the nearest valid name."""
+    """Read and check `file`; raises ConfigError with every fault, its place and what is allowed there."""
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -288,14 +311,29 @@ def load(file: Path) -> Settings:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(str(file), [f"not TOML: {error}"]) from error
+    origin = given(file)
     try:
         settings = Settings(**values)
     except ValidationError as error:
-        raise ConfigError(str(file), [_explain(text, fault) for fault in error.errors()]) from error
-    except SettingsError as error:
-        raise ConfigError("the environment (PRESS3_…)", [str(error)]) from error
+        raise origin.error(explain(Settings, error.errors())) from error
     _check_mode(file, settings, values)
     return settings
+
+
+def given(file: Path | None) -> Given:
+    """Return where values come from: `file`, if any, and the environment.
+
+    Raises ConfigError when a variable `PRESS3_…` is no JSON where it must be, or is named like no setting.
+    """
+    variables = {name: os.environ[name] for name in os.environ if name.upper().startswith(PREFIX)}
+    if wrong := [*ill_named(Settings, variables), *no_json(Settings, variables)]:
+        raise ConfigError("the environment", wrong)
+    return Given(
+        file=str(file) if file is not None else "the configuration",
+        text=file.read_text(encoding="utf-8") if file is not None else "",
+        variables=variables,
+        values=EnvSettingsSource(Settings)(),
+    )
 
 
 def _check_mode(file: Path, settings: Settings, values: dict[str, Any]) -> None:
@@ -312,29 +350,3 @@ def _check_mode(file: Path, settings: Settings, values: dict[str, Any]) -> None:
             problems.append(f"{path} holds a secret but others may read it; run: chmod 600 {path}")
     if problems:
         raise ConfigError(str(file), problems)
-
-
-def _explain(text: str, fault: Any) -> str:
-    path: tuple[str | int, ...] = fault["loc"]
-    if fault["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(str(path[-1]), _valid_names(path[:-1]), n=1, cutoff=0.5)
-        line, name = line_of(text, path), ".".join(str(part) for part in path)
-        where = f"line {line}: " if line else ""
-        return f"{where}unknown key {name!r}" + (f"; did you mean {near[0]!r}?" if near else "")
-    return located(text, path, fault["msg"].removeprefix("Value error, "))
-
-
-def _valid_names(path: tuple[str | int, ...]) -> list[str]:
-    model: Any = Settings
-    for part in path:
-        if isinstance(part, str):
-            model = _model_of(model.model_fields.get(part))
-        if model is None:
-            return []
-    return list(model.model_fields)
-
-
-def _model_of(field: FieldInfo | None) -> Any:
-    annotation: Any = field.annotation if field else None
-    inner = getattr(annotation, "__args__", (annotation,))[0]
-    return inner if isinstance(inner, type) and issubclass(inner, BaseModel) else None

@@ -3,18 +3,10 @@
 import re
 from collections.abc import Iterator
 
-__all__ = ["line_of", "located"]
+__all__ = ["line_of"]
 
 _HEADER = re.compile(r"^\s*\[\[?\s*([\w.\-]+)\s*\]")
 _KEY = re.compile(r"^\s*(?:\"([^\"]+)\"|([\w\-]+))\s*[=.]")
-
-
-def located(text: str, path: tuple[str | int, ...], message: str) -> str:
-    """Return `message` with the line and the name of the key at `path`."""
-    line = line_of(text, path)
-    where = f"line {line}: " if line else ""
-    name = ".".join(str(part) for part in path)
-    return f"{where}{name}: {message}" if name else f"{where}{message}"
 
 
 def line_of(text: str, path: tuple[str | int, ...]) -> int | None:

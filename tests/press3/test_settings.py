@@ -1,11 +1,15 @@
 """Configuration: every fault is said with its line, the nearest valid name and what to do."""
 
 import os
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
 from press3.errors import ConfigError
+from press3.menu_files import render_files
 from press3.settings import Settings, load
 
 ROOT = Path(__file__).parents[2]
@@ -36,6 +40,13 @@ def write(folder: Path, text: str, mode: int = 0o600) -> Path:
         ("[push]\npublic_url = 'https://push.example.org'\n", "line 2: push.public_url"),
         ("[[ivr.observe]]\ncontext = 'c'\nexten = '3'\nasterisk = 'x'\n", "is none of"),
         ("[service\n", "not TOML"),
+        ("[http]\nport = 'abc'\n", "line 2: http.port: must be a whole number from 0 to 65535, not 'abc'"),
+        ("[http]\nsecure_cookie = 'ja'\n", "line 2: http.secure_cookie: must be true or false, not 'ja'"),
+        ("[service]\nlanguage = 'de'\n", "line 2: service.language: must be 'ru' or 'en', not 'de'"),
+        ("[[queues]]\nname = 'a'\n", "line 1: queues.0.department: must be given"),
+        ("[deadlines]\nresolve_h = inf\n", "line 2: deadlines.resolve_h: must be a number above 0, at most 1000000"),
+        ("[asterisk]\nname = 'a'\n", "line 1: asterisk: must be a section that may repeat, [[asterisk]], not a section"),
+        ("[ivr]\nmembers = 'PJSIP/101'\n", "line 2: ivr.members: must be a list"),
     ],
 )  # fmt: skip
 def test_a_fault_is_said_where_it_stands(tmp_path: Path, text: str, said: str) -> None:
@@ -82,12 +93,88 @@ def test_the_environment_wins_over_the_file(
     assert (settings.http.host, settings.http.port) == ("127.0.0.2", 8401)
 
 
-def test_a_fault_of_the_environment_is_said_to_be_one(
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"HTTP__PORT": "abc"}, "PRESS3_HTTP__PORT: http.port: must be a whole number from 0 to 65535, not 'abc'"),
+        ({"http__port": "70000"}, "PRESS3_http__port: http.port: must be a whole number from 0 to 65535, not '70000'"),
+        ({"PUSH__PRT": "1"}, "PRESS3_PUSH__PRT: unknown key 'push.prt'; did you mean 'port'?"),
+        ({"HTTP": '{"port": "x"}'}, "PRESS3_HTTP: http.port: must be a whole number"),
+        ({"HTTP": '{"host": "a"}', "HTTP__PORT": "x"}, "PRESS3_HTTP__PORT: http.port: must be"),
+        ({"ASTERISK": '[{"name": "a", "port": "x"}]'}, "PRESS3_ASTERISK: asterisk.0.port: must be a whole number"),
+        ({"QUEUES": '[{"name": "a"}]'}, "PRESS3_QUEUES: queues.0.department: must be given"),
+        ({"ASTERISK": "not json"}, 'PRESS3_ASTERISK: must be JSON, such as ["one", "two"]'),
+        ({"IVR__MEMBERS": "PJSIP/101"}, 'PRESS3_IVR__MEMBERS: must be JSON, such as ["one", "two"]'),
+        ({"IVR__KEYS": "1"}, "PRESS3_IVR__KEYS: ivr.keys: must be a section of its own, [ivr.keys]"),
+        ({"HTTP": "8300"}, "PRESS3_HTTP: http: must be a section of its own, [http]"),
+        ({"HTPP__PORT": "1"}, "PRESS3_HTPP__PORT: unknown section 'htpp'; did you mean 'http'?"),
+        ({"HTTP_PORT": "1"}, "PRESS3_HTTP_PORT: section and key have two _ between them: PRESS3_HTTP__PORT"),
+    ],
+)  # fmt: skip
+def test_a_fault_of_the_environment_names_its_variable_and_not_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], said: str
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(f"PRESS3_{name}", value)
+    with pytest.raises(ConfigError) as error:
+        load(write(tmp_path, "[http]\nhost = '127.0.0.1'\n"))
+    assert str(error.value).startswith("the environment can't be used:\n  ")
+    assert said in str(error.value)
+
+
+def test_a_fault_of_the_file_beside_one_of_the_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("PRESS3_ASTERISK", "not json")
-    with pytest.raises(ConfigError, match="environment"):
-        load(write(tmp_path, ""))
+    monkeypatch.setenv("PRESS3_HTTP__PORT", "abc")
+    file = write(tmp_path, "[http]\nsecure_cookie = 'perhaps'\n")
+    with pytest.raises(ConfigError) as error:
+        load(file)
+    assert str(file) in str(error.value)
+    assert [problem.split(": ")[0] for problem in error.value.problems] == [
+        "PRESS3_HTTP__PORT",
+        "line 2",
+    ]
+
+
+def test_a_menu_from_the_environment_that_can_not_be_rendered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PRESS3_IVR__MEMBERS", '["101"]')
+    file = write(tmp_path, "[[asterisk]]\nsecret = 'x'\n[ivr]\nrounds = 2\n")
+    with pytest.raises(ConfigError) as error:
+        render_files(load(file), file)
+    assert str(error.value).startswith("the environment can't be used:")
+    assert "PRESS3_IVR__MEMBERS: ivr.members: '101' can't be written" in str(error.value)
+
+
+def test_variables_of_other_purposes_are_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PRESS3_ASTERISK_BINARY", "path")
+    monkeypatch.setenv("PRESS3_CACHE", "/nowhere")
+    assert load(write(tmp_path, "")) == Settings()
+
+
+@pytest.mark.parametrize("value", ["'x y'", "-1", "0", "1.5", "true", "[]", "[[]]", "{ a = 1 }", "1e99", "nan"])  # fmt: skip
+def test_every_wrong_value_is_explained_in_plain_words(tmp_path: Path, value: str) -> None:
+    """Whatever stands in any key: either it is accepted, or what must be there is said."""
+    said: list[str] = []
+    for place in _places(Settings):
+        section, key = place.rsplit(".", 1)
+        try:
+            load(write(tmp_path, f"{section}\n{key} = {value}\n"))
+        except ConfigError as error:
+            said += error.problems
+    assert said
+    for problem in said:
+        assert not re.search(r"Input|valid [a-z]|instance|Field|pattern|pydantic", problem), problem
+
+
+def test_a_secret_of_the_wrong_kind_is_not_shown(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as error:
+        load(write(tmp_path, "[[asterisk]]\nsecret = 4242\n"))
+    assert "line 2: asterisk.0.secret: must be a text in quotes" in str(error.value)
+    assert "4242" not in str(error.value)
 
 
 def test_the_default_database_is_sqlite_in_the_data_folder(tmp_path: Path) -> None:
@@ -119,6 +206,22 @@ def _keys(model: type) -> list[str]:
         inner = getattr(field.annotation, "__args__", (field.annotation,))[0]
         names += _keys(inner) if isinstance(inner, type) else []
     return names
+
+
+def _places(model: type, name: str = "") -> Iterator[str]:
+    """`[section].key` for each key, `[[section]].key` where a section may repeat."""
+    for key, field in getattr(model, "model_fields", {}).items():
+        inner = getattr(field.annotation, "__args__", (field.annotation,))[0]
+        full = f"{name}.{key}" if name else key
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            yield from (
+                place.replace("[", "[[").replace("]", "]]")
+                if inner is not field.annotation
+                else place
+                for place in _places(inner, full)
+            )
+        else:
+            yield f"[{name}].{key}"
 
 
 def test_the_shipped_file_holds_no_secret() -> None:
