@@ -20,6 +20,7 @@ from appeals import audience, lookup
 from appeals.intake import IntakeSettings
 from calls.model import Call, PbxState
 from people import roster
+from people.errors import WrongValue
 from press3.ami_secret import secret_of
 from press3.clock import now
 from press3.database import Store, open_store, prepare_data_dir
@@ -28,7 +29,7 @@ from press3.pipeline import Stored
 from press3.recording_settings import recording_settings
 from press3.settings import Settings
 from press3.supervisor import Stage, Supervisor
-from press3.telephony import Telephony, change_handlers
+from press3.telephony import Telephony, change_handlers, number_rules
 from press3.upkeep import Upkeep
 from press3.web_parts import web_app
 from push.bus import MemoryBus
@@ -57,7 +58,12 @@ async def add_user(
     extension: str | None,
     department: str | None,
 ) -> None:
-    """Add an employee (`press3 user add`)."""
+    """Add an employee (`press3 user add`); raises WrongValue for an extension that never rings on a screen."""
+    if extension is not None and not number_rules(settings).is_internal(extension):
+        raise WrongValue(
+            f"{extension!r} is no extension here: [calls] internal is {settings.calls.internal!r}. "
+            "Give the number at which the operator's telephone is called, or change that key"
+        )
 
     async def work(session: AsyncSession) -> None:
         if department:

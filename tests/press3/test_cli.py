@@ -6,8 +6,19 @@ from pathlib import Path
 
 import pytest
 
+from people.errors import WrongValue
 from people.model import Role
 from press3.cli import ROLES
+from press3.service import add_user
+from press3.settings import Settings
+
+ANNA: dict[str, str | None] = {
+    "login": "anna",
+    "name": "Anna",
+    "role": "operator",
+    "password": "correct horse battery",
+    "department": None,
+}
 
 
 @pytest.fixture
@@ -42,6 +53,31 @@ def test_an_employee_is_added_gets_a_new_password_and_is_disabled(config: Path) 
     code, said = press3("user", "disable", "boris", "-c", str(config))
     assert code == 1
     assert "Traceback" not in said
+
+
+def test_a_telephone_that_is_none_is_refused_with_what_may_be_one(config: Path) -> None:
+    add = ("user", "add", "anna", "-c", str(config), "--role", "operator", "--password-stdin")
+    code, said = press3(*add, "--extension", "abc", text="correct horse battery\n")
+    assert (code, said.count("\n")) == (1, 1), said
+    assert "'abc' is no extension here: [calls] internal is '^[0-9]{2,6}$'" in said
+
+
+@pytest.mark.parametrize("extension", ["", "1", "1234567", "10 1", "PJSIP/101", "+79161234567"])
+async def test_a_telephone_that_would_never_ring_on_a_screen(
+    tmp_path: Path, extension: str
+) -> None:
+    settings = Settings.model_validate({"service": {"data_dir": tmp_path / "data"}})
+    with pytest.raises(WrongValue, match="is no extension here"):
+        await add_user(settings, **ANNA, extension=extension)
+    assert not (tmp_path / "data").exists(), "nothing was made"
+
+
+async def test_what_an_extension_is_follows_the_configuration(tmp_path: Path) -> None:
+    service, calls = {"data_dir": tmp_path / "data"}, {"internal": "^[a-z]+$"}
+    settings = Settings.model_validate({"service": service, "calls": calls})
+    await add_user(settings, **ANNA, extension="abc")
+    with pytest.raises(WrongValue, match="is no extension here"):
+        await add_user(settings, **{**ANNA, "login": "boris"}, extension="101")
 
 
 def test_an_unknown_role_is_refused_before_the_password_is_asked(config: Path) -> None:
