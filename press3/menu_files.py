@@ -12,7 +12,7 @@ from press3.config_faults import named
 from press3.errors import Press3Error
 from press3.settings import AsteriskSettings, Settings, given
 
-__all__ = ["menu_of", "render_files", "write_files"]
+__all__ = ["menu_of", "queue_remark", "render_files", "write_files"]
 
 
 def menu_of(settings: Settings) -> Menu:
@@ -36,6 +36,22 @@ def menu_of(settings: Settings) -> Menu:
         prompts=Prompts(**prompts),
         recording_format=ivr.recording_format,
     )
+
+
+def queue_remark(settings: Settings) -> tuple[str, str] | None:
+    """Return what is odd about the queue of [ivr] and what to do; None when nothing is."""
+    ivr = settings.ivr
+    if ivr.queue and ivr.members:
+        return (
+            f"[ivr] members are not used: the queue {ivr.queue!r} exists on the PBX and has its own",
+            "take `members` out, or `queue` to let press3 render one with them",
+        )
+    if not ivr.queue and not ivr.members:
+        return (
+            "[ivr] the rendered queue has no members",
+            "set `members`, or `queue` to an existing one",
+        )
+    return None
 
 
 def render_files(settings: Settings, file: Path | None = None) -> dict[str, str]:

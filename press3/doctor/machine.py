@@ -9,7 +9,7 @@ from sqlalchemy.engine import make_url
 
 from ivr.menu import CantRender
 from press3.doctor.findings import Finding, fail, ok, warn
-from press3.menu_files import menu_of
+from press3.menu_files import menu_of, queue_remark
 from press3.settings import Settings
 
 __all__ = ["findings"]
@@ -99,10 +99,8 @@ def _menu(settings: Settings) -> Finding:
         menu = menu_of(settings)
     except CantRender as error:
         return fail(f"[ivr] {error}", "correct it, then render again")
-    if not menu.queue and not menu.members:
-        return warn(
-            "the rendered queue has no members", "set [ivr] members, or an existing [ivr] queue"
-        )
+    if (remark := queue_remark(settings)) is not None:
+        return warn(*remark)
     return ok(f"menu {menu.name}, queue {menu.queue_name}, as configured")
 
 

@@ -5,12 +5,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from people.errors import WrongValue
 from people.model import Role
-from press3.cli import ROLES
+from press3.cli import ROLES, main
+from press3.doctor.machine import findings
 from press3.service import add_user
-from press3.settings import Settings
+from press3.settings import Settings, load
 
 ANNA: dict[str, str | None] = {
     "login": "anna",
@@ -78,6 +80,26 @@ async def test_what_an_extension_is_follows_the_configuration(tmp_path: Path) ->
     await add_user(settings, **ANNA, extension="abc")
     with pytest.raises(WrongValue, match="is no extension here"):
         await add_user(settings, **{**ANNA, "login": "boris"}, extension="101")
+
+
+@pytest.mark.parametrize(
+    ("ivr", "said"),
+    [
+        ("queue = '600'\nmembers = ['PJSIP/101']", "members are not used: the queue '600' exists"),
+        ("", "the rendered queue has no members"),
+        ("queue = '600'", None),
+        ("members = ['PJSIP/101']", None),
+    ],
+)
+def test_members_that_are_not_used_are_told(config: Path, ivr: str, said: str | None) -> None:
+    config.write_text(f"{config.read_text()}[[asterisk]]\nsecret = 'x'\n[ivr]\n{ivr}\n")
+    config.chmod(0o600)
+    told = CliRunner().invoke(main, ["check-config", "-c", str(config)])
+    assert (told.exit_code, told.stdout.count("fine")) == (0, 1)
+    assert (said in told.stderr) if said else (told.stderr == "")
+    assert said is None or any(
+        (f.level, said in f.what) == ("warn", True) for f in findings(load(config), config)
+    )
 
 
 def test_an_unknown_role_is_refused_before_the_password_is_asked(config: Path) -> None:
