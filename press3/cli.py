@@ -65,11 +65,8 @@ def _plainly(command: Callable[P, None]) -> Callable[P, None]:
             _fail(str(error), error.exit_code)
         except (PeopleError, StoreError) as error:
             _fail(str(error), 1)
-        except DBAPIError as error:
-            _fail(
-                f"the database refuses: {error.orig}; is its URL right, and was `press3 migrate` run?",
-                1,
-            )
+        except DBAPIError as error:  # lost while in use: that it could be opened is known
+            _fail(f"the database was lost: {' '.join(str(error.orig).split())}; try again", 1)
 
     return wrapped
 
@@ -135,11 +132,9 @@ def render(file: Path, out: Path) -> None:
 def migrate(file: Path) -> None:
     """Create the database or bring it up to date."""
     from press3 import schema
-    from press3.database import prepare_data_dir
+    from press3.database import migrate as bring_up_to_date
 
-    found = settings.load(file)
-    prepare_data_dir(found)
-    _run(schema.upgrade(found.database_url))
+    _run(bring_up_to_date(settings.load(file)))
     click.echo(f"database is at revision {schema.head()}")
 
 

@@ -9,13 +9,14 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from press3 import schema
 from press3.clock import now
+from press3.database_faults import plainly
 from press3.errors import Press3Error
 from press3.settings import Settings
 from push.bus import MemoryBus
-from store.engine import create_engine
+from store.engine import create_engine, try_to_write
 from store.writer import Writer
 
-__all__ = ["Store", "open_store", "prepare_data_dir"]
+__all__ = ["Store", "migrate", "open_store", "prepare_data_dir"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,13 +40,25 @@ def prepare_data_dir(settings: Settings) -> None:
         raise Press3Error(f"data_dir {folder} can't be written: {error}") from error
 
 
+async def migrate(settings: Settings) -> None:
+    """Make the configured database, or bring it up to date; raises Press3Error when it can't be used."""
+    prepare_data_dir(settings)
+    with plainly(settings.database_url):
+        await schema.upgrade(settings.database_url)
+
+
 @asynccontextmanager
 async def open_store(settings: Settings, *, bus: MemoryBus | None = None) -> AsyncIterator[Store]:
-    """Open the configured database, brought up to date, with its one writer; `bus` hears of commits."""
-    prepare_data_dir(settings)
-    await schema.upgrade(settings.database_url)
+    """Open the configured database, brought up to date, with its one writer; `bus` hears of commits.
+
+    Raises:
+        Press3Error: `data_dir` can't be written, or the database can't be used.
+    """
+    await migrate(settings)
     engine = create_engine(settings.database_url)
     try:
+        with plainly(settings.database_url):
+            await try_to_write(engine)
         heard = bus or MemoryBus()
         async with Writer(engine, on_commit=heard.ring, on_messages=heard.carry) as writer:
             sessions = async_sessionmaker(engine, expire_on_commit=False)

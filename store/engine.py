@@ -26,6 +26,7 @@ __all__ = [
     "let_go_when_frozen",
     "sqlite_file",
     "transaction_is_sound",
+    "try_to_write",
 ]
 
 _PRAGMAS = (
@@ -82,6 +83,19 @@ def create_engine(url: str) -> AsyncEngine:
     event.listen(engine.sync_engine, "savepoint", _refuse_unsound)
     event.listen(engine.sync_engine, "commit", _refuse_unsound)
     return engine
+
+
+async def try_to_write(engine: AsyncEngine) -> None:
+    """Write to SQLite and take it back; raises what the database refuses it with.
+
+    A file that may only be read is opened without a word, and even its write lock is given. PostgreSQL has
+    no such thing: there rights are told table by table.
+    """
+    if engine.dialect.name != "sqlite":
+        return
+    async with engine.execution_options(press3_write=True).connect() as connection:
+        await connection.exec_driver_sql("CREATE TABLE press3_probe (n INTEGER)")
+        await connection.rollback()
 
 
 def sqlite_file(url: str) -> Path | None:

@@ -1,16 +1,16 @@
-"""The database, read beside a running service and never changed."""
+"""The database, looked at beside a running service: what is tried there is taken back."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from sqlalchemy import text
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from press3 import schema
+from press3.database_faults import DatabaseRefuses, plainly
 from press3.doctor.findings import Finding, fail, ok
 from press3.settings import Settings
-from store.engine import create_engine
+from store.engine import create_engine, try_to_write
 
 __all__ = ["opened"]
 
@@ -31,11 +31,13 @@ async def opened(
 
 async def _state(engine: AsyncEngine, settings: Settings) -> Finding:
     try:
-        async with engine.connect() as connection:
-            await connection.execute(text("SELECT 1"))
-        at, head = await schema.current(settings.database_url), schema.head()
-    except (SQLAlchemyError, OSError) as error:
-        return fail(f"the database can't be reached: {error}", "check [database] url")
+        with plainly(settings.database_url):
+            async with engine.connect() as connection:
+                await connection.execute(text("SELECT 1"))
+            await try_to_write(engine)
+            at, head = await schema.current(settings.database_url), schema.head()
+    except DatabaseRefuses as error:
+        return fail(error.what, error.advice)
     if at != head:
         return fail(f"the database is at revision {at}, needed is {head}", "run: press3 migrate")
     return ok(f"database at revision {head}")
