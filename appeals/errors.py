@@ -11,6 +11,7 @@ __all__ = [
     "Invalid",
     "Missing",
     "NotFound",
+    "PbxUnread",
     "Refused",
     "VersionConflict",
     "WrongStage",
@@ -81,6 +82,14 @@ class WrongStage(AppealError):
         super().__init__(f"can't {verb} an appeal that is {phase}")
         self.phase = phase
         self.verb = verb
+
+
+class PbxUnread(AppealError):
+    """What was pressed can't be read from any of `pbxs` now: nothing can be compared with it."""
+
+    def __init__(self, pbxs: Sequence[str]) -> None:
+        super().__init__(f"what was pressed can't be read from PBX {', '.join(pbxs)} now")
+        self.pbxs = tuple(pbxs)
 
 
 class HistoryIsAppendOnly(AppealError):

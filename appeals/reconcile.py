@@ -55,20 +55,27 @@ class PressSource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PressReading:
-    """One press may be told by several sources, whose time is the best first."""
+    """One press may be told by several sources, whose time is the best first.
+
+    `unread` are PBXs that can't be read now: what is absent there says nothing.
+    """
 
     pressed: Sequence[Press]
     sources: Sequence[PressSource]
+    unread: Sequence[str] = ()
 
 
 class PressReader(Protocol):
     async def read(self, start: datetime, end: datetime) -> PressReading:
-        """Read the presses from `start` to before `end` afresh from every PBX."""
+        """Read the presses from `start` to before `end` afresh from every PBX.
+
+        Raises PbxUnread when none can be read.
+        """
         ...
 
 
 async def run(session: AsyncSession, day: date, tz: tzinfo, reader: PressReader) -> dict[str, Any]:
-    """Return CONTRACT's reconciliation of the local `day`."""
+    """Return CONTRACT's reconciliation of the local `day`; raises PbxUnread when no PBX can be read."""
     start, end = _bounds(day, tz)
     reading = await reader.read(start - _MARGIN, end + _MARGIN)
     presses = _distinct(reading.pressed)
@@ -83,7 +90,9 @@ async def run(session: AsyncSession, day: date, tz: tzinfo, reader: PressReader)
         "sources": [{"name": s.name, "complete": s.complete} for s in reading.sources],
         "differences": [
             *_not_registered([p for p in presses if start <= p.pressed_at < end], appeals),
-            *_not_on_pbx(registered, presses, complete),
+            *_not_on_pbx(
+                [a for a in registered if _press_of(a).pbx not in reading.unread], presses, complete
+            ),
             *(_difference("no_recording", "find_recording", appeal=a) for a in silent),
             *await _orphans(session, start, end),
         ],

@@ -11,6 +11,7 @@ from ami.asking import Asking
 from ami.errors import AmiError, LogUnreadable
 from ami.log_tail import lines_between, oldest_line_at
 from ami.spool import SpoolPress
+from appeals.errors import PbxUnread
 from appeals.reconcile import Press, PressReading, PressSource
 from press3.pbx_logs import PbxLog, PbxLogs
 
@@ -35,29 +36,42 @@ class PbxReader:
         self._logs = logs
 
     async def read(self, start: datetime, end: datetime) -> PressReading:
-        """Return the presses from `start` to `end` (PBX time) and which sources told them, the best timed first."""
+        """Return the presses from `start` to `end` (PBX time) and which sources told them, the best timed first.
+
+        A PBX whose AstDB can't be read now is unread, unless one of its logs tells the whole period.
+        Raises PbxUnread when every PBX is.
+        """
         pressed: list[Press] = []
         sources: list[PressSource] = []
+        unread: list[str] = []
         for link in self._links:
-            of_astdb, source = await _astdb(link, start, end)
+            of_astdb, source, answered = await _astdb(link, start, end)
             of_logs, told = await asyncio.to_thread(
                 _read_logs, self._logs[link.pbx], of_astdb, start, end
             )
             pressed += [*of_astdb, *of_logs]
             sources += [source, *told]
-        return PressReading(pressed=tuple(pressed), sources=tuple(sources))
+            if not answered and not any(each.complete for each in told):
+                unread.append(link.pbx)
+        if unread and len(unread) == len(self._links):
+            raise PbxUnread(unread)
+        return PressReading(pressed=tuple(pressed), sources=tuple(sources), unread=tuple(unread))
 
 
-async def _astdb(link: Asking, start: datetime, end: datetime) -> tuple[list[Press], PressSource]:
+async def _astdb(
+    link: Asking, start: datetime, end: datetime
+) -> tuple[list[Press], PressSource, bool]:
+    """Return the presses found, their source, and whether the PBX answered to the end."""
     found: list[Press] = []
-    complete = False
+    complete = answered = False
     try:
         async for presses in spool.read_families(link, start, end):
             found += [_press(link.pbx, p) for p in presses if start <= p.pressed_at < end]
         complete = start >= await actions.ping(link) - spool.KEPT
+        answered = True
     except AmiError as error:
         log.warning("presses can't be read from the PBX", pbx=link.pbx, error=str(error))
-    return found, PressSource(name=f"{link.pbx}: AstDB", complete=complete)
+    return found, PressSource(name=f"{link.pbx}: AstDB", complete=complete), answered
 
 
 def _press(pbx: str, press: SpoolPress) -> Press:

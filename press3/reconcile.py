@@ -5,7 +5,9 @@ from contextlib import AsyncExitStack
 from datetime import date
 
 from appeals import reconcile
+from appeals.errors import PbxUnread
 from press3.database import open_store
+from press3.errors import Press3Error
 from press3.one_link import one_link
 from press3.pbx_logs import logs_by_pbx
 from press3.press_reader import PbxReader
@@ -23,7 +25,10 @@ async def report(settings: Settings, day: date | None, say: Callable[[str], None
         chosen = day or store.now().astimezone(settings.zone).date()
         reader = PbxReader(links, logs_by_pbx(settings, number_rules(settings)))
         async with store.sessions() as session:
-            found = await reconcile.run(session, chosen, settings.zone, reader)
+            try:
+                found = await reconcile.run(session, chosen, settings.zone, reader)
+            except PbxUnread as error:
+                raise Press3Error(f"{error}; try again when its link is back") from error
     say(
         f"{chosen}: pressed {found['pressed']}, registered {found['registered']}, recorded {found['recorded']}"
     )

@@ -163,6 +163,13 @@ def _wrong_stage(error: appeals.WrongStage) -> ApiError:
     return ApiError("wrong-stage", f"{str(error).capitalize()}.", {"phase": error.phase})
 
 
+def _unread(error: appeals.PbxUnread) -> ApiError:
+    text = str(error)
+    return ApiError(
+        "telephony-unavailable", f"{text[0].upper()}{text[1:]}.", {"pbx": [*error.pbxs]}
+    )
+
+
 def _locked_out(error: people.LockedOut) -> ApiError:
     seconds = error.retry_after_s
     detail = f"Too many failed sign-ins; try again in {seconds} s."
@@ -194,6 +201,7 @@ _TABLE: tuple[tuple[type[Exception], Callable[[Any], ApiError]], ...] = (
     (appeals.Invalid, _invalid),
     (appeals.VersionConflict, _stale),
     (appeals.WrongStage, _wrong_stage),
+    (appeals.PbxUnread, _unread),
     (web.HTTPException, _http),
     (people.SignInRefused, lambda _: ApiError("sign-in-refused")),
     (people.LockedOut, _locked_out),

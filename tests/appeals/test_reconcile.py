@@ -19,16 +19,19 @@ DAY = date(2026, 11, 21)
 class Pbx:
     """Answers as the spool of a PBX would: what it holds between the two times."""
 
-    def __init__(self, *presses: Press, complete: bool = True) -> None:
+    def __init__(self, *presses: Press, complete: bool = True, unread: Sequence[str] = ()) -> None:
         self._presses = presses
         self._complete = complete
+        self._unread = unread
         self.asked: list[tuple[datetime, datetime]] = []
 
     async def read(self, start: datetime, end: datetime) -> PressReading:
         self.asked.append((start, end))
         found: Sequence[Press] = [p for p in self._presses if start <= p.pressed_at < end]
         return PressReading(
-            pressed=found, sources=[PressSource(name="main astdb", complete=self._complete)]
+            pressed=found,
+            sources=[PressSource(name="main astdb", complete=self._complete)],
+            unread=self._unread,
         )
 
 
@@ -105,6 +108,14 @@ async def test_an_appeal_that_the_pbx_does_not_know(world: World) -> None:
                 "mend": mend,
             }
         ]
+
+
+async def test_appeals_of_a_pbx_that_can_not_be_read_are_no_differences(world: World) -> None:
+    await world.pressed()
+    lost = Press(pbx="branch", uniqueid="1795003200.99", pressed_at=NOON)
+    told = await run(world, Pbx(lost, complete=False, unread=["main"]))
+    assert (told["registered"], told["sources"][0]["complete"]) == (1, False)
+    assert [each["kind"] for each in told["differences"]] == ["not_registered"]
 
 
 async def test_a_call_that_left_no_sound(world: World) -> None:

@@ -1,6 +1,7 @@
 """press3 as somebody starts it wrongly: a clear line, the right exit code, never a traceback."""
 
 import asyncio
+import json
 import re
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -153,4 +154,8 @@ async def test_no_asterisk_at_that_port(
     async with open_desk(nowhere(tmp_path), tmp_path, start=False) as desk:
         await desk.start()
         assert await not_ready(desk, "down") == "no connection to the PBX"
+        chief = await desk.person("chief")
+        status, body, _ = await chief.bytes("/reconciliation?day=2026-11-21")
+        assert (status, json.loads(body)["pbx"]) == (503, ["main"])
+        assert json.loads(body)["type"] == "urn:press3:problem:telephony-unavailable"
         assert "Traceback" not in desk.log.read_text()

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from ami.connection import AmiLink, LinkSettings, LinkState
+from appeals.errors import PbxUnread
 from calls.numbers import NumberRules
 from press3.pbx_logs import logs_by_pbx
 from press3.press_reader import PbxReader
@@ -69,11 +70,33 @@ async def test_a_menu_only_observed_makes_the_pbx_an_incomplete_source(link: Ami
     ]
 
 
-async def test_a_pbx_that_can_not_be_read_is_incomplete(link: AmiLink) -> None:
+async def test_when_no_pbx_can_be_read_nothing_is_told(link: AmiLink) -> None:
     await link.close()
-    reading = await reader(link).read(NOW - timedelta(hours=1), NOW)
-    assert [source.complete for source in reading.sources] == [False]
-    assert not reading.pressed
+    with pytest.raises(PbxUnread, match="from PBX main now"):
+        await reader(link).read(NOW - timedelta(hours=1), NOW)
+
+
+async def test_one_of_two_that_can_not_be_read_is_named_and_incomplete(link: AmiLink) -> None:
+    away = AmiLink(
+        LinkSettings(pbx="away", host="127.0.0.1", port=1, username="press3", secret="s3cret"),
+        now=lambda: NOW,
+    )
+    both = Settings.model_validate({"asterisk": [{"name": "away"}, {"name": "main"}]})
+    logs = logs_by_pbx(both, NumberRules())
+    reading = await PbxReader([away, link], logs).read(NOW - timedelta(hours=1), NOW)
+    assert reading.unread == ("away",)
+    assert told(reading) == [("away: AstDB", False), ("main: AstDB", True)]
+    assert [press.uniqueid for press in reading.pressed] == ["1.7"]
+
+
+async def test_a_pbx_that_is_away_is_read_by_a_log_that_tells_the_whole_period(
+    link: AmiLink, queue_log: Path
+) -> None:
+    await link.close()
+    reading = await reader(link, queue_log=queue_log).read(NOW - timedelta(hours=1), NOW)
+    assert reading.unread == ()
+    assert told(reading) == [("main: AstDB", False), ("main: queue_log", True)]
+    assert {press.key for press in reading.pressed} == {KEY}
 
 
 def test_a_rule_for_no_pbx_in_particular_observes_all_of_them() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from appeals.errors import PbxUnread
 from calls.model import BlindWindow
 from people.model import Role
 from tests.appeals.world import NOON, World
@@ -75,6 +76,20 @@ async def test_blind_windows_are_for_who_oversees(site: Site, world: World) -> N
     assert (await site.get("/blind-windows?cursor=WzBd", by=boss)).problem == "invalid"
     refused = await site.get("/blind-windows", by=ann)
     assert (refused.status, refused.problem) == (403, "forbidden")
+
+
+async def test_reconciliation_while_no_pbx_can_be_read(site: Site, world: World) -> None:
+    boss = await world.hire("boss", Role.SUPERVISOR)
+
+    async def reconcile(session: AsyncSession, day: date) -> Mapping[str, Any]:
+        raise PbxUnread(["main", "branch"])
+
+    away = Site(world, site.data_dir, {"reconcile": reconcile})
+    told = await away.get("/reconciliation?day=2026-11-21", by=boss)
+    assert (told.status, told.problem) == (503, "telephony-unavailable")
+    assert told.body["pbx"] == ["main", "branch"]
+    assert told.body["detail"] == "What was pressed can't be read from PBX main, branch now."
+    await away.close()
 
 
 async def test_reconciliation_is_asked_for_a_day(site: Site, world: World) -> None:
