@@ -11,7 +11,16 @@ from appeals.errors import WrongStage
 from appeals.model import Phase
 from appeals.template import STAGES
 
-__all__ = ["OPEN", "REQUIRED", "TRANSITIONS", "UNRESOLVED", "Verb", "document", "next_phase"]
+__all__ = [
+    "NOT_YET",
+    "OPEN",
+    "REQUIRED",
+    "TRANSITIONS",
+    "UNRESOLVED",
+    "Verb",
+    "document",
+    "next_phase",
+]
 
 
 class Verb(enum.StrEnum):
@@ -45,6 +54,8 @@ TRANSITIONS: Final[Mapping[tuple[Phase, Verb], Phase]] = {
     (Phase.REJECTED, Verb.REOPEN): Phase.RECEIVED,
 }
 
+# In the table, but no use case of `appeals.desk` takes such a step yet: docs promise none of them.
+NOT_YET: Final = frozenset({Verb.VERIFY, Verb.CLOSE, Verb.REJECT, Verb.REOPEN})
 # The deadline runs in these.
 UNRESOLVED: Final = frozenset({Phase.RECEIVED, Phase.ACKNOWLEDGED, Phase.INVESTIGATING})
 # Without these no appeal is resolved, nor may they be emptied afterwards.
@@ -67,7 +78,8 @@ def document() -> str:
     rows = "\n".join(
         f"| {s['position']} | {s['name']} | `{s['phase']}` | {s['shown_state']} |" for s in STAGES
     )
-    return _DOCUMENT.format(arrows=arrows, rows=rows)
+    not_yet = ", ".join(f"`{verb}`" for verb in Verb if verb in NOT_YET)
+    return _DOCUMENT.format(arrows=arrows, rows=rows, not_yet=not_yet)
 
 
 _DOCUMENT = """\
@@ -83,6 +95,9 @@ stateDiagram-v2
     [*] --> received: press 3
 {arrows}
 ```
+
+Nobody can take the steps {not_yet} yet: no address and no button leads there, so that a complaint's way ends
+at «Разобрана» for now.
 
 The ready route «Разбор жалобы»:
 

@@ -1,3 +1,4 @@
+import inspect
 import itertools
 from pathlib import Path
 
@@ -5,7 +6,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from appeals import stages, template
+from appeals import desk, stages, template
 from appeals.errors import WrongStage
 from appeals.model import Category, Phase, RecordType, Stage
 from appeals.stages import TRANSITIONS, Verb, next_phase
@@ -43,6 +44,14 @@ def test_every_step_is_in_the_table_or_refused(phase: Phase, verb: Verb) -> None
     with pytest.raises(WrongStage) as refused:
         next_phase(phase, verb)
     assert (refused.value.phase, refused.value.verb) == (phase, verb)
+
+
+def test_the_docs_promise_only_steps_that_somebody_can_take() -> None:
+    use_cases = inspect.getsource(desk)
+    offered = {verb for verb in Verb if f"Verb.{verb.name}" in use_cases}
+    assert offered == set(Verb) - stages.NOT_YET
+    text = DIAGRAM.read_text()
+    assert all(f"`{verb}`" in text for verb in stages.NOT_YET)
 
 
 def test_nothing_is_resolved_without_having_been_taken() -> None:
