@@ -10,10 +10,10 @@ import pytest
 
 from ami.connection import AmiLink, LinkSettings, LinkState, LinkUp
 from ami.tls import TlsSettings
-from press3.demo.asterisk import free_port
 from tests.ami.test_connection import Reading, running
 from tests.lab.fixtures import StartAsterisk
 from tests.lab.harness import PRESS3, Lab, LabMenu
+from tests.lab.ports import UDP, held_ports
 from tests.waiting import until
 
 pytestmark = pytest.mark.asterisk
@@ -55,15 +55,16 @@ def self_signed(folder: Path) -> Path:
 async def pbx(
     asterisk: StartAsterisk, asterisk_version: str, tmp_path: Path
 ) -> AsyncIterator[TlsPbx]:
-    certificate, port = self_signed(tmp_path), free_port()
-    more = (
-        "[general](+)\ntlsenable = yes\n"
-        f"tlsbindaddr = 127.0.0.1:{port}\ntlscertfile = {certificate}\n"
-    )
-    config = LabMenu(files={"manager_more.conf": more})
-    lab = await asterisk(asterisk_version, config, fresh=True)
-    yield TlsPbx(lab, port, Path(f"{certificate}.crt"))
-    lab.close()
+    certificate = self_signed(tmp_path)
+    with held_ports(1, side=UDP) as port:
+        more = (
+            "[general](+)\ntlsenable = yes\n"
+            f"tlsbindaddr = 127.0.0.1:{port}\ntlscertfile = {certificate}\n"
+        )
+        config = LabMenu(files={"manager_more.conf": more})
+        lab = await asterisk(asterisk_version, config, fresh=True)
+        yield TlsPbx(lab, port, Path(f"{certificate}.crt"))
+        lab.close()
 
 
 async def reason(link: AmiLink) -> str:

@@ -11,11 +11,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from press3.demo.asterisk import PrivateAsterisk
-from press3.demo.pbx_files import Endpoint, PbxPorts, pbx_files
+from press3.demo.pbx_files import Endpoint, pbx_files
 from press3.demo.tree import AsteriskTree
 from tests.faults.callers import Callers, Habit, Pressed, Truth
 from tests.faults.tone import hears, write_tone
 from tests.lab.harness import DID, LabMenu
+from tests.lab.ports import held_pbx_ports
 
 __all__ = ["WorldCallers", "with_tone", "world_callers"]
 
@@ -121,9 +122,9 @@ async def world_callers(
     tree: AsteriskTree, pbx_port: int, folder: Path, *, seed: int, per_second: float = 2
 ) -> AsyncIterator[WorldCallers]:
     """Run the callers' own Asterisk in `folder`; they call the PBX at `pbx_port`."""
-    ports = PbxPorts()
     endpoint = Endpoint(name="pbx", port=pbx_port)
-    files = pbx_files(ports, [endpoint], anonymous_context="default")
-    etc = {**files, "extensions.conf": _DIALPLAN, "queues.conf": "[general]\n"}
-    async with PrivateAsterisk(tree, folder, etc=etc) as world:
-        yield WorldCallers(world, seed, per_second)
+    with held_pbx_ports() as ports:
+        files = pbx_files(ports, [endpoint], anonymous_context="default")
+        etc = {**files, "extensions.conf": _DIALPLAN, "queues.conf": "[general]\n"}
+        async with PrivateAsterisk(tree, folder, etc=etc) as world:
+            yield WorldCallers(world, seed, per_second)

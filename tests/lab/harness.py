@@ -10,21 +10,21 @@ A test asks for the fixture `asterisk` (see `fixtures.py`), and reads like a tel
 """
 
 import math
-import socket
 import subprocess
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 from ivr.menu import AmiAccount, Menu, ObservedMenu
 from ivr.render import render
-from press3.demo.asterisk import PrivateAsterisk, dying_with_parent, free_port_range
+from press3.demo.asterisk import PrivateAsterisk, dying_with_parent
 from press3.demo.pbx_files import Endpoint, PbxPorts, pbx_files
 from press3.demo.tree import AsteriskTree
 from tests.lab.ami_tap import AmiTap, ami_tap
 from tests.lab.dialogs import Dialog, DialogStep, within_xml
+from tests.lab.ports import held_pbx_ports, held_ports
 from tests.lab.scenarios import Step, TelephoneHabit, caller_xml, telephone_xml
 from tests.waiting import until
 
@@ -188,7 +188,7 @@ class Lab:
         ports: PbxPorts,
         config: LabMenu,
         phones: int,
-        held: Sequence[socket.socket],
+        held: ExitStack,
     ) -> None:
         self.pbx = pbx
         self.ports = ports
@@ -280,7 +280,7 @@ class Lab:
 
     async def _caller(self, name: str, xml: str, *more: str) -> SippCall:
         """Start a SIPp that calls, on ports that nobody else is given until it has taken them."""
-        with _ports_for_one() as port:
+        with held_ports(8) as port:
             call = self._sipp(name, xml, port, *more, f"127.0.0.1:{self.ports.sip}")
             await _started(call, port)
         return call
@@ -327,9 +327,8 @@ class Lab:
     def close(self) -> None:
         """Stop everything. Blocks a moment; safe from any event loop or none."""
         self._kill_calls()
-        for held in self._held:
-            held.close()
         self.pbx.kill9()
+        self._held.close()
 
     def _kill_calls(self) -> None:
         for call in self._calls:
@@ -340,12 +339,12 @@ class Lab:
 async def start_lab(tree: AsteriskTree, directory: Path, config: LabMenu | None = None) -> Lab:
     """Write the files, start the PBX, wait until it is up."""
     config = config or LabMenu()
-    phones = free_port_range(10 * len(config.telephones))
-    held = [_held(phones + n) for n in range(10 * len(config.telephones))]
-    ports = PbxPorts()  # after: no port of Asterisk's own is among the telephones'
-    pbx = PrivateAsterisk(tree, directory, etc=_files(config, ports, phones))
-    await pbx.start()
-    return Lab(pbx, ports, config, phones, held)
+    with ExitStack() as held:  # for as long as the lab is there, whatever is killed in it
+        phones = held.enter_context(held_ports(10 * len(config.telephones)))
+        ports = held.enter_context(held_pbx_ports())
+        pbx = PrivateAsterisk(tree, directory, etc=_files(config, ports, phones))
+        await pbx.start()
+        return Lab(pbx, ports, config, phones, held.pop_all())
 
 
 def _files(config: LabMenu, ports: PbxPorts, phones: int) -> dict[str, str]:
@@ -372,32 +371,9 @@ def _files(config: LabMenu, ports: PbxPorts, phones: int) -> dict[str, str]:
     }
 
 
-def _held(port: int) -> socket.socket:
-    """Hold the TCP side of a telephone's port: nobody who looks for free ports takes it meanwhile."""
-    held = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    held.bind(("127.0.0.1", port))
-    return held
-
-
 def _extension(phone: str) -> str:
     """Whose telephone it is; nobody's for the customer's."""
     return "" if phone == "customer" else phone.removeprefix("99")
-
-
-@contextmanager
-def _ports_for_one() -> Iterator[int]:
-    """The ports of one SIPp: it dies at once when one of them is taken between our look and its own."""
-    count = 8
-    while True:
-        first = free_port_range(count)
-        with ExitStack() as held:
-            try:
-                for port in range(first, first + count):
-                    held.enter_context(_held(port))
-            except OSError:  # another process was faster
-                continue
-            yield first
-            return
 
 
 async def _started(call: SippCall, port: int) -> None:

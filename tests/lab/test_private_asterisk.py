@@ -11,12 +11,18 @@ from pathlib import Path
 import pytest
 
 from press3.demo import tree as tree_module
-from press3.demo.asterisk import RTP_PORTS, AsteriskFailed, PrivateAsterisk
+from press3.demo.asterisk import (
+    RTP_PORTS,
+    AsteriskFailed,
+    PrivateAsterisk,
+    _is_free,
+    free_port_range,
+)
 from press3.demo.pbx_files import PbxPorts, pbx_files
 from press3.demo.tree import NoAsterisk, get_tree
-from tests.lab import harness
+from tests.lab import harness, ports
 from tests.lab.fixtures import Labs, StartAsterisk
-from tests.lab.harness import _ports_for_one
+from tests.lab.ports import held_ports
 from tests.lab.scenarios import Bye
 from tests.waiting import until
 
@@ -115,11 +121,42 @@ def test_a_half_fetched_tree_does_not_count(
 async def test_a_caller_is_given_ports_that_nobody_else_gets_until_they_are_his() -> None:
     """SIPp dies at its start when a port is taken meanwhile: once a story waited for such a caller's sound."""
     with ExitStack() as starting:
-        given = [starting.enter_context(_ports_for_one()) for _ in range(300)]
+        given = [starting.enter_context(held_ports(8)) for _ in range(300)]
         assert len({port + n for port in given for n in range(8)}) == 8 * 300
     assert all(port + 8 <= RTP_PORTS.start for port in given), (
         "a call takes RTP ports at any moment"
     )
+
+
+def test_a_port_taken_between_the_look_and_the_hold_is_looked_for_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first, second = free_port_range(2), free_port_range(2)
+    offered = iter([first, second])
+    monkeypatch.setattr(ports, "free_port_range", lambda count: next(offered))
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as another:
+        another.bind(("127.0.0.1", first + 1))
+        with held_ports(2) as given:
+            assert given == second
+            assert not _is_free(second)
+            assert _is_free(first), "what was held in vain is let go"
+
+
+@pytest.mark.asterisk
+async def test_the_ports_of_a_killed_asterisk_and_an_unplugged_telephone_are_nobody_else_s(
+    asterisk: StartAsterisk,
+) -> None:
+    lab = await asterisk("22", fresh=True)
+    assert await lab.pbx.rx("core show version")
+    lab.pbx.kill9()
+    telephones = [port for first in lab.phones.values() for port in range(first, first + 10)]
+    for port in (lab.ports.ami, lab.ports.sip, *telephones):
+        assert not _is_free(port), port
+    await lab.pbx.start()
+    async with lab.tap():
+        pass  # its own ports are its own again
+    lab.close()
+    assert _is_free(lab.ports.ami)
 
 
 @pytest.mark.asterisk
@@ -130,6 +167,6 @@ async def test_a_caller_who_can_not_start_says_so_at_once(
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
-        monkeypatch.setattr(harness, "_ports_for_one", lambda: nullcontext(port))
+        monkeypatch.setattr(harness, "held_ports", lambda count: nullcontext(port))
         with pytest.raises(AssertionError, match="Unable to bind main socket"):
             await lab.call(steps=[Bye()])
