@@ -1,7 +1,8 @@
 """Search by a part of a name or number, on both databases: the same as reading everything says."""
 
 import random
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -121,57 +122,54 @@ async def pages(
             return items
 
 
+@dataclass(frozen=True)
+class Listing:
+    """A list that is searched: what names an item, and which of its texts are searched."""
+
+    find: Any
+    query: Any
+    key: str
+    texts: Callable[[Any], list[str | None]]
+
+
+CALLS = Listing(
+    lookup.list_calls,
+    CallQuery,
+    "id",
+    lambda call: [
+        *(call["from"][name] for name in ("name", "raw", "e164")),
+        *(call["to"][name] for name in ("raw", "e164")),
+    ],
+)
+APPEALS = Listing(
+    lookup.list_appeals,
+    AppealQuery,
+    "number",
+    lambda case: [case["gist"], *(case["caller"][name] for name in ("name", "raw", "e164"))],
+)
+
+
 @pytest.mark.parametrize("seed", [1, 2])
-async def test_calls_are_found_as_by_reading_all_of_them(world: World, seed: int) -> None:
+@pytest.mark.parametrize("listing", [CALLS, APPEALS], ids=["calls", "appeals"])
+async def test_what_is_found_is_found_as_by_reading_all(
+    world: World, listing: Listing, seed: int
+) -> None:
     chance = random.Random(seed)
     chief = await world.hire("Глава", Role.SUPERVISOR)
     anna = await world.hire("Анна", extension="101")
     await some_history(world, chance)
     async with world.sessions() as session:
         for viewer in (chief, anna):
-            everything = await pages(lookup.list_calls, session, viewer, CallQuery)
-            fields = {
-                call["id"]: [
-                    call["from"]["name"],
-                    call["from"]["raw"],
-                    call["from"]["e164"],
-                    call["to"]["raw"],
-                    call["to"]["e164"],
-                ]
-                for call in everything
-            }
-            for q in asked(chance, (each for call in fields.values() for each in call)):
-                told = await pages(lookup.list_calls, session, viewer, CallQuery, q=q)
-                expected = [key for key in fields if says(fields[key], q)]
-                assert [call["id"] for call in told] == (expected if q.strip() else list(fields)), q
-
-
-@pytest.mark.parametrize("seed", [1, 2])
-async def test_appeals_are_found_as_by_reading_all_of_them(world: World, seed: int) -> None:
-    chance = random.Random(seed)
-    chief = await world.hire("Глава", Role.SUPERVISOR)
-    anna = await world.hire("Анна", extension="101")
-    await some_history(world, chance)
-    async with world.sessions() as session:
-        for viewer in (chief, anna):
-            everything = await pages(lookup.list_appeals, session, viewer, AppealQuery)
-            fields = {
-                case["number"]: [
-                    case["caller"]["name"],
-                    case["gist"],
-                    case["caller"]["raw"],
-                    case["caller"]["e164"],
-                ]
-                for case in everything
-            }
-            queries = asked(chance, (each for case in fields.values() for each in case))
+            everything = await pages(listing.find, session, viewer, listing.query)
+            texts = {item[listing.key]: listing.texts(item) for item in everything}
+            queries = asked(chance, (each for item in texts.values() for each in item))
             for q in [*queries, "7", "№12", " 33 "]:
-                told = await pages(lookup.list_appeals, session, viewer, AppealQuery, q=q)
-                named = q.strip().lstrip("№# ")
+                told = await pages(listing.find, session, viewer, listing.query, q=q)
+                named = q.strip().lstrip("№# ")  # an appeal is found by its number
                 number = int(named) if named.isdigit() else None
-                expected = [n for n in fields if says(fields[n], q) or n == number]
-                assert [case["number"] for case in told] == (
-                    expected if q.strip() else list(fields)
+                expected = [key for key in texts if says(texts[key], q) or key == number]
+                assert [item[listing.key] for item in told] == (
+                    expected if q.strip() else list(texts)
                 ), q
 
 

@@ -1,22 +1,24 @@
 """What the migrations build is what the models say, on both databases, with the rows to begin with."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, DateTime, Insert, column, insert, select, table, text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from appeals import template
 from appeals.model import Category, RecordType, Stage
+from calls.model import hour_n
 from people import directory
 from press3 import schema
 from store import outbox
 from store.engine import create_engine
 from store.migrate import _config
-from store.search import in_models
+from store.search import folded, in_models
 
 
 def _differences(connection: Connection) -> Any:
@@ -99,3 +101,47 @@ async def test_calls_stored_before_keep_their_time_in_the_queue(empty_database_u
         rows = await connection.exec_driver_sql("SELECT id, queue_wait_s FROM calls ORDER BY id")
         assert [tuple(row) for row in rows] == [("a", 61.25), ("b", None)]
     await engine.dispose()
+
+
+async def test_more_calls_and_appeals_than_a_page_all_get_their_text(
+    empty_database_url: str,
+) -> None:
+    """0006 reads 5,000 rows at a time; here a page ends among calls of one moment, and one is full."""
+    await schema.upgrade(empty_database_url, "0005")
+    engine = create_engine(empty_database_url).execution_options(press3_write=True)
+    began = datetime(2026, 11, 21, 9, tzinfo=UTC)
+    calls = [
+        {**OLD_CALL, "id": f"main-{i}", "from_raw": f"1{i}", "started_at": began + i % 3 * MINUTE}
+        for i in range(6_000)
+    ]
+    appeals = [
+        {**OLD_APPEAL, "number": i, "caller_raw": f"2{i}", "opened_at": began} for i in range(5_000)
+    ]
+    async with engine.begin() as connection:
+        await connection.execute(_old("calls", calls[0], "started_at"), calls)
+        await connection.execute(_old("appeals", appeals[0], "opened_at", "registered_at"), appeals)
+    await schema.upgrade(empty_database_url)
+    async with engine.connect() as connection:
+        of_calls = await connection.execute(text("SELECT call_id, n, text FROM call_texts"))
+        rows = {row.call_id: row for row in of_calls}
+        of_appeals = await connection.execute(text("SELECT number, text FROM appeal_texts"))
+        told = {row.number: row.text for row in of_appeals}
+    await engine.dispose()
+    assert {key: row.text for key, row in rows.items()} == {
+        call["id"]: folded(None, call["from_raw"], None, "24", None) for call in calls
+    }
+    assert sorted(row.n - hour_n(began) for row in rows.values()) == list(range(1, 6_001))
+    in_order = sorted(calls, key=lambda call: (call["started_at"], call["id"]))
+    assert [call["id"] for call in in_order] == sorted(rows, key=lambda key: rows[key].n)
+    assert told == {appeal["number"]: folded(appeal["caller_raw"]) for appeal in appeals}
+
+
+MINUTE = timedelta(minutes=1)
+OLD_CALL = {"pbx": "main", "uniqueid": "1.1", "direction": "in", "from_kind": "other", "to_raw": "24", "recovered": False, "transfers": "[]"}  # fmt: skip
+OLD_APPEAL = {"version": 1, "kind": "complaint", "type": "ЖК", "source": "phone_key", "verified": "verified", "phase": "received", "stage": "recorded", "registered_at": datetime(2026, 11, 21, tzinfo=UTC)}  # fmt: skip
+
+
+def _old(name: str, row: dict[str, Any], *times: str) -> Insert:
+    """An insert into a table as it was: the models know only what it is now."""
+    columns = [column(key, DateTime(True)) if key in times else column(key) for key in row]
+    return insert(table(name, *columns))
