@@ -1,10 +1,6 @@
-"""The supervised link to one Asterisk. panoramisk is the client, behind a wall.
+"""The supervised link to one Asterisk: connect, log in, ping, connect again, and never in silence.
 
-Measured on panoramisk 1.4 (MEASURES, DESIGN §4): it decodes each TCP chunk by itself, loses the rest
-of a chunk when a callback raises, knows no timeouts, retries a refused login for ever in silence,
-sends unanswered actions again after a reconnect (Originate too) and never notices a silent peer. So
-it keeps what it does well, opening and closing the connection, and every byte goes through
-`ami.session`. `tests/ami/test_panoramisk_faults.py` has one test for each of these faults.
+The bytes come and go through `ami.pipe`; what they mean is `ami.session`'s.
 """
 
 import asyncio
@@ -17,11 +13,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
 
 import structlog
-from panoramisk.ami_protocol import AMIProtocol
-from panoramisk.manager import Manager
 
 from ami.errors import (
     ActionFailed,
@@ -36,6 +29,7 @@ from ami.errors import (
 from ami.events import Event
 from ami.inbox import EventArrived, EventBroken, Inbox, LinkDown, LinkItem, LinkUp
 from ami.pbx_clock import PbxClock, epoch_time
+from ami.pipe import Pipe
 from ami.replies import Reply, Until
 from ami.session import LinkCounters, Session
 from ami.tls import TlsSettings, explain_tls_fault, tls_context
@@ -89,56 +83,6 @@ class LinkState(StrEnum):
     REFUSED = "refused"
     DOWN = "down"
     CLOSED = "closed"
-
-
-class _Protocol(AMIProtocol):  # type: ignore[misc]  # panoramisk has no types
-    """panoramisk's protocol as a pipe: no decoding, no callbacks, no queue of actions."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-
-    def connection_made(self, transport: asyncio.Transport) -> None:
-        super().connection_made(transport)
-        self._session.write = transport.write
-
-    def data_received(self, data: bytes) -> None:
-        self._session.data_received(data)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.closed = True
-        self._session.end(f"connection lost: {exc}" if exc else "the PBX closed the connection")
-
-    def close(self) -> None:
-        """Drop the connection now: a graceful close would wait for a peer that may be dead."""
-        self.closed = True
-        self.transport.abort()
-
-
-class _Manager(Manager):  # type: ignore[misc]  # panoramisk has no types
-    """panoramisk's manager for one connection: no reconnecting, no login, no pinging of its own."""
-
-    def __init__(
-        self, settings: LinkSettings, session: Session, context: ssl.SSLContext | None
-    ) -> None:
-        super().__init__(
-            host=settings.host,
-            port=settings.port,
-            ssl=context or False,
-            loop=asyncio.get_running_loop(),
-            protocol_factory=lambda: _Protocol(session),
-        )
-        self._abandoned = False
-
-    def connection_made(self, f: asyncio.Future[Any]) -> None:
-        if f.cancelled() or f.exception() is not None:
-            return
-        _, self.protocol = f.result()
-        if self._abandoned:
-            self.protocol.close()
-
-    def close(self) -> None:
-        self._abandoned = True
-        super().close()
 
 
 class AmiLink:
@@ -302,11 +246,11 @@ class AmiLink:
         """Serve one session from connect to its end, which is always an exception."""
         session = Session(self._take_events, self.counters)
         context = await self._tls_context()
-        manager = _Manager(self.settings, session, context)
+        pipe = Pipe(self.settings.host, self.settings.port, session, context)
         self._inbox.begin()
         try:
             async with asyncio.timeout(self.settings.connect_timeout_s):
-                await manager.connect()
+                await pipe.connect()
             self._session = session
             self._announce(await self._log_in(session))
             await self._keep_alive(session)
@@ -315,7 +259,7 @@ class AmiLink:
             session.end("closed" if self._closing else "given up")
             down = LinkDown(at=self._now(), reason=session.lost.result(), pbx_now=self.pbx_now())
             self.counters.dropped += self._inbox.down(down)
-            manager.close()
+            pipe.close()
 
     async def _tls_context(self) -> ssl.SSLContext | None:
         """Made anew for each session: whoever corrects the file need not restart press3."""
