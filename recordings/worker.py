@@ -20,13 +20,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from calls.model import Call
-from recordings import audio, copies, files, formats, lifecycle, rows, sweep
+from recordings import audio, copies, files, formats, lifecycle, rows
 from recordings.access import audio_root
 from recordings.errors import ConversionFailed, RecordingError
 from recordings.lifecycle import Step
 from recordings.model import Recording, RecordingState
 from recordings.pool import SoundPool
 from recordings.settings import RecordingSettings
+from recordings.sweeper import Sweeper
 from store import outbox
 from store.errors import StoreError
 from store.writer import Writer
@@ -40,7 +41,6 @@ AppealOf = Callable[[AsyncSession, str], Awaitable[int | None]]
 log = structlog.get_logger(__name__)
 
 _LOOKS_AT_ONCE = 32
-_SWEEP_AT_ONCE = 1_000
 _RETRY_ALL_EVERY_S = 5.0
 S = RecordingState
 
@@ -84,14 +84,15 @@ class RecordingWorker:
         self._audience_of = audience_of
         self._appeal_of = appeal_of
         self._woken = asyncio.Event()
-        self._sweep_early = asyncio.Event()
         self._looking: set[int] = set()
         self._converting: set[int] = set()
-        self._swept_until: datetime | None = None
         self._may_retry_at_s = 0.0
         self._folder_away = True  # for all we know: what waited for a folder at the last stop
         # Own threads: a hung network folder must not take those of the rest of the service.
         self._threads = ThreadPoolExecutor(4, thread_name_prefix="recordings")
+        self.sweeper = Sweeper(
+            sessions, writer, settings, now=now, in_thread=self._thread, found=self._swept
+        )
 
     def wake(self) -> None:
         """Look for due rows now, not at the next poll. Call it after a commit of `linker.on_change`."""
@@ -103,11 +104,15 @@ class RecordingWorker:
             await self._thread(copies.clear_work, self._root)
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._keep_warm(), name="recordings-warm")
-                tasks.create_task(self._keep_sweeping(), name="recordings-sweep")
+                tasks.create_task(self.sweeper.run(), name="recordings-sweep")
                 await self._watch(tasks)
         finally:
             self.pool.close()
             self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _swept(self, count: int) -> None:
+        self.counters.swept += count
+        self.wake()
 
     async def _keep_warm(self) -> None:
         try:
@@ -213,7 +218,7 @@ class RecordingWorker:
             self.counters.refused += look.code == "refused"
             log.warning("a recording can't be reached", recording=recording.id, why=step.error)
         if step.to == S.MISSING and recording.state != S.MISSING:
-            self._sweep_early.set()  # the PBX may have renamed it
+            self.sweeper.sweep_soon()
             self.counters.missing += 1
             log.warning("a recording is missing", recording=recording.id, why=step.error)
         return step
@@ -337,54 +342,6 @@ class RecordingWorker:
             ),
         )
 
-    async def _keep_sweeping(self) -> None:
-        while True:
-            early = self._sweep_early.is_set()
-            self._sweep_early.clear()
-            await asyncio.sleep(self._timing.renamed_after_s if early else 0)
-            try:
-                await self.look_for_orphans(early=early)
-            except (SQLAlchemyError, StoreError, OSError) as error:
-                log.warning("the sweep for orphans failed", error=str(error))
-            await asyncio.sleep(self._timing.sweep_rest_s)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self._timing.sweep_every_s - self._timing.sweep_rest_s):
-                    await self._sweep_early.wait()
-
-    async def look_for_orphans(self, *, early: bool = False) -> int:
-        """Look for files that nobody told us of; return how many were added.
-
-        `early`: also for those that were left alone for a few seconds only, which may be renamed ones.
-        """
-        now = self._now()
-        settled_s = self._timing.renamed_after_s / 2 if early else self._timing.sweep_settled_s
-        until = now - timedelta(seconds=settled_s)
-        async with self._sessions() as session:
-            since = await self._sweep_since(session, now)
-        found = await self._thread(_scan, self._settings, since, until)
-        async with self._sessions() as session:
-            fresh = await sweep.unknown(session, found, self._settings)
-        added = 0
-        for swept in fresh:
-            added += await self._writer.run(self._adder(swept, now)) is not None
-        self._swept_until = found[-1].changed_at if len(found) == _SWEEP_AT_ONCE else until
-        self.counters.swept += added
-        if added:
-            log.info("the sweep found recordings that no event told of", count=added)
-            self.wake()
-        return added
-
-    async def _sweep_since(self, session: AsyncSession, now: datetime) -> datetime:
-        """Return where the last sweep ended; after the clock was set back that would lie ahead."""
-        if self._swept_until is not None and self._swept_until <= now:
-            return self._swept_until
-        return await sweep.first_interest(session, now, self._timing.sweep_back_s)
-
-    def _adder(
-        self, swept: sweep.SweptFile, now: datetime
-    ) -> Callable[[AsyncSession], Awaitable[Recording | None]]:
-        return lambda session: sweep.add_found(session, swept, self._settings, now)
-
     async def _thread(self, function: Callable[..., T], *args: object) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, function, *args)
 
@@ -395,7 +352,3 @@ class RecordingWorker:
 
 def _digest(path: Path) -> tuple[str, int]:
     return files.sha256(path), path.stat().st_size
-
-
-def _scan(settings: RecordingSettings, since: datetime, until: datetime) -> list[sweep.SweptFile]:
-    return sweep.scan(settings, since, until, most=_SWEEP_AT_ONCE)

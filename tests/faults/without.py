@@ -109,9 +109,9 @@ def _blind_windows() -> None:
 
 def _recording_sweep() -> None:
     """The folder is not searched for files that nobody told of."""
-    from recordings.worker import RecordingWorker
+    from recordings.sweeper import Sweeper
 
-    RecordingWorker._keep_sweeping = _for_ever  # type: ignore[method-assign, assignment]
+    Sweeper.run = _for_ever  # type: ignore[method-assign, assignment]
 
 
 def _dead_holder() -> None:

@@ -53,7 +53,7 @@ async def test_a_file_that_the_pbx_renamed_is_the_one_that_is_missing(desk: Desk
     async with desk.working() as worker:
         await desk.reach(S.MISSING)
         put(desk.root / "kept/done-1763735700.12.wav", desk.clock() - timedelta(seconds=10))
-        assert await worker.look_for_orphans(early=True) == 1
+        assert await worker.sweeper.look_for_orphans(early=True) == 1
         (row,) = await desk.reach(S.CONVERTED)
     assert (row.call_id, row.started_at, row.error) == (call, AT, None)
     assert row.remote_path.endswith("kept/done-1763735700.12.wav")
@@ -110,10 +110,10 @@ async def test_what_is_known_or_expected_is_no_orphan(desk: Desk) -> None:
     async with desk.working() as worker:
         await desk.tell(story(call), started(call, "known.wav"), ended(call))
         await desk.reach(S.CONVERTED)
-        assert await worker.look_for_orphans() == 0
-        worker._swept_until = None
+        assert await worker.sweeper.look_for_orphans() == 0
+        worker.sweeper._swept_until = None
         (desk.root / "known.wav").rename(desk.root / "known.mp3")  # as a post command does
-        assert await worker.look_for_orphans() == 0
+        assert await worker.sweeper.look_for_orphans() == 0
     assert len(await desk.rows()) == 1
 
 
@@ -132,8 +132,8 @@ async def test_a_sweep_twice_adds_once(desk: Desk) -> None:
     put(desk.root / "x.wav")
     async with desk.working() as worker:
         await desk.reach(S.ORPHAN)
-        worker._swept_until = None
-        assert await worker.look_for_orphans() == 0
+        worker.sweeper._swept_until = None
+        assert await worker.sweeper.look_for_orphans() == 0
 
 
 async def test_files_still_written_and_files_older_than_us_are_left_alone(desk: Desk) -> None:
@@ -143,10 +143,10 @@ async def test_files_still_written_and_files_older_than_us_are_left_alone(desk: 
     (desk.root / "notes.txt").write_text("no recording")
     (desk.root / "link.wav").symlink_to(desk.root / "ancient.wav")
     async with desk.working() as worker:
-        await until(lambda: worker._swept_until is not None, what="the first sweep")
+        await until(lambda: worker.sweeper._swept_until is not None, what="the first sweep")
         assert await desk.rows() == []
         desk.clock.forward(120)
-        assert await worker.look_for_orphans() == 1
+        assert await worker.sweeper.look_for_orphans() == 1
     assert [Path(row.path or "").name for row in await desk.rows()] == ["now.wav"]
 
 
