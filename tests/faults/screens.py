@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, TypeAlias
 
 import aiohttp
@@ -13,9 +14,10 @@ from websockets.exceptions import WebSocketException
 
 from tests.e2e.desk import PASSWORD
 from tests.faults.service import Service
+from tests.faults.telephones import Ring, touched
 from tests.waiting import until
 
-__all__ = ["Tab", "snapshots", "unlike", "watching"]
+__all__ = ["Tab", "snapshots", "unlike", "unshown", "watching"]
 
 Json: TypeAlias = dict[str, Any]
 
@@ -32,6 +34,7 @@ class Tab:
     seqs: list[int] = field(default_factory=list)
     pops: dict[str, Json] = field(default_factory=dict)  # shown and not withdrawn
     shown: set[str] = field(default_factory=set)  # every pop that it ever showed
+    callers: set[str] = field(default_factory=set)  # the numbers on them
     links: list[str] = field(default_factory=list)
     last_seq: int | None = None
     welcomed: int = 0
@@ -41,7 +44,7 @@ class Tab:
         self.welcomed += 1
         if message["snapshot"] is not None:
             self.pops = {pop["pop_id"]: pop for pop in message["snapshot"]["pops"]}
-            self.shown |= self.pops.keys()
+            self._note(*self.pops.values())
             self.last_seq = message["seq"]
 
     def hear(self, event: Json) -> None:
@@ -50,11 +53,15 @@ class Tab:
         data = event["data"]
         if event["type"] == "pop.shown":
             self.pops[data["pop_id"]] = data
-            self.shown.add(data["pop_id"])
+            self._note(data)
         elif event["type"] == "pop.withdrawn":
             self.pops.pop(data["pop_id"], None)
         elif event["type"].startswith("link."):
             self.links.append(event["type"])
+
+    def _note(self, *pops: Json) -> None:
+        self.shown |= {pop["pop_id"] for pop in pops}
+        self.callers |= {pop["caller"]["e164"] for pop in pops}
 
 
 def unlike(tabs: Sequence[Tab], fresh: Mapping[str, Json]) -> list[str]:
@@ -74,6 +81,24 @@ def unlike(tabs: Sequence[Tab], fresh: Mapping[str, Json]) -> list[str]:
         if tab.links != ["link.lost", "link.restored"] * (len(tab.links) // 2):
             said.append(f"{tab.login}: the link went {', '.join(tab.links)}")
     return said
+
+
+def unshown(
+    rings: Sequence[Ring], tabs: Sequence[Tab], blind: Sequence[tuple[datetime, datetime]]
+) -> list[str]:
+    """Say which ringing raised no card at the screen of the telephone's operator, if that stood open.
+
+    A ringing that press3 may not have heard, so near to a `blind` span, is left out. A card without a
+    ringing is not asked for: a caller may hang up before his INVITE is sent.
+    """
+    open_at = {tab.login: tab for tab in tabs}
+    return [
+        f"{tab.login}: no card of {ring.number}, who rang at {ring.extension} at {ring.at.isoformat()}"
+        for ring in rings
+        if (tab := open_at.get(f"op{ring.extension}")) is not None
+        and ring.number not in tab.callers
+        and not touched(ring.at, ring.over_at or ring.at, blind)
+    ]
 
 
 @asynccontextmanager

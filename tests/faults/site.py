@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from ivr.menu import Prompts
 from tests.e2e.desk import PbxSide, open_desk
@@ -15,11 +16,11 @@ from tests.fakes.tcp_proxy import TcpProxy
 from tests.faults.callers import Callers, SipCallers, Truth
 from tests.faults.outside import look
 from tests.faults.report import note
-from tests.faults.screens import Tab, snapshots, unlike, watching
+from tests.faults.screens import Tab, snapshots, unlike, unshown, watching
 from tests.faults.service import Service
 from tests.faults.taken import FILES
-from tests.faults.telephones import answers_of
-from tests.faults.verdict import Expected, Verdict, compare
+from tests.faults.telephones import answers_of, rings_of
+from tests.faults.verdict import Expected, Verdict, blind_spans, compare
 from tests.lab.harness import QUICK, Lab, LabMenu, SippCall
 from tests.lab.scenarios import TelephoneHabit
 from tests.walk.starved import Starved, watched
@@ -60,6 +61,7 @@ class Site:
     telephones: list[tuple[str, SippCall]] = field(default_factory=list)
     tabs: list[Tab] = field(default_factory=list)
     starved: list[Starved] = field(default_factory=list)
+    windows: Sequence[dict[str, Any]] = ()
 
     def __post_init__(self) -> None:
         self.random = random.Random(self.seed)
@@ -137,7 +139,9 @@ class Site:
         )
         began, unsettled_s = time.perf_counter(), 0.0
         while True:
-            found = compare(expected, await look(self.service, self.lab))
+            seen = await look(self.service, self.lab)
+            self.windows = seen.windows
+            found = compare(expected, seen)
             settled_s = time.perf_counter() - began
             unsettled_s = max(unsettled_s, found.unsettled_s)
             if not found.differences or settled_s > (deadline_s or self.settles_s):
@@ -145,10 +149,16 @@ class Site:
             await asyncio.sleep(0.5)
 
     async def screens(self) -> list[str]:
-        """Say what is wrong at the screens that stood open all the time; they may still be coming back."""
+        """Say what is wrong at the screens that stood open all the time; they may still be coming back.
+
+        To be asked after the verdict, which sees the blind windows.
+        """
+        rings = [each for name, phone in self.telephones for each in rings_of(name, phone)]
+        blind = blind_spans(self.blind_at, self.windows)
         deadline = time.perf_counter() + _SCREENS_BACK_S
         while True:
             wrong = unlike(self.tabs, await snapshots(self.service))
+            wrong += unshown(rings, self.tabs, blind)
             if not wrong or time.perf_counter() > deadline:
                 return wrong
             await asyncio.sleep(0.5)

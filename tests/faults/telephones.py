@@ -12,11 +12,13 @@ from typing import Any, TypeAlias
 
 from tests.faults.outside import when
 from tests.lab.harness import SippCall
+from tests.lab.scenarios import RANG_MARK
 
-__all__ = ["Answer", "Experiment", "answers_of", "stories"]
+__all__ = ["Answer", "Experiment", "Ring", "answers_of", "rings_of", "stories", "touched"]
 
 Json: TypeAlias = dict[str, Any]
 
+_RANG = re.compile(RANG_MARK + r"(\S+) .*?<sip:(\+?[0-9]+)@")
 _CALLER = re.compile(r"<sip:(\+?[0-9]+)@")
 # Of several telephones that answer at one moment all but one are hung up at once; and who is hung up at
 # once by his caller may or may not have been given to him.
@@ -40,6 +42,16 @@ class Answer:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Ring:
+    """One INVITE at a telephone; `over_at` is its end: answered, refused, cancelled. None: it rang on."""
+
+    number: str
+    extension: str
+    at: datetime
+    over_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Experiment:
     """`blind` are spans in which press3 heard nothing; `whole` is false when the PBX was killed.
 
@@ -52,29 +64,50 @@ class Experiment:
     late: Callable[[datetime, datetime], timedelta] | None = None
 
 
+def rings_of(extension: str, telephone: SippCall) -> list[Ring]:
+    """Read a telephone's logs: for whom it rang, since when and how long."""
+    notes = telephone.notes.read_text(errors="replace") if telephone.notes.exists() else ""
+    callers = dict(_RANG.findall(notes))
+    began: dict[str, datetime] = {}
+    over: dict[str, datetime] = {}
+    for at, way, call_id, request, line in _messages(telephone):
+        if (way, request) == ("R", "INVITE"):
+            began.setdefault(call_id, at)
+        elif (way, request) == ("R", "CANCEL") or (
+            (way, request) == ("S", "INVITE") and line.removeprefix("SIP/2.0 ")[0] in "23456"
+        ):
+            over.setdefault(call_id, at)
+    return [
+        Ring(number=number, extension=extension, at=began[call_id], over_at=over.get(call_id))
+        for call_id, number in callers.items()
+        if call_id in began
+    ]
+
+
 def answers_of(extension: str, telephone: SippCall) -> list[Answer]:
     """Read a telephone's logs: whom it answered, when, and when that was over."""
     callers = {each.call_id: _CALLER.search(each.remote) for each in telephone.dialogs}
     took: dict[str, datetime] = {}
     over: dict[str, datetime] = {}
-    log = telephone.log.read_text(errors="replace") if telephone.log.exists() else ""
-    for row in (line.split("\t") for line in log.splitlines()):
-        if len(row) < 7:
-            continue
-        at, call_id, request = (
-            datetime.fromtimestamp(float(row[2]), UTC),
-            row[4],
-            row[5].split()[-1],
-        )
+    for at, way, call_id, request, line in _messages(telephone):
         if request == "BYE":
             over.setdefault(call_id, at)
-        elif (row[3], request, row[6][:11]) == ("S", "INVITE", "SIP/2.0 200"):
+        elif (way, request, line[:11]) == ("S", "INVITE", "SIP/2.0 200"):
             took.setdefault(call_id, at)
     return [
         Answer(number=caller[1], extension=extension, at=took[call_id], over_at=over.get(call_id))
         for call_id, caller in callers.items()
         if caller and call_id in took
     ]
+
+
+def _messages(telephone: SippCall) -> Iterator[tuple[datetime, str, str, str, str]]:
+    """Yield time, direction, Call-ID, request (of CSeq) and first line of each message."""
+    log = telephone.log.read_text(errors="replace") if telephone.log.exists() else ""
+    for row in (line.split("\t") for line in log.splitlines()):
+        if len(row) >= 7:
+            at = datetime.fromtimestamp(float(row[2]), UTC)
+            yield at, row[3], row[4], row[5].split()[-1], row[6]
 
 
 def stories(
@@ -166,7 +199,7 @@ def _exact(
     key, hung_up_at = pressed
     if experiment.late is None or hung_up_at is None or not call["pressed_at"]:
         return
-    if _touched(key, hung_up_at, experiment.blind):
+    if touched(key, hung_up_at, experiment.blind):
         return
     for what, stored, truth in (
         ("pressed", call["pressed_at"], key + _TONE),
@@ -179,7 +212,7 @@ def _allowed(call: Json, answer: Answer, experiment: Experiment) -> timedelta:
     over_at = answer.over_at
     if experiment.late is None or over_at is None or call["recovered"]:
         return _NEAR
-    if _touched(answer.at, over_at, experiment.blind):
+    if touched(answer.at, over_at, experiment.blind):
         return _NEAR
     return _within(call["answered_at"], answer.at, experiment)
 
@@ -189,7 +222,8 @@ def _within(stored: str | None, truth: datetime, experiment: Experiment) -> time
     return _EXACT + experiment.late(truth, when(stored) or truth)
 
 
-def _touched(since: datetime, until: datetime, blind: Sequence[tuple[datetime, datetime]]) -> bool:
+def touched(since: datetime, until: datetime, blind: Sequence[tuple[datetime, datetime]]) -> bool:
+    """Whether a fault came so near that it may have touched what lasted `since` … `until`."""
     return any(one <= until + _AROUND and other >= since - _AROUND for one, other in blind)
 
 

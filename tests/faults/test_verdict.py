@@ -10,11 +10,10 @@ import pytest
 
 from tests.faults.callers import Pressed, Truth
 from tests.faults.outside import Outside, SpoolRow
-from tests.faults.screens import Tab, unlike
-from tests.faults.telephones import Answer, answers_of
-from tests.faults.verdict import Expected, Verdict, compare
+from tests.faults.telephones import Answer, Ring, answers_of, rings_of
+from tests.faults.verdict import Expected, Verdict, blind_spans, compare
 from tests.lab.harness import SippCall
-from tests.lab.scenarios import DIALOG_MARK
+from tests.lab.scenarios import DIALOG_MARK, RANG_MARK
 
 T = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 
@@ -205,6 +204,40 @@ def test_a_telephone_s_logs_tell_whom_it_answered(tmp_path: Path) -> None:
     assert answers_of("101", SippCall(process, log)) == [took]
 
 
+def test_a_telephone_s_logs_tell_for_whom_it_rang(tmp_path: Path) -> None:
+    log = tmp_path / "phone101.log"
+    rows = [
+        (5.0, "R", "c-1", "CSeq:7 INVITE", "INVITE sip:101@127.0.0.1 SIP/2.0"),
+        (5.1, "S", "c-1", "CSeq:7 INVITE", "SIP/2.0 180 Ringing"),
+        (5.4, "S", "c-1", "CSeq:7 INVITE", "SIP/2.0 200 OK"),
+        (6.0, "R", "c-2", "CSeq:7 INVITE", "INVITE sip:101@127.0.0.1 SIP/2.0"),
+        (6.3, "R", "c-2", "CSeq:7 CANCEL", "CANCEL sip:101@127.0.0.1 SIP/2.0"),
+        (6.4, "S", "c-2", "CSeq:7 INVITE", "SIP/2.0 487 Request Terminated"),
+        (7.0, "R", "c-3", "CSeq:7 INVITE", "INVITE sip:101@127.0.0.1 SIP/2.0"),
+        (7.0, "S", "c-3", "CSeq:7 INVITE", "SIP/2.0 180 Ringing"),
+    ]
+    log.write_text(
+        "".join(
+            f"2026-11-21\t12:00\t{T.timestamp() + s}\t{way}\t{call}\t{cseq}\t{line}\n"
+            for s, way, call, cseq, line in rows
+        )
+    )
+    dialog = ("dialog", "c-1", "sip:x", "<sip:101@x>", '"Ivan" <sip:+79110000001@x>;tag=1')
+    notes = [f'{RANG_MARK}c-{n} "Ivan" <sip:+7911000000{n}@x>;tag={n}' for n in (1, 2, 3)]
+    log.with_suffix(".dialogs").write_text("\n".join([*notes, DIALOG_MARK.join(dialog), ""]))
+    process = subprocess.Popen(["true"])
+    process.wait()
+    telephone = SippCall(process, log)
+    second = timedelta(seconds=1)
+    rang = {"extension": "101"}
+    assert rings_of("101", telephone) == [
+        Ring(number="+79110000001", at=T + 5 * second, over_at=T + 5.4 * second, **rang),
+        Ring(number="+79110000002", at=T + 6 * second, over_at=T + 6.3 * second, **rang),
+        Ring(number="+79110000003", at=T + 7 * second, over_at=None, **rang),
+    ]
+    assert [each.number for each in answers_of("101", telephone)] == ["+79110000001"]
+
+
 CASES: dict[str, tuple[dict[str, Any], str]] = {
     "no appeal": ({"appeals": ()}, "lost: +79110000001 pressed at"),
     "two appeals": ({"appeals": seen().appeals * 2}, "doubled"),
@@ -300,49 +333,10 @@ def test_the_age_of_a_recording_without_a_state_is_told() -> None:
     assert judge(seen(calls=(unlinked,))).unsettled_s == 61
 
 
-def told(*events: tuple[int, str, dict[str, Any]]) -> Tab:
-    """A tab that began with an empty snapshot and heard these."""
-    tab = Tab("op101")
-    tab.welcome({"seq": 1, "snapshot": {"pops": [], "calls": []}})
-    for seq, kind, data in events:
-        tab.hear({"seq": seq, "type": kind, "at": at(seq), "data": data})
-    return tab
-
-
-SHOWN = (2, "pop.shown", {"pop_id": "p1"})
-GONE = (3, "pop.withdrawn", {"pop_id": "p1", "reason": "abandoned"})
-LOST, RESTORED = (4, "link.lost", {"pbx": "main"}), (5, "link.restored", {"pbx": "main"})
-EMPTY: dict[str, Any] = {"op101": {"pops": [], "calls": []}}
-
-
-def test_nothing_is_said_of_a_screen_that_was_told_all_in_order() -> None:
-    tab = told(SHOWN, GONE, LOST, RESTORED)
-    assert unlike([tab], EMPTY) == []
-    tab.welcome({"seq": 5, "snapshot": None})  # it came back, and missed nothing
-    assert unlike([tab], EMPTY) == []
-    assert (tab.shown, tab.welcomed) == ({"p1"}, 2)
-
-
-SCREEN_CASES: dict[str, tuple[tuple[tuple[int, str, dict[str, Any]], ...], str]] = {
-    "a pop that stays": ((SHOWN,), "still shows p1"),
-    "told twice": ((SHOWN, SHOWN, GONE), "told 2 after 2"),
-    "told out of order": ((GONE, SHOWN, (6, *GONE[1:])), "told 2 after 3"),
-    "lost and not back": ((LOST,), "the link went link.lost"),
-    "back and never lost": ((RESTORED,), "the link went link.restored"),
-    "lost twice": ((LOST, (5, *LOST[1:]), (6, *RESTORED[1:])), "link.lost, link.lost"),
-}
-
-
-@pytest.mark.parametrize("name", SCREEN_CASES)
-def test_what_is_wrong_at_a_screen_is_said(name: str) -> None:
-    events, sentence = SCREEN_CASES[name]
-    (said,) = unlike([told(*events)], EMPTY)
-    assert sentence in said
-
-
-def test_a_pop_on_a_new_screen_after_all_calls_is_said() -> None:
-    (said,) = unlike([told()], {"op101": {"pops": [{"pop_id": "p9"}], "calls": []}})
-    assert said == "op101: a new screen shows p9"
+def test_spans_in_which_nothing_was_heard() -> None:
+    windows = [{"from": at(1), "to": at(4)}, {"from": at(7), "to": None}]
+    second = timedelta(seconds=1)
+    assert blind_spans([T], windows) == [(T, T), (T + second, T + 4 * second)]
 
 
 def test_a_press_nobody_acknowledged_may_be_there_or_not() -> None:

@@ -14,7 +14,7 @@ from tests.faults.callers import Pressed, Truth
 from tests.faults.outside import Outside, when
 from tests.faults.telephones import Experiment, stories
 
-__all__ = ["Expected", "Verdict", "compare"]
+__all__ = ["Expected", "Verdict", "blind_spans", "compare"]
 
 Json: TypeAlias = dict[str, Any]
 
@@ -223,17 +223,24 @@ def _stories(expected: Expected, seen: Outside) -> Iterator[str]:
     called = {call["from"]["e164"] for call in seen.calls}
     missing = {appeal["caller"]["e164"] for appeal in seen.appeals} - called
     yield from _each("an appeal, but no call", missing)
-    windows = [(when(each["from"]), when(each["to"])) for each in seen.windows]
     experiment = Experiment(
-        blind=[
-            *((at, at) for at in expected.blind_at),
-            *((since, until) for since, until in windows if since and until),
-        ],
+        blind=blind_spans(expected.blind_at, seen.windows),
         whole=expected.spool_is_whole,
         late=expected.late,
     )
     pressed = {press.number: (press.at, press.hung_up_at) for press in expected.truth.pressed}
     yield from stories(expected.truth.answers, pressed, seen.calls, experiment)
+
+
+def blind_spans(
+    blind_at: Sequence[datetime], windows: Sequence[Json]
+) -> list[tuple[datetime, datetime]]:
+    """Return when press3 heard nothing: by the experiment, and by its own blind windows that are closed."""
+    told = [(when(each["from"]), when(each["to"])) for each in windows]
+    return [
+        *((at, at) for at in blind_at),
+        *((since, until) for since, until in told if since and until),
+    ]
 
 
 def _order(call: Json) -> Iterator[str]:

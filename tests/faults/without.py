@@ -269,12 +269,21 @@ def _broken_files() -> None:
 
 def _withdrawal() -> None:
     """Screens are not told that a card goes."""
+    _never_tell("pop.withdrawn")
+
+
+def _cards() -> None:
+    """Screens are not told of the card of a ringing call."""
+    _never_tell("pop.shown")
+
+
+def _never_tell(of: str) -> None:
     from push import pops
 
     tell = pops._tell
 
     def silent(session: Any, pop: Any, kind: str, data: Any, now: Any) -> None:
-        if kind != "pop.withdrawn":
+        if kind != of:
             tell(session, pop, kind, data, now)
 
     pops._tell = silent
@@ -330,6 +339,7 @@ SERVICE: dict[str, Replace] = {
     "read-in-time": _read_in_time,
     "broken-files": _broken_files,
     "withdrawal": _withdrawal,
+    "cards": _cards,
     "serve-lock": _serve_lock,
 }
 # These are rendered into the PBX's files by the test itself, not done in the service.

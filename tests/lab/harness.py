@@ -25,7 +25,7 @@ from press3.demo.tree import AsteriskTree
 from tests.lab.ami_tap import AmiTap, ami_tap
 from tests.lab.dialogs import Dialog, DialogStep, within_xml
 from tests.lab.ports import held_pbx_ports, held_ports
-from tests.lab.scenarios import Step, TelephoneHabit, caller_xml, telephone_xml
+from tests.lab.scenarios import DIALOG_MARK, Step, TelephoneHabit, caller_xml, telephone_xml
 from tests.waiting import until
 
 __all__ = ["DID", "EXTENSIONS", "QUICK", "Lab", "LabMenu", "SippCall", "Truth", "start_lab"]
@@ -157,9 +157,8 @@ class SippCall:
     @property
     def dialogs(self) -> list[Dialog]:
         """The calls that were answered so far, oldest first."""
-        told = self.log.with_suffix(".dialogs")
-        lines = told.read_text(errors="replace").splitlines() if told.exists() else []
-        return [Dialog.read(line) for line in lines]
+        lines = self.notes.read_text(errors="replace").splitlines() if self.notes.exists() else []
+        return [Dialog.read(line) for line in lines if DIALOG_MARK in line]
 
     @property
     def notes(self) -> Path:

@@ -11,6 +11,7 @@ from typing import Literal
 
 __all__ = [
     "DIALOG_MARK",
+    "RANG_MARK",
     "Bye",
     "Key",
     "Speak",
@@ -166,6 +167,7 @@ Max-Forwards: 70
 
 
 DIALOG_MARK = " ~~ "
+RANG_MARK = "rang "
 
 
 def _log_dialog(local: str, remote: str, tag: str = "") -> str:
@@ -210,10 +212,11 @@ class TelephoneHabit:
 
 
 def telephone_xml(habit: TelephoneHabit, speech: Path) -> str:
-    """A telephone that takes calls one after the other."""
+    """A telephone that takes calls one after the other, and notes who rings: `rang <Call-ID> <From>`."""
     return scenario(
         f"""<recv request="INVITE" rrs="true"><action>
-{_INVITE}</action></recv>
+{_INVITE}
+<log message="{RANG_MARK}[call_id] [$2]"/></action></recv>
 <Reference variables="1,2,3"/>
 {_reaction(habit, speech)}
 <label id="9"/>"""
