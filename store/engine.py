@@ -1,6 +1,8 @@
 """Engines: SQLite with the pragmas that make a commit durable, PostgreSQL by URL."""
 
+import asyncio
 import sqlite3
+import time
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -30,14 +32,13 @@ __all__ = [
 ]
 
 _PRAGMAS = (
-    f"busy_timeout={BUSY_TIMEOUT_MS}",  # first, because switching to WAL takes a lock itself
-    "journal_mode=WAL",
     "synchronous=FULL",
     "foreign_keys=ON",
     # KiB, as far as they are touched: with the 2 MB that are usual, searching a million calls reads the same
     # pages again and again (a third more CPU).
     "cache_size=-16000",
 )
+_WAL_AGAIN_S = 0.01
 _POSTGRES = {
     "connect_timeout": 5,
     "keepalives_idle": 5,
@@ -167,9 +168,26 @@ def _sqlite_pragmas(connection: Any, _record: Any) -> None:
     # The driver's own BEGIN comes too late for SAVEPOINT; we say BEGIN ourselves (SQLAlchemy docs, pysqlite).
     connection.isolation_level = None
     cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")  # first: what follows may have to wait
+    _use_wal(cursor)
     for pragma in _PRAGMAS:
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _use_wal(cursor: Any) -> None:
+    """Switch to WAL, as often as needed: the switch refuses at once, without busy_timeout, when others
+    open the new file at the same moment."""
+    deadline = time.monotonic() + BUSY_TIMEOUT_MS / 1000
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            await_only(asyncio.sleep(_WAL_AGAIN_S))
+        else:
+            return
 
 
 def _sqlite_begin(connection: Connection) -> None:
