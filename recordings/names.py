@@ -12,7 +12,7 @@ from pathlib import PurePath
 
 __all__ = ["CallSpan", "NameParts", "guess_call", "parse_name", "same_number"]
 
-_UNIQUEID = re.compile(r"(?:(?P<system>[A-Za-z0-9_]+)-)?(?P<bare>\d{9,11}\.\d+)(?!\d)")
+_UNIQUEID = re.compile(r"\d{9,11}\.\d+(?!\d)")
 _FREEPBX = re.compile(r"(?P<kind>[a-z]+)-(?P<dst>[^-]*)-(?P<src>[^-]*)-\d{8}-\d{6}-")
 _NUMBER = re.compile(r"\+?\d{7,15}")
 _PUBLIC_DIGITS = 7
@@ -21,7 +21,10 @@ _EARLY, _LATE = timedelta(seconds=5), timedelta(seconds=30)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NameParts:
-    """`uniqueids` are the readings of the one in the name, with and without a system name."""
+    """`uniqueids` are the readings of the one in the name: bare, and with ever more of what stands before it.
+
+    How much of that is the system name nobody can tell: it may hold `-` itself.
+    """
 
     kind: str | None
     uniqueids: tuple[str, ...]
@@ -43,21 +46,25 @@ def parse_name(name: str) -> NameParts:
     base = PurePath(name).name
     known = _FREEPBX.match(base)
     rest = base[known.end() :] if known else base
-    uniqueid = _UNIQUEID.search(rest)
     if known:
         numbers = [digits for each in known.group("dst", "src") if (digits := _digits(each))]
     else:
         numbers = _NUMBER.findall(_UNIQUEID.sub(" ", base))
     return NameParts(
         kind=known["kind"] if known else None,
-        uniqueids=_readings(uniqueid) if uniqueid else (),
+        uniqueids=_readings(rest),
         numbers=tuple(numbers),
     )
 
 
-def _readings(found: re.Match[str]) -> tuple[str, ...]:
-    bare, system = found["bare"], found["system"]
-    return (bare, f"{system}-{bare}") if system else (bare,)
+def _readings(text: str) -> tuple[str, ...]:
+    found = _UNIQUEID.search(text)
+    if found is None:
+        return ()
+    bare, before = found[0], text[: found.start()].split("-")
+    if before.pop():  # what touches the digits is no system name
+        return (bare,)
+    return (bare, *("-".join((*before[n:], bare)) for n in reversed(range(len(before)))))
 
 
 def _digits(text: str) -> str:

@@ -1,11 +1,13 @@
-"""One press3 for two real Asterisks, 22 and 16, whose calls have equal uniqueids."""
+"""One press3 for two real Asterisks, 22 and 16: equal uniqueids, and those that begin with a systemname."""
 
 import asyncio
+import os
+import re
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ import pytest
 from press3.clock import now
 from press3.settings import load
 from tests.e2e.desk import PbxSide, Screen, open_desk
-from tests.e2e.office import STORIES, Office, near, reasons
+from tests.e2e.office import STORIES, Office, has_sound, near, reasons
 from tests.e2e.told import LegSeen, answered, check_legs, check_pops, unanswered
 from tests.lab.fixtures import StartAsterisk
 from tests.lab.harness import Lab, LabMenu, SippCall
@@ -28,15 +30,21 @@ SILENT = TelephoneHabit(then="noanswer")
 PRESS: list[Step] = [Speak(), Wait(3), Key("3"), Wait(6), Bye()]
 
 
-def menu(member: str) -> LabMenu:
+BY_NAME_S = 120  # a file that nobody told of is found by the sweep of the folder
+# A `-` stands in our call ids and in names of recordings too; `_` is any character to AstDB.
+SYSTEMS = ("my-pbx_1", "my-pbx_2")
+
+
+def menu(member: str, system_name: str) -> LabMenu:
     return LabMenu(
+        system_name=system_name,
         menu=replace(
             STORIES.menu, members=(member,), menu_timeout_s=6, ring_s=8, queue_timeout_s=20
-        )
+        ),
     )
 
 
-def second(lab: Lab) -> str:
+def second(lab: Lab, asterisk: str) -> str:
     """The second PBX: its recordings by a map of its own."""
     side = PbxSide.of(lab)
     return f"""
@@ -45,6 +53,7 @@ name = "second"
 port = {side.port}
 username = "{side.username}"
 secret = "{side.secret}"
+{asterisk}
 [[recordings.map]]
 asterisk = "second"
 remote = "{side.monitor}"
@@ -91,13 +100,21 @@ class Two:
 
 
 @asynccontextmanager
-async def two_pbxs(asterisk: StartAsterisk, folder: Path) -> AsyncIterator[Two]:
-    main = await asterisk("22", menu("PJSIP/101"), fresh=True)
-    other = await asterisk("16", menu("PJSIP/102"), fresh=True)
+async def two_pbxs(
+    asterisk: StartAsterisk,
+    folder: Path,
+    *,
+    systems: tuple[str, str] = ("", ""),
+    queue_log: bool = False,
+) -> AsyncIterator[Two]:
+    """`systems` are the systemnames; `queue_log`: that of the second is read."""
+    main = await asterisk("22", menu("PJSIP/101", systems[0]), fresh=True)
+    other = await asterisk("16", menu("PJSIP/102", systems[1]), fresh=True)
+    log = f'queue_log = "{other.directory}/log/queue_log"' if queue_log else ""
     async with AsyncExitStack() as stack:
         at_main = await stack.enter_async_context(main.telephone("101", ANSWERS))
         at_second = await stack.enter_async_context(other.telephone("102", SILENT))
-        desk = await stack.enter_async_context(open_desk(main, folder, more=second(other)))
+        desk = await stack.enter_async_context(open_desk(main, folder, more=second(other, log)))
         assert [pbx.name for pbx in load(desk.config).asterisk] == ["main", "second"]
         yield Two(main, other, Office(main, desk), at_main, at_second)
 
@@ -145,6 +162,76 @@ async def test_equal_uniqueids_and_one_pbx_killed_while_the_other_talks(
             assert sorted(w["pbx"] for w in windows) == ["main", "second", "second"], windows
             await _is_reconciled(office, 5)
         assert "Traceback" not in office.desk.log.read_text(errors="replace")
+
+
+async def test_a_systemname_begins_every_uniqueid(asterisk: StartAsterisk, tmp_path: Path) -> None:
+    async with two_pbxs(asterisk, tmp_path, systems=SYSTEMS, queue_log=True) as two:
+        office, (anna, boris) = two.office, ("+79110033001", "+79110033002")
+        async with office.screens("op101", "op102") as (at_101, at_102):
+            callers = await _called_to_the_end(two, anna, boris)
+            await _is_answered(two, anna, callers[0], at_101, n=0)
+            await _is_abandoned(two, boris, callers[1], at_102, n=0)
+        await _have_systemnames(office, anna, boris)
+        await _is_reconciled(office, 2)
+
+        # press3 away; the second's AstDB forgets its press: queue_log knows it, the file's name its call
+        anna, boris = "+79110033003", "+79110033004"
+        assert await office.desk.stop() == 0
+        callers = await _called_to_the_end(two, anna, boris)
+        await asyncio.gather(two.main.quiet(), two.second.quiet())
+        await two.second.pbx.rx("database deltree press3")
+        _let_a_sweep_take(two.second.monitor)
+        await office.desk.start()
+        await office.desk.linked()
+        await _came_back(two, anna, callers[0], "answered", ["101"])
+        await _came_back(two, boris, callers[1], "abandoned", [])
+        await _have_systemnames(office, anna, boris)
+        await _is_reconciled(office, 4)
+        assert "Traceback" not in office.desk.log.read_text(errors="replace")
+
+
+async def _called_to_the_end(two: Two, anna: str, boris: str) -> tuple[SippCall, SippCall]:
+    """Anna calls the first PBX and Boris the second; both press."""
+    callers = (
+        await two.main.call(number=anna, name="Anna", steps=PRESS),
+        await two.second.call(number=boris, name="Boris", steps=PRESS),
+    )
+    for caller in callers:
+        await caller.done()
+    return callers
+
+
+async def _have_systemnames(office: Office, anna: str, boris: str) -> None:
+    for number, pbx, system in ((anna, "main", SYSTEMS[0]), (boris, "second", SYSTEMS[1])):
+        call = await office.over(number)
+        assert call["pbx"] == pbx
+        assert re.fullmatch(rf"{pbx}-{system}-[0-9]{{10}}\.[0-9]+", call["id"]), call["id"]
+
+
+def _let_a_sweep_take(monitor: Path) -> None:
+    """Make the files old: the sweep leaves alone for a minute what was just written."""
+    at = time.time() - 120
+    for file in monitor.rglob("*.wav"):
+        os.utime(file, (at, at))
+
+
+async def _came_back(
+    two: Two, number: str, caller: SippCall, outcome: str, answered_by: list[str]
+) -> None:
+    """The press was read when press3 was there again, with its row, who answered, and its sound."""
+    pressed, hung_up = caller.truth.taken("INFO"), caller.truth.taken("BYE")
+    call = await two.office.call_when(number, has_sound, deadline_s=BY_NAME_S)
+    appeal = await two.office.appeal(number)
+    assert (appeal["verified"], appeal["caller"]["e164"]) == ("verified", number)
+    assert (call["appeal"], call["recovered"]) == (appeal["number"], True)
+    assert (call["outcome"], call["queue"]) == (outcome, "press3")
+    assert [leg["extension"] for leg in call["legs"]] == answered_by
+    assert near(call["pressed_at"], pressed)
+    ended_at = datetime.fromisoformat(call["ended_at"])
+    assert abs(ended_at - hung_up[0]) <= timedelta(seconds=1.15), "queue_log has whole seconds"
+    (recording,) = call["recordings"]
+    lasted_s = (hung_up[0] - pressed[0]).total_seconds()
+    assert recording["duration_s"] == pytest.approx(lasted_s, abs=1.0)
 
 
 async def _own_recordings(office: Office, first: str, other: str) -> None:

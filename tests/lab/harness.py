@@ -70,7 +70,8 @@ exten => 101,1,Dial(PJSIP/101&PJSIP/99101,20,tT)
 class LabMenu:
     """What a test's PBX is made of. `files` add or replace configuration files by name.
 
-    `phones` are telephones besides the usual ones, with the pickup group of each.
+    `phones` are telephones besides the usual ones, with the pickup group of each; `system_name` is
+    Asterisk's `systemname`, which begins every uniqueid.
     """
 
     menu: Menu = QUICK
@@ -78,6 +79,7 @@ class LabMenu:
     observed: tuple[ObservedMenu, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict)
     phones: tuple[tuple[str, int], ...] = ()
+    system_name: str = ""
 
     @property
     def telephones(self) -> dict[str, int]:
@@ -341,7 +343,8 @@ async def start_lab(tree: AsteriskTree, directory: Path, config: LabMenu | None 
     with ExitStack() as held:  # for as long as the lab is there, whatever is killed in it
         phones = held.enter_context(held_ports(10 * len(config.telephones)))
         ports = held.enter_context(held_pbx_ports())
-        pbx = PrivateAsterisk(tree, directory, etc=_files(config, ports, phones))
+        etc = _files(config, ports, phones)
+        pbx = PrivateAsterisk(tree, directory, etc=etc, system_name=config.system_name)
         await pbx.start()
         return Lab(pbx, ports, config, phones, held.pop_all())
 

@@ -46,6 +46,16 @@ async def test_our_own_names_and_the_uniqueid_of_a_leg(desk: Desk) -> None:
     assert {row.call_id for row in rows} == {call}
 
 
+async def test_a_uniqueid_that_begins_with_a_systemname(desk: Desk) -> None:
+    """`-` and `_` may stand in the systemname."""
+    await _call(desk, "my-pbx_1-1763735700.12")
+    call = await _call(desk, "my-pbx_2-1763735700.12")
+    put(desk.root / "press3-q-1-20261121-115500-my-pbx_2-1763735700.12.wav")
+    async with desk.working():
+        (row,) = await desk.reach(S.CONVERTED)
+    assert (row.call_id, row.guessed) == (call, False)
+
+
 async def test_a_file_that_the_pbx_renamed_is_the_one_that_is_missing(desk: Desk) -> None:
     call = await _call(desk, "1763735700.12")
     told = story(call, ended_at=AT)
