@@ -13,6 +13,7 @@ from recordings.model import Recording, RecordingState
 from tests.appeals.world import NOON, PhoneCall, World
 
 MOSCOW = ZoneInfo("Europe/Moscow")
+OMSK = ZoneInfo("Asia/Omsk")
 DAY = date(2026, 11, 21)
 
 
@@ -60,9 +61,9 @@ async def record(world: World, call: str | None, state: RecordingState) -> int:
     return await world.writer.run(work)
 
 
-async def run(world: World, pbx: Pbx, day: date = DAY) -> dict[str, Any]:
+async def run(world: World, pbx: Pbx, day: date = DAY, zone: ZoneInfo = MOSCOW) -> dict[str, Any]:
     async with world.sessions() as session:
-        return await reconcile.run(session, day, MOSCOW, pbx)
+        return await reconcile.run(session, day, zone, pbx)
 
 
 async def test_a_day_without_a_difference(world: World) -> None:
@@ -146,6 +147,20 @@ async def test_the_day_is_the_local_one(world: World) -> None:
     start, end = pbx.asked[0]
     assert start < datetime(2026, 11, 20, 21, 0, tzinfo=UTC)
     assert end > datetime(2026, 11, 21, 21, 0, tzinfo=UTC)
+
+
+async def test_midnight_in_utc_parts_no_day_in_omsk(world: World) -> None:
+    """Six hours ahead: the 21st there begins at 18:00 UTC of the 20th, and has UTC's midnight within it."""
+    presses = []
+    for hour, minute in ((17, 59), (18, 1), (23, 59), (24, 1)):
+        world.now = datetime(2026, 11, 20, tzinfo=UTC) + timedelta(hours=hour, minutes=minute)
+        presses.append(press_of(await world.pressed(), world.now))
+    pbx = Pbx(*presses)
+    told = {day: await run(world, pbx, DAY + timedelta(days=day), OMSK) for day in (-1, 0, 1)}
+    counts = {day: (each["pressed"], each["registered"]) for day, each in told.items()}
+    assert counts == {-1: (1, 1), 0: (3, 3), 1: (0, 0)}
+    in_moscow = await run(world, pbx)
+    assert (in_moscow["pressed"], in_moscow["registered"]) == (2, 2)
 
 
 async def test_a_press_at_midnight_is_not_lost_between_two_days(world: World) -> None:

@@ -1,11 +1,17 @@
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from appeals.times import CallTimes, CaseTimes, VisitTimes, first_contact_after, times
-from tests.appeals.world import NOON
+from calls.story import CallStory
+from people.model import Role
+from tests.appeals.world import CUSTOMER, NOON, World
+from tests.calls.builders import START, Pbx
+
+OMSK = ZoneInfo("Asia/Omsk")
 
 
 def s(seconds: float) -> datetime:
@@ -81,6 +87,125 @@ def test_stages_with_their_time_and_none_for_the_one_it_is_in() -> None:
 
 def test_an_appeal_without_a_call_has_the_same_names() -> None:
     assert set(times(case(), None)) == set(times(case(), call()))
+
+
+def talked(*, held: bool) -> CallStory:
+    """Ivan presses, waits ten seconds, Anna's telephone rings for four of them, they talk for a minute."""
+    pbx = Pbx()
+
+    def second(n: float) -> None:
+        pbx.now = START + timedelta(seconds=n)
+
+    ivan = pbx.incoming("+79110000001", to="74951234567")
+    second(1)
+    ivan.presses_3()
+    ivan.joins("complaints")
+    if held:
+        second(2)
+        ivan.holds()
+        second(5)
+        ivan.resumes()
+    second(7)
+    anna = ivan.rings("PJSIP/101")
+    second(11)
+    anna.answers()
+    ivan.talks_to(anna)
+    ivan.leaves("complaints")
+    if held:
+        second(12)
+        anna.holds()
+        second(50)
+        anna.resumes()
+    second(71)
+    ivan.hangs_up()
+    anna.is_gone()
+    return pbx.story
+
+
+def test_a_hold_in_the_wait_or_in_the_talk_changes_no_time() -> None:
+    plain, held = talked(held=False), talked(held=True)
+    (leg,) = held.legs
+    assert [(to - since).total_seconds() for since, to in leg.holds if to] == [38]
+    told = [times(case(opened_at=each.pressed_at), times_of(each)) for each in (plain, held)]
+    assert told[0] == told[1]
+    assert round(told[1]["wait_s"]) == 10
+    assert round(told[1]["queue_wait_s"]) == 10
+    assert round(told[1]["ring_s"]) == 4
+    assert [each.outcome for each in (plain, held)] == ["answered"] * 2
+    assert plain.legs[0].ended_at == leg.ended_at
+
+
+def times_of(story: CallStory) -> CallTimes:
+    return call(
+        pressed_at=story.pressed_at,
+        queue_wait_s=story.queue_wait_s,
+        first_ring_at=story.first_ring_at,
+        answered_at=story.answered_at,
+        ended_at=story.ended_at,
+        outcome=story.outcome,
+    )
+
+
+def test_a_midnight_between_there_or_in_utc_changes_no_time() -> None:
+    """Opened just before midnight, in Omsk or by UTC, whatever zone each time is written in."""
+    for midnight in (datetime(2026, 11, 21, tzinfo=OMSK), datetime(2026, 11, 21, tzinfo=UTC)):
+        opened, reached = midnight - timedelta(seconds=5), midnight + timedelta(seconds=7)
+        for zone in (OMSK, UTC):
+            told = times(
+                case(
+                    opened_at=opened.astimezone(UTC),
+                    first_contact_at=reached.astimezone(zone),
+                    taken_at=reached.astimezone(zone),
+                    visits=[
+                        VisitTimes(
+                            stage="Зафиксирована",
+                            entered_at=opened.astimezone(UTC),
+                            left_at=reached.astimezone(zone),
+                        )
+                    ],
+                ),
+                call(pressed_at=opened.astimezone(zone), answered_at=reached.astimezone(UTC)),
+            )
+            names = ("wait_s", "first_contact_s", "take_s")
+            assert [told[name] for name in names] == [12, 12, 12], (midnight, zone)
+            assert told["stages"] == [{"stage": "Зафиксирована", "s": 12}]
+
+
+async def test_an_appeal_of_the_last_second_of_the_day_in_omsk_has_its_whole_time(
+    world: World,
+) -> None:
+    world.now = datetime(2026, 11, 21, tzinfo=OMSK).astimezone(UTC) - timedelta(seconds=1)
+    opened_at = world.now
+    await world.pressed()
+    (appeal,) = await world.appeals()
+    told = await world.appeal(appeal.number)
+    left = datetime.fromisoformat(told["deadline_at"]) - opened_at
+    assert left == timedelta(hours=world.settings.resolve_h)
+
+
+async def test_a_later_contact_moves_no_first_contact(world: World) -> None:
+    await world.hire("Анна", extension="101")
+    await world.hire("Борис", Role.HANDLER, extension="102")
+    answered = await world.pressed()
+    world.pass_s(12)
+    await answered.answer("101").stored()
+    world.pass_s(40)
+    answered.transfer("101", to="102")
+    await answered.answer("102").stored()
+    await answered.end().stored()
+    (appeal,) = await world.appeals()
+
+    for direction, hours in (("out", 1), ("in", 5)):
+        world.pass_s(hours * 3600)
+        ends = ("102", CUSTOMER) if direction == "out" else (CUSTOMER, "88001234567")
+        later = world.call(ends[0], name=None, direction=direction, to=ends[1])  # type: ignore[arg-type]
+        world.pass_s(9)
+        await later.answer("102").stored()
+        await later.end().stored()
+    told = await world.appeal(appeal.number)
+    assert len(told["calls"]) == 3
+    assert told["times"]["first_contact_s"] == told["times"]["wait_s"] == 12
+    assert (await world.actions(appeal.number)).count("first_contact") == 1
 
 
 moments = st.none() | st.integers(-10_000, 10_000).map(s)
