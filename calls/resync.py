@@ -33,6 +33,7 @@ from calls.switchboard import born_at
 __all__ = ["from_channels", "from_spool"]
 
 _NEAR = timedelta(seconds=2)
+_CUT_OFF = timedelta(seconds=1)  # queue_log leaves the fraction of a second out
 
 
 def from_spool(
@@ -145,7 +146,8 @@ def _tell_marks(told: _Telling, press: SpoolPress, numbers: NumberRules) -> None
             )
         )
     if press.entered_at is not None:
-        told.tell(QueueEntered(call=call, at=press.entered_at, queue=press.queue))
+        at = _after(told.now.pressed_at, press.entered_at)
+        told.tell(QueueEntered(call=call, at=at, queue=press.queue))
     for answer in press.answered:
         _tell_answer(told, answer, numbers)
     if press.queue_left is not None:
@@ -156,6 +158,8 @@ def _tell_marks(told: _Telling, press: SpoolPress, numbers: NumberRules) -> None
 
 def _tell_answer(told: _Telling, answer: SpoolAnswer, numbers: NumberRules) -> None:
     extension = numbers.extension(answer.channel) or resource(answer.channel)
+    since = told.now.stays[-1].entered_at if told.now.stays else told.now.pressed_at
+    answer = replace(answer, at=_after(since, answer.at))
     leg = _leg_at(told.now, extension, answer)
     if leg is not None and leg.outcome not in (None, "answered", "unknown"):
         return  # it was lifted, but customer and operator never heard each other
@@ -167,6 +171,11 @@ def _tell_answer(told: _Telling, answer: SpoolAnswer, numbers: NumberRules) -> N
             extension=extension,
         )
     )
+
+
+def _after(known: datetime | None, at: datetime) -> datetime:
+    """Return `at`, or `known` for what came after it in the same second, of which one source told less."""
+    return known if known is not None and at < known < at + _CUT_OFF else at
 
 
 def _leg_at(story: CallStory, extension: str, answer: SpoolAnswer) -> LegStory | None:

@@ -327,3 +327,31 @@ def test_back_in_the_queue_after_a_talk_he_was_not_answered_again() -> None:
     assert waiting is not None
     assert [stay.reason for stay in waiting.stays] == ["answered", "abandoned"]
     assert waiting.stays[1].left_at == again.at + seconds(9)
+
+
+@pytest.mark.parametrize("heard", [("pressed",), ("pressed", "entered"), ("called",)])
+def test_what_queue_log_tells_in_whole_seconds_came_after_what_was_heard_in_that_second(
+    heard: tuple[str, ...],
+) -> None:
+    """press3 was killed within the second: the key was heard in ms, queue_log knows the second alone."""
+    call = f"main-{UNIQUEID}"
+    arrived, requested = recover(PRESS)[0][:2]
+    story = fold(None, replace(arrived, at=START + seconds(0.2), recovered=False))
+    if "pressed" in heard:
+        story = fold(story, replace(requested, at=START + seconds(0.37), recovered=False))
+    if "entered" in heard:
+        entered = QueueEntered(call=call, at=START + seconds(0.39), queue="complaints")
+        story = fold(story, entered)
+    told = replace(
+        PRESS,
+        key=None,
+        timed_by="queue_entry",
+        entered_at=START,
+        answered=(SpoolAnswer(at=START, channel="PJSIP/101", uniqueid="1.1"),),
+        ended_at=START + seconds(9),
+    )
+    _, story = recover(told, story)
+    times = [story.started_at, story.pressed_at, story.queue_entered_at, story.answered_at]
+    assert times == sorted(time for time in times if time is not None)
+    before = recover(replace(told, entered_at=START - seconds(2)), fold(None, arrived))[1]
+    assert before.queue_entered_at == START - seconds(2), "two seconds are none that were cut off"
