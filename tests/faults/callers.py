@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from tests.faults.taken import Taken
+from tests.faults.taken import AT_3, Taken
 from tests.faults.telephones import Answer
 from tests.lab.harness import Lab, SippCall
 from tests.lab.scenarios import Bye, Key, Speak, Step, Wait
@@ -162,12 +162,12 @@ class Callers(ABC):
 
 
 class SipCallers(Callers):
-    """Each caller is a SIPp of his own."""
+    """Each caller is a SIPp of his own; `at_3` is the step of the dialplan that his key leads to."""
 
-    def __init__(self, lab: Lab, seed: int, per_second: float = 2) -> None:
+    def __init__(self, lab: Lab, seed: int, per_second: float = 2, *, at_3: str = AT_3) -> None:
         super().__init__(seed, per_second)
         self._lab = lab
-        self._taken = Taken(lab.directory / "log/dialplan")
+        self._taken = Taken(lab.directory / "log/dialplan", at_3)
         self._called: list[tuple[str, SippCall]] = []
 
     async def call(self, habit: Habit) -> str:

@@ -2,6 +2,7 @@
 
 import sqlite3
 import time
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -9,11 +10,12 @@ from pathlib import Path
 from typing import Any, TypeAlias
 from zoneinfo import ZoneInfo
 
+from ami.queue_log import parse_line
 from tests.e2e.desk import Person
 from tests.faults.service import Service
 from tests.lab.harness import Lab
 
-__all__ = ["Outside", "SpoolRow", "look", "spool_of", "when"]
+__all__ = ["Outside", "PressesOf", "SpoolRow", "look", "queue_entries", "spool_of", "when"]
 
 Json: TypeAlias = dict[str, Any]
 _ZONE = ZoneInfo("Europe/Moscow")  # the service's by default: its days are those of reconciliation
@@ -28,9 +30,16 @@ class SpoolRow:
     marks: frozenset[str]
 
 
+# How the PBX's own record of presses is read.
+PressesOf: TypeAlias = Callable[[Lab], tuple[SpoolRow, ...]]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Outside:
-    """One look at everything, begun `at`. `files` are the recordings on the PBX's disk, by uniqueid."""
+    """One look at everything, begun `at`. `files` are the recordings on the PBX's disk, by uniqueid.
+
+    `spool` is the PBX's own record of presses: AstDB, or for an observed menu queue_log.
+    """
 
     at: datetime
     appeals: tuple[Json, ...]
@@ -41,8 +50,8 @@ class Outside:
     files: dict[str, list[Path]]
 
 
-async def look(service: Service, lab: Lab) -> Outside:
-    """Read all lists to their last page, and the PBX's database and folder."""
+async def look(service: Service, lab: Lab, presses_of: PressesOf | None = None) -> Outside:
+    """Read all lists to their last page, the PBX's record of presses (None: AstDB's file) and its folder."""
     at = datetime.now(UTC)
     chief = await service.person("chief")
     today = datetime.now(_ZONE).date()
@@ -54,7 +63,7 @@ async def look(service: Service, lab: Lab) -> Outside:
         calls=tuple(await _all(chief, "/calls?limit=200")),
         windows=tuple(await _all(chief, "/blind-windows?limit=200")),
         orphans=sum(each["kind"] == "orphan_recording" for each in differences),
-        spool=spool_of(lab),
+        spool=(presses_of or spool_of)(lab),
         files=_recordings(lab.monitor),
     )
 
@@ -85,6 +94,21 @@ def spool_of(lab: Lab) -> tuple[SpoolRow, ...]:
     return tuple(
         _spool_row(value, frozenset(marks[key])) for key, value in rows.items() if key in marks
     )
+
+
+def queue_entries(queue: str) -> PressesOf:
+    """Return a reader of who entered `queue` by the PBX's queue_log: of an observed menu nothing else is kept.
+
+    An entry is a press where the key alone leads to that queue.
+    """
+
+    def read(lab: Lab) -> tuple[SpoolRow, ...]:
+        lines = (lab.directory / "log/queue_log").read_bytes().splitlines()
+        told = [parse_line(line) for line in lines]
+        entries = [each for each in told if (each.queue, each.event) == (queue, "ENTERQUEUE")]
+        return tuple(SpoolRow(each.told(1), each.uniqueid, frozenset()) for each in entries)
+
+    return read
 
 
 def _between_commits(file: Path) -> bytes:

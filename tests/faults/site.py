@@ -14,11 +14,11 @@ from ivr.menu import Prompts
 from tests.e2e.desk import PbxSide, open_desk
 from tests.fakes.tcp_proxy import TcpProxy
 from tests.faults.callers import Callers, SipCallers, Truth
-from tests.faults.outside import look
+from tests.faults.outside import PressesOf, look, queue_entries
 from tests.faults.report import note
 from tests.faults.screens import Tab, snapshots, unlike, unshown, watching
 from tests.faults.service import Service
-from tests.faults.taken import FILES
+from tests.faults.taken import files
 from tests.faults.telephones import answers_of, rings_of
 from tests.faults.verdict import Expected, Verdict, blind_spans, compare
 from tests.lab.harness import QUICK, Lab, LabMenu, SippCall
@@ -35,7 +35,7 @@ FAULTS = LabMenu(
             greeting=("hello",), invalid=("beep",), registering=(), accepted=("beep",), nobody=()
         ),
     ),
-    files=FILES,
+    files=files(),
 )
 LINKED_S = 60  # the promise: a recording is linked, or its absence explained, so soon
 # One that hangs on a frozen press3 notices it by its ping, after 40 s.
@@ -47,7 +47,10 @@ _SOON_MISSING = "missing_after_s = 5\n"
 
 @dataclass
 class Site:
-    """`service` may be killed, `lab.pbx` too, `line` (when there is one) broken; `blind_at` notes when."""
+    """`service` may be killed, `lab.pbx` too, `line` (when there is one) broken; `blind_at` notes when.
+
+    `presses_of` reads the PBX's own record of presses; None: AstDB.
+    """
 
     lab: Lab
     service: Service
@@ -62,6 +65,7 @@ class Site:
     tabs: list[Tab] = field(default_factory=list)
     starved: list[Starved] = field(default_factory=list)
     windows: Sequence[dict[str, Any]] = ()
+    presses_of: PressesOf | None = None
 
     def __post_init__(self) -> None:
         self.random = random.Random(self.seed)
@@ -139,7 +143,7 @@ class Site:
         )
         began, unsettled_s = time.perf_counter(), 0.0
         while True:
-            seen = await look(self.service, self.lab)
+            seen = await look(self.service, self.lab, self.presses_of)
             self.windows = seen.windows
             found = compare(expected, seen)
             settled_s = time.perf_counter() - began
@@ -205,12 +209,16 @@ async def open_site(
     more: str = "",
     start: bool = True,
     soon_missing: bool = True,
+    observed: str | None = None,
 ) -> AsyncIterator[Site]:
     """Run press3 beside `lab`; `through_proxy` puts a line between them that can be broken.
 
     `more` is added to its configuration file, whose last section is [recordings]; `soon_missing`:
     a recording that is not there is said to be missing after 5 s, not after the default's 50.
+    `observed` is the queue that an observed menu leads to: queue_log, which press3 reads too, is then
+    the PBX's record of presses.
     """
+    queue_log = f'queue_log = "{lab.directory}/log/queue_log"' if observed else ""
     side = PbxSide.of(lab)
     async with TcpProxy(lab.ports.ami) as line:
         if through_proxy:
@@ -219,6 +227,7 @@ async def open_site(
             side,
             folder,
             database_url=database_url,
+            asterisk=queue_log,
             more=(_SOON_MISSING if soon_missing else "") + more,
             start=start,
             make=lambda config, http: Service(config, http, without=without),
@@ -226,6 +235,7 @@ async def open_site(
             assert isinstance(service, Service)
             settles = {"settles_s": _STAYS_RED_S} if without else {}
             site = Site(lab, service, line if through_proxy else None, seed, report, **settles)
+            site.presses_of = queue_entries(observed) if observed else None
             async with AsyncExitStack() as open_tabs:
                 if start:
                     tabs = watching(lambda: site.service, service._http)

@@ -28,6 +28,14 @@ def test_a_key_is_taken_when_the_dialplan_comes_to_it(tmp_path: Path) -> None:
     assert taken.numbers() == {NUMBER}
 
 
+def test_another_menu_has_a_step_of_its_own(tmp_path: Path) -> None:
+    log = tmp_path / "dialplan"
+    log.write_text(CALLER + AT_3)
+    assert Taken(log, "3@ivr-7:1").numbers() == set()
+    log.write_text(CALLER + AT_3.replace("press3-menu", "ivr-7"))
+    assert Taken(log, "3@ivr-7:1").numbers() == {NUMBER}
+
+
 @pytest.mark.parametrize(
     ("acknowledged", "taken", "stayed_s", "wanted"),
     [

@@ -29,6 +29,16 @@ def _spool() -> None:
     CatchUp._read_spool = nothing  # type: ignore[method-assign]
 
 
+def _queue_log() -> None:
+    """What the PBX's own logs tell of a gap is not read."""
+    from press3.log_follower import LogFollower
+
+    async def nothing(*_: Any, **__: Any) -> list[Any]:
+        return []
+
+    LogFollower.read_gap = nothing  # type: ignore[method-assign]
+
+
 def _sweep() -> None:
     """Nothing is read again between logins."""
     from press3.telephony import Telephony
@@ -316,6 +326,7 @@ def _settle(monkeypatch: Any) -> None:
 
 SERVICE: dict[str, Replace] = {
     "spool": _spool,
+    "queue-log": _queue_log,
     "sweep": _sweep,
     "second-look": _second_look,
     "idempotence": _idempotence,
