@@ -28,8 +28,9 @@ class Timing:
     as stopped when its file has not changed for so long. `late_until_s`: how long a missing file is
     still looked for (copied from another machine now and then), and an orphan's call too.
     A missing file may have been renamed by the PBX: a sweep of its own, `renamed_after_s` later, finds
-    that out; sweeps rest for `sweep_rest_s` in any case. `breath_s`: between two looks at what is due,
-    however often the worker is woken.
+    that out; sweeps rest for `sweep_rest_s` in any case. `sweep_settled_s` and `sweep_every_s` together
+    are less than two minutes, within which a file that nobody told of is promised its call. `breath_s`:
+    between two looks at what is due, however often the worker is woken.
     """
 
     stable_for_s: float = 1.0
@@ -40,7 +41,7 @@ class Timing:
     poll_every_s: float = 1.0
     breath_s: float = 0.05
     sweep_every_s: float = 60.0
-    sweep_settled_s: float = 60.0
+    sweep_settled_s: float = 45.0
     sweep_rest_s: float = 10.0
     renamed_after_s: float = 4.0
     sweep_back_s: float = 8 * 24 * 3600

@@ -209,7 +209,7 @@ async def _have_systemnames(office: Office, anna: str, boris: str) -> None:
 
 
 def _let_a_sweep_take(monitor: Path) -> None:
-    """Make the files old: the sweep leaves alone for a minute what was just written."""
+    """Make the files old: the sweep leaves alone what was just written."""
     at = time.time() - 120
     for file in monitor.rglob("*.wav"):
         os.utime(file, (at, at))
