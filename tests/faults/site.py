@@ -219,12 +219,10 @@ async def open_site(
     the PBX's record of presses.
     """
     queue_log = f'queue_log = "{lab.directory}/log/queue_log"' if observed else ""
-    side = PbxSide.of(lab)
     async with TcpProxy(lab.ports.ami) as line:
-        if through_proxy:
-            side = replace(side, port=line.port)
+        port = line.port if through_proxy else lab.ports.ami
         async with open_desk(
-            side,
+            replace(PbxSide.of(lab), port=port),
             folder,
             database_url=database_url,
             asterisk=queue_log,
@@ -233,8 +231,8 @@ async def open_site(
             make=lambda config, http: Service(config, http, without=without),
         ) as service:
             assert isinstance(service, Service)
-            settles = {"settles_s": _STAYS_RED_S} if without else {}
-            site = Site(lab, service, line if through_proxy else None, seed, report, **settles)
+            site = Site(lab, service, line if through_proxy else None, seed, report)
+            site.settles_s = _STAYS_RED_S if without else site.settles_s
             site.presses_of = queue_entries(observed) if observed else None
             async with AsyncExitStack() as open_tabs:
                 if start:
