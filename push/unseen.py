@@ -1,6 +1,8 @@
 """A pressed-3 call that rang and that nobody has seen: its supervisor is told, once, also after a restart."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -54,20 +56,26 @@ async def unseen_tick(session: AsyncSession, now: datetime) -> int:
         .execution_options(synchronize_session="fetch")
     )
     calls = sorted(due)
-    for call_id in calls:
-        await _tell(session, call_id, now)
+    if calls:
+        await _tell(session, calls, now)
     return len(calls)
 
 
-async def _tell(session: AsyncSession, call_id: str, now: datetime) -> None:
-    appeal = (
-        await session.execute(
-            select(Appeal.number, Appeal.department_id).where(Appeal.call_id == call_id).limit(1)
-        )
-    ).one_or_none()
-    audience = await supervisors(session, appeal.department_id if appeal else None)
-    data = {"call": call_id, "appeal": appeal.number if appeal else None}
-    outbox.emit(
-        session,
-        outbox.Message(type="pop.unseen", at=now, audience=audience.to_json(), data=data),
+async def _tell(session: AsyncSession, calls: Sequence[str], now: datetime) -> None:
+    rows = await session.execute(
+        select(Appeal.call_id, Appeal.number, Appeal.department_id)
+        .where(Appeal.call_id.in_(calls))
+        .order_by(Appeal.number.desc())
     )
+    appeals = {row.call_id: row for row in rows}  # the first appeal of each call
+    told: dict[int | None, dict[str, Any]] = {}
+    for call in calls:
+        appeal = appeals.get(call)
+        department = appeal.department_id if appeal else None
+        if department not in told:
+            told[department] = (await supervisors(session, department)).to_json()
+        data = {"call": call, "appeal": appeal.number if appeal else None}
+        outbox.emit(
+            session,
+            outbox.Message(type="pop.unseen", at=now, audience=told[department], data=data),
+        )
