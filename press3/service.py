@@ -44,7 +44,8 @@ __all__ = ["Service", "add_user", "disable_user", "serve", "set_password"]
 
 log = structlog.get_logger(__name__)
 
-# Objects more than before, then collections of each younger generation.
+# For gc.set_threshold: 5,000 new objects bring a collection of the youngest, five of those one of the next
+# generation, a hundred of these at the earliest a full one. Python's own are 700, 10, 10.
 _COLLECT_AFTER = (5_000, 5, 100)
 
 
@@ -115,10 +116,11 @@ async def serve(settings: Settings) -> None:
 
 
 def _spare_the_collector() -> None:
-    """Leave what the start made to no garbage collection, and look through the rest seldom.
+    """Make full garbage collections short and rare: everything stands still meanwhile.
 
-    A full collection stops everything; with a thousand screens connected it took 0.2 s every ten
-    seconds. Nearly all is freed by counting references; bench/day.py shows that memory stays flat.
+    With a thousand screens one took 0.2 s, every ten seconds. Frozen is what the start made, some 150,000
+    objects that stay for good; the screens' come later, and for them the thresholds make it rare. What is
+    let go is nearly all freed by counting references: bench/day.py shows that memory stays flat.
     """
     gc.collect()
     gc.freeze()
