@@ -158,8 +158,7 @@ def _tell_marks(told: _Telling, press: SpoolPress, numbers: NumberRules) -> None
 
 def _tell_answer(told: _Telling, answer: SpoolAnswer, numbers: NumberRules) -> None:
     extension = numbers.extension(answer.channel) or resource(answer.channel)
-    since = told.now.stays[-1].entered_at if told.now.stays else told.now.pressed_at
-    answer = replace(answer, at=_after(since, answer.at))
+    answer = replace(answer, at=_after(_waits_since(told.now), answer.at))
     leg = _leg_at(told.now, extension, answer)
     if leg is not None and leg.outcome not in (None, "answered", "unknown"):
         return  # it was lifted, but customer and operator never heard each other
@@ -174,8 +173,16 @@ def _tell_answer(told: _Telling, answer: SpoolAnswer, numbers: NumberRules) -> N
 
 
 def _after(known: datetime | None, at: datetime) -> datetime:
-    """Return `at`, or `known` for what came after it in the same second, of which one source told less."""
-    return known if known is not None and at < known < at + _CUT_OFF else at
+    """Return `at`, or `known` for what came after it in that second and was told without the fraction.
+
+    A time with a fraction is exact: what it tells of did come before `known`.
+    """
+    cut_off = not at.microsecond
+    return known if cut_off and known is not None and at < known < at + _CUT_OFF else at
+
+
+def _waits_since(story: CallStory) -> datetime | None:
+    return story.stays[-1].entered_at if story.stays else story.pressed_at
 
 
 def _leg_at(story: CallStory, extension: str, answer: SpoolAnswer) -> LegStory | None:
@@ -200,6 +207,7 @@ def _leg_at(story: CallStory, extension: str, answer: SpoolAnswer) -> LegStory |
 
 def _tell_queue_left(told: _Telling, press: SpoolPress, at: datetime, status: str) -> None:
     answered_at = told.now.answered_at
+    at = _after(_waits_since(told.now), at)
     reason: QueueLeftReason = QUEUE_RESULTS.get(status, "unknown" if status else "abandoned")
     if answered_at is not None and reason in ("answered", "abandoned"):
         # Queue() comes back only after the talk: he left the queue when he was answered.

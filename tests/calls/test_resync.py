@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 
 from ami.spool import SpoolAnswer, SpoolPress, SpoolRecording
-from calls.facts import Fact, QueueEntered
+from calls.facts import CallEnded, Fact, QueueEntered, QueueLeft
 from calls.numbers import NumberRules
 from calls.resync import from_channels, from_spool
 from calls.story import CallStory, fold
@@ -355,3 +355,32 @@ def test_what_queue_log_tells_in_whole_seconds_came_after_what_was_heard_in_that
     assert times == sorted(time for time in times if time is not None)
     before = recover(replace(told, entered_at=START - seconds(2)), fold(None, arrived))[1]
     assert before.queue_entered_at == START - seconds(2), "two seconds are none that were cut off"
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "outcome"),
+    [("LEAVEEMPTY", "empty", "no_answer"), ("ABANDON", "abandoned", "abandoned")],
+)
+def test_a_queue_left_in_the_second_of_the_press_is_left_with_its_reason(
+    status: str, reason: str, outcome: str
+) -> None:
+    """The key was heard in ms; queue_log tells entry and exit by the second alone, before the key."""
+    arrived, requested = recover(PRESS)[0][:2]
+    story = fold(None, replace(arrived, at=START + seconds(0.2), recovered=False))
+    story = fold(story, replace(requested, at=START + seconds(0.4), recovered=False))
+    told = replace(PRESS, key=None, timed_by="queue_entry", entered_at=START)
+    _, left = recover(replace(told, queue_left=(START, status)), story)
+    assert [(stay.left_at, stay.reason) for stay in left.stays] == [(left.pressed_at, reason)]
+    ends = from_channels([left], alive=(), at=START + seconds(9))
+    assert [fact.outcome for fact in ends if isinstance(fact, CallEnded)] == [outcome]
+
+
+def test_an_exact_mark_of_an_earlier_stay_is_none_of_the_new_one() -> None:
+    """AstDB keeps it, in ms, while he waits anew in the same second."""
+    story = recover(replace(PRESS, entered_at=START))[1]
+    again = QueueEntered(call=story.id, at=START + seconds(0.6), queue="complaints")
+    left = QueueLeft(call=story.id, at=START + seconds(0.3), queue="complaints", reason="timeout")
+    story = fold(fold(story, left), again) or story
+    assert [stay.reason for stay in story.stays] == ["timeout", None]
+    marked = replace(PRESS, entered_at=START, queue_left=(START + seconds(0.3), "TIMEOUT"))
+    assert recover(marked, story)[1].stays == story.stays
