@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
 
 from ami import actions, spool
 from ami.asking import Asking
-from ami.errors import AmiError, LogUnreadable
+from ami.errors import AmiError, LogUnreadable, SpoolUnread
 from ami.log_tail import lines_between, oldest_line_at
 from ami.spool import SpoolPress
 from appeals.errors import PbxUnread
@@ -38,40 +39,49 @@ class PbxReader:
     async def read(self, start: datetime, end: datetime) -> PressReading:
         """Return the presses from `start` to `end` (PBX time) and which sources told them, the best timed first.
 
-        A PBX whose AstDB can't be read now is unread, unless one of its logs tells the whole period.
+        A PBX that does not answer now is unread, unless one of its logs tells the whole period.
         Raises PbxUnread when every PBX is.
         """
         pressed: list[Press] = []
         sources: list[PressSource] = []
         unread: list[str] = []
         for link in self._links:
-            of_astdb, source, answered = await _astdb(link, start, end)
+            astdb = await _read_astdb(link, start, end)
             of_logs, told = await asyncio.to_thread(
-                _read_logs, self._logs[link.pbx], of_astdb, start, end
+                _read_logs, self._logs[link.pbx], astdb.pressed, start, end
             )
-            pressed += [*of_astdb, *of_logs]
-            sources += [source, *told]
-            if not answered and not any(each.complete for each in told):
+            pressed += [*astdb.pressed, *of_logs]
+            sources += [PressSource(name=f"{link.pbx}: AstDB", complete=astdb.complete), *told]
+            if not astdb.answered and not any(each.complete for each in told):
                 unread.append(link.pbx)
         if unread and len(unread) == len(self._links):
             raise PbxUnread(unread)
         return PressReading(pressed=tuple(pressed), sources=tuple(sources), unread=tuple(unread))
 
 
-async def _astdb(
-    link: Asking, start: datetime, end: datetime
-) -> tuple[list[Press], PressSource, bool]:
-    """Return the presses found, their source, and whether the PBX answered to the end."""
+@dataclass(frozen=True, kw_only=True)
+class _AstDb:
+    """What one PBX's AstDB told. `answered`: it was read to the end; `complete`: it has the whole period."""
+
+    pressed: Sequence[Press]
+    answered: bool
+    complete: bool
+
+
+async def _read_astdb(link: Asking, start: datetime, end: datetime) -> _AstDb:
     found: list[Press] = []
-    complete = answered = False
+    answered = complete = False
     try:
         async for presses in spool.read_families(link, start, end):
             found += [_press(link.pbx, p) for p in presses if start <= p.pressed_at < end]
         complete = start >= await actions.ping(link) - spool.KEPT
         answered = True
+    except SpoolUnread as error:  # raised after all the others
+        answered = True
+        log.warning("presses can't be read from the PBX", pbx=link.pbx, minutes=error.minutes)
     except AmiError as error:
         log.warning("presses can't be read from the PBX", pbx=link.pbx, error=str(error))
-    return found, PressSource(name=f"{link.pbx}: AstDB", complete=complete), answered
+    return _AstDb(pressed=found, answered=answered, complete=complete)
 
 
 def _press(pbx: str, press: SpoolPress) -> Press:

@@ -1,7 +1,7 @@
 """What was pressed, read afresh from the PBX, and whether every press must be in it."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from calls.numbers import NumberRules
 from press3.pbx_logs import logs_by_pbx
 from press3.press_reader import PbxReader
 from press3.settings import Settings
-from tests.fakes.ami_peer import AmiPeer
+from tests.fakes.ami_peer import Action, AmiPeer
 from tests.waiting import until
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -22,21 +22,26 @@ PRESSED = NOW - timedelta(minutes=30)
 
 
 @pytest.fixture
-async def link() -> AsyncIterator[AmiLink]:
-    """A link to a PBX on which 3 was pressed half an hour ago."""
+async def peer() -> AsyncIterator[AmiPeer]:
+    """A PBX on which 3 was pressed half an hour ago."""
     async with AmiPeer() as peer:
         peer.clock = f"{NOW.timestamp():.6f}"
         row = f"2|1.7|1.7|{PRESSED.timestamp():.3f}|+79110000001||74951234567|press3|q"
         peer.astdb = {f"press3/{PRESSED:%Y%m%d%H%M}/1.7-1": row}
-        settings = LinkSettings(
-            pbx="main", host="127.0.0.1", port=peer.port, username="press3", secret="s3cret"
-        )
-        link = AmiLink(settings, now=lambda: NOW)
-        task = asyncio.create_task(link.run())
-        await until(lambda: link.state is LinkState.UP, what="the link is up")
-        yield link
-        await link.close()
-        await task
+        yield peer
+
+
+@pytest.fixture
+async def link(peer: AmiPeer) -> AsyncIterator[AmiLink]:
+    settings = LinkSettings(
+        pbx="main", host="127.0.0.1", port=peer.port, username="press3", secret="s3cret"
+    )
+    link = AmiLink(settings, now=lambda: NOW)
+    task = asyncio.create_task(link.run())
+    await until(lambda: link.state is LinkState.UP, what="the link is up")
+    yield link
+    await link.close()
+    await task
 
 
 def reader(link: AmiLink, *observe: dict[str, Any], **main: Any) -> PbxReader:
@@ -74,6 +79,27 @@ async def test_when_no_pbx_can_be_read_nothing_is_told(link: AmiLink) -> None:
     await link.close()
     with pytest.raises(PbxUnread, match="from PBX main now"):
         await reader(link).read(NOW - timedelta(hours=1), NOW)
+
+
+async def test_a_minute_that_can_not_be_read_hides_no_other_and_the_pbx_did_answer(
+    peer: AmiPeer, link: AmiLink
+) -> None:
+    lost = f"press3/{PRESSED + timedelta(minutes=1):%Y%m%d%H%M}"
+
+    def read(action: Action) -> Iterable[bytes]:
+        family = action.get("Family")
+        rows = [
+            action.item("DBGetTreeResponse", Key=f"/{key}", Val=value)
+            for key, value in peer.astdb.items()
+            if key.startswith(family)
+        ]
+        counted = 2 if family == lost else len(rows)  # two rows never came
+        return action.listed("DBGetTreeComplete", rows, counted=counted)
+
+    peer.on("DBGetTree", read)
+    reading = await reader(link).read(NOW - timedelta(minutes=50), NOW)
+    assert [press.uniqueid for press in reading.pressed] == ["1.7"]
+    assert (reading.unread, told(reading)) == ((), [("main: AstDB", False)])
 
 
 async def test_one_of_two_that_can_not_be_read_is_named_and_incomplete(link: AmiLink) -> None:
