@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError
 
 from people.errors import PeopleError
 from press3 import logs, menu_files, settings
+from press3.database_faults import in_use
 from press3.errors import Press3Error
 from store.errors import StoreError
 
@@ -65,8 +66,8 @@ def _plainly(command: Callable[P, None]) -> Callable[P, None]:
             _fail(str(error), error.exit_code)
         except (PeopleError, StoreError) as error:
             _fail(str(error), 1)
-        except DBAPIError as error:  # lost while in use: that it could be opened is known
-            _fail(f"the database was lost: {' '.join(str(error.orig).split())}; try again", 1)
+        except DBAPIError as error:
+            _fail(str(in_use(error)), 1)
 
     return wrapped
 

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psycopg
 import pytest
 from click.testing import CliRunner
 
@@ -13,6 +14,7 @@ from press3.cli import ROLES, main
 from press3.doctor.machine import findings
 from press3.service import add_user
 from press3.settings import Settings, load
+from tests.postgres import Postgres
 
 ANNA: dict[str, str | None] = {
     "login": "anna",
@@ -125,3 +127,29 @@ def test_a_day_that_can_not_be_one(config: Path, day: str, why: str) -> None:
 def test_the_reconciliation_names_its_day_without_a_time(config: Path) -> None:
     code, said = press3("reconcile", "-c", str(config), "--day", "2026-11-21")
     assert (code, said.splitlines()[0]) == (0, "2026-11-21: pressed 0, registered 0, recorded 0")
+
+
+@pytest.mark.postgres
+def test_a_table_that_may_not_be_read_is_no_lost_database(
+    postgres: Postgres, config: Path, tmp_path: Path
+) -> None:
+    name = postgres.create()
+    folder = postgres.url(name).partition("host=")[2]
+    config.write_text(
+        f'{config.read_text()}[database]\nurl = "{postgres.url(name)}"\n[[asterisk]]\n'
+    )
+    assert press3("migrate", "-c", str(config))[0] == 0
+    reader = postgres.url(name).replace("postgres@", "reader@")
+    config.write_text(config.read_text().replace(postgres.url(name), reader))
+    with psycopg.connect(host=folder, user="postgres", dbname=name, autocommit=True) as admin:
+        admin.execute("CREATE ROLE reader LOGIN")
+        admin.execute("GRANT SELECT ON alembic_version TO reader")
+        code, said = press3("capture", str(tmp_path / "out"), "-c", str(config))
+        admin.execute("DROP OWNED BY reader")
+        admin.execute("DROP ROLE reader")
+    postgres.drop(name)
+    assert code == 1
+    last = said.splitlines()[-1]
+    assert last.startswith("press3: PostgreSQL forbids it: permission denied for table "), said
+    assert "OWNER TO" in last
+    assert "lost" not in last

@@ -7,9 +7,10 @@ from typing import Any
 
 import psycopg
 import pytest
+from sqlalchemy.exc import DBAPIError
 
 from press3.database import open_store
-from press3.database_faults import DatabaseRefuses, why
+from press3.database_faults import DatabaseRefuses, in_use, why
 from press3.doctor.database import opened
 from press3.settings import Settings
 from tests.postgres import Postgres
@@ -142,6 +143,58 @@ def sqlite_error(name: str, text: str) -> Any:
 )  # fmt: skip
 def test_what_sqlite_may_say(error: Any, said: str) -> None:
     assert said in str(why(error, "sqlite+aiosqlite:////a.db"))
+
+
+@pytest.mark.parametrize(
+    ("words", "what", "advice"),
+    [
+        ("the database system is starting up", "PostgreSQL is starting", "wait"),
+        ("the database system is not yet accepting connections", "PostgreSQL is starting", "wait"),
+        ("the database system is shutting down", "PostgreSQL is being stopped", "start it again"),
+        ("sorry, too many clients already", "PostgreSQL has no connection free", "max_connections"),
+        ("remaining connection slots are reserved for roles with the SUPERUSER attribute", "PostgreSQL has no connection free", "max_connections"),
+        ('too many connections for role "press3"', "PostgreSQL allows no more connections", "CONNECTION LIMIT"),
+        ('too many connections for database "press3"', "PostgreSQL allows no more connections", "CONNECTION LIMIT"),
+        ('permission denied for database "press3"', "PostgreSQL does not let this user into the database", "GRANT him CONNECT"),
+        ('database "press3" is not currently accepting connections', "PostgreSQL keeps this database closed", "ALLOW_CONNECTIONS"),
+        ('role "press3" is not permitted to log in', "PostgreSQL lets this user not log in", "ALTER ROLE"),
+        ('role "press3" does not exist', "PostgreSQL does not know the user", "createuser"),
+        ('database "press3" does not exist', "PostgreSQL has no such database", "createdb"),
+        ('no pg_hba.conf entry for host "192.0.2.1", user "press3", database "press3", no encryption', "PostgreSQL lets nobody in from here", "pg_hba.conf"),
+        ('Peer authentication failed for user "press3"', "PostgreSQL refuses this user", "correct the user"),
+    ],
+)  # fmt: skip
+def test_what_postgresql_may_say_to_who_comes(words: str, what: str, advice: str) -> None:
+    said = (
+        f'connection failed: connection to server at "127.0.0.1", port 5432 failed: FATAL:  {words}'
+    )
+    found = why(psycopg.OperationalError(said), "postgresql+psycopg://a@127.0.0.1/b")
+    assert found.what == f"{what}: {said}"
+    assert advice in found.advice
+
+
+def told_in_use(error: Exception, *, lost: bool = False) -> str:
+    return str(in_use(DBAPIError("SELECT", {}, error, connection_invalidated=lost)))
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (psycopg.errors.InsufficientPrivilege("permission denied for table calls"), "PostgreSQL forbids it: permission denied for table calls — make the user of the URL the owner"),
+        (psycopg.errors.UndefinedTable('relation "calls" does not exist\nLINE 1'), 'lacks a table: relation "calls" does not exist — run: press3 migrate'),
+        (psycopg.errors.QueryCanceled("canceling statement due to statement timeout"), "PostgreSQL refuses: canceling statement due to statement timeout — PostgreSQL's log says more"),
+        (sqlite_error("SQLITE_BUSY", "database is locked"), "the database is held by another process: database is locked — find out which: fuser -v FILE"),
+    ],
+)  # fmt: skip
+def test_a_database_in_use_that_refuses_was_not_lost(error: Exception, said: str) -> None:
+    assert said in told_in_use(error)
+
+
+def test_a_database_that_was_lost_in_use() -> None:
+    error = psycopg.errors.AdminShutdown("terminating connection\nserver closed the connection")
+    assert told_in_use(error, lost=True) == (
+        "the database was lost: terminating connection — try again"
+    )
 
 
 def test_a_server_that_speaks_another_language_gets_the_general_advice() -> None:
