@@ -26,13 +26,15 @@ PREFIX = "PRESS3_"
 _BETWEEN = "__"
 # What must not be shown in a terminal or a log.
 _HIDDEN = frozenset({"secret", "url"})
+# pydantic's kinds of fault where sections or a list belong: what stands there instead may hold a hidden one.
+_NO_SECTION = frozenset({"model_type", "dict_type", "list_type"})
 _KINDS = {
     "int": "a whole number",
     "float": "a number",
     "bool": "true or false",
     "string": "a text in quotes",
     "path": "a path in quotes",
-    "finite": "a whole number",
+    "finite": "a whole number",  # inf or nan for an int; the bounds of a float refuse them
     "list": 'a list, such as ["one", "two"]',
 }
 
@@ -109,8 +111,14 @@ def _explained(model: type[BaseModel], fault: Any) -> Fault:
     if fault["type"] == "extra_forbidden":
         near = _near(str(place[-1]), _keys(model, place[:-1]))
         return place, f"unknown key {_dotted(place)!r}{near}"
-    shown = "" if place[-1] in _HIDDEN else f", not {_shown(fault['input'])}"
-    return named(place, f"must be {_allowed(model, fault)}{shown}")
+    instead = "" if _is_hidden(fault) else f", not {_shown(fault['input'])}"
+    return named(place, f"must be {_allowed(model, fault)}{instead}")
+
+
+def _is_hidden(fault: Any) -> bool:
+    if not _HIDDEN.isdisjoint(fault["loc"]):
+        return True
+    return fault["type"] in _NO_SECTION and not isinstance(fault["input"], dict | list)
 
 
 def _allowed(model: type[BaseModel], fault: Any) -> str:
@@ -126,7 +134,7 @@ def _allowed(model: type[BaseModel], fault: Any) -> str:
         return f"a section of its own, [[{name}]]" if in_list else f"a section of its own, [{name}]"
     if fault["type"] == "list_type" and found is not None and _model_of(found) is not None:
         return f"a section that may repeat, [[{name}]]"
-    return _KINDS[fault["type"].split("_")[0]]
+    return _KINDS.get(fault["type"].split("_")[0], "another value")
 
 
 def _shown(value: Any) -> str:

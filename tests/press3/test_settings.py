@@ -3,11 +3,13 @@
 import os
 import re
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
+from press3.config_faults import explain
 from press3.errors import ConfigError
 from press3.menu_files import render_files
 from press3.settings import Settings, load
@@ -175,6 +177,32 @@ def test_a_secret_of_the_wrong_kind_is_not_shown(tmp_path: Path) -> None:
         load(write(tmp_path, "[[asterisk]]\nsecret = 4242\n"))
     assert "line 2: asterisk.0.secret: must be a text in quotes" in str(error.value)
     assert "4242" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('database = "postgresql+psycopg://press3:hunter2@db/press3"', "line 1: database: must be a section of its own, [database]"),
+        ('asterisk = "hunter2"', "line 1: asterisk: must be a section that may repeat, [[asterisk]]"),
+        ('asterisk = ["hunter2"]', "line 1: asterisk.0: must be a section of its own, [[asterisk]]"),
+        ('[database]\nurl = { postgres = "hunter2" }', "line 2: database.url: must be a text in quotes"),
+    ],
+)  # fmt: skip
+def test_a_secret_in_the_wrong_place_is_not_shown(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        load(write(tmp_path, text))
+    assert error.value.problems == [said]
+
+
+def test_a_fault_of_a_kind_that_has_no_words_of_its_own() -> None:
+    class Section(BaseModel):
+        day: date
+
+    with pytest.raises(ValidationError) as error:
+        Section.model_validate({"day": "soon"})
+    assert explain(Section, error.value.errors()) == [
+        (("day",), "day: must be another value, not 'soon'")
+    ]
 
 
 def test_the_default_database_is_sqlite_in_the_data_folder(tmp_path: Path) -> None:
