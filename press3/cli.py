@@ -20,6 +20,7 @@ from press3 import logs, menu_files, settings
 from press3.database_faults import in_use
 from press3.errors import Press3Error
 from store.errors import StoreError
+from web.years import with_sound_year
 
 __all__ = ["main"]
 
@@ -42,11 +43,10 @@ class Day(click.ParamType[date]):
             day = date.fromisoformat(value)
         except ValueError:
             self.fail(f"{value!r} is no day of the calendar", param, ctx)
-        if (
-            not 1970 <= day.year <= 2999
-        ):  # as in REST: the ends of the calendar can't be moved to UTC
-            self.fail(f"{value}: the year must be from 1970 to 2999", param, ctx)
-        return day
+        try:
+            return with_sound_year(day)
+        except ValueError as error:
+            self.fail(f"{value}: {error}", param, ctx)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

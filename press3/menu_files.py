@@ -94,7 +94,8 @@ def _located(file: Path | None, *section: str | int) -> Iterator[None]:
     try:
         yield
     except CantRender as fault:
-        raise given(file).error([named((*section, *fault.key), fault.problem)]) from fault
+        text = file.read_text(encoding="utf-8") if file is not None else ""
+        raise given(file, text).error([named((*section, *fault.key), fault.problem)]) from fault
 
 
 def write_files(files: dict[str, str], out: Path) -> None:

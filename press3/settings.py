@@ -35,16 +35,16 @@ from press3.errors import ConfigError
 
 __all__ = ["AsteriskSettings", "HttpSettings", "ObserveSettings", "Settings", "given", "load"]
 
+_MOST = 1_000_000
+
+
 # `description` says what is allowed: it follows "must be" when something else is given.
-_PORT = "a whole number from 0 to 65535"
-Port = Annotated[int, Field(ge=0, le=65535, description=_PORT)]
-Positive = Annotated[
-    float, Field(gt=0, le=1_000_000, description="a number above 0, at most 1000000")
-]
+def _whole(least: int, most: int = _MOST) -> Any:
+    return Field(ge=least, le=most, description=f"a whole number from {least} to {most}")
 
 
-def _at_least(least: int) -> Any:
-    return Field(ge=least, le=1_000_000, description=f"a whole number from {least} to 1000000")
+Port = Annotated[int, _whole(0, 65535)]
+Positive = Annotated[float, Field(gt=0, le=_MOST, description=f"a number above 0, at most {_MOST}")]
 
 
 class Section(BaseModel):
@@ -144,15 +144,15 @@ class PushSettings(Section):
     """`port` set: push listens there (0: any free port); None: it is reached through `/ws` of the web server."""
 
     host: str = "127.0.0.1"
-    port: Port | None = Field(default=None, description=_PORT)
+    port: Annotated[int | None, _whole(0, 65535)] = None
     public_url: str = Field(
         default="",
         pattern=r"^(wss?://[^/\s]+)?$",
         description="an address without a path, such as 'wss://push.example.org', or empty",
     )
-    connections_per_user: Annotated[int, _at_least(1)] = 10
-    backlog_kib: Annotated[int, _at_least(16)] = 1024
-    keep_days: Annotated[int, _at_least(1)] = 14
+    connections_per_user: Annotated[int, _whole(1)] = 10
+    backlog_kib: Annotated[int, _whole(16)] = 1024
+    keep_days: Annotated[int, _whole(1)] = 14
     origins: list[str] = []
 
 
@@ -311,7 +311,7 @@ def load(file: Path) -> Settings:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(str(file), [f"not TOML: {error}"]) from error
-    origin = given(file)
+    origin = given(file, text)
     try:
         settings = Settings(**values)
     except ValidationError as error:
@@ -320,8 +320,8 @@ def load(file: Path) -> Settings:
     return settings
 
 
-def given(file: Path | None) -> Given:
-    """Return where values come from: `file`, if any, and the environment.
+def given(file: Path | None, text: str) -> Given:
+    """Return where values come from: `file`, if any, which holds `text`, and the environment.
 
     Raises ConfigError when a variable `PRESS3_…` is no JSON where it must be, or is named like no setting.
     """
@@ -330,7 +330,7 @@ def given(file: Path | None) -> Given:
         raise ConfigError("the environment", wrong)
     return Given(
         file=str(file) if file is not None else "the configuration",
-        text=file.read_text(encoding="utf-8") if file is not None else "",
+        text=text,
         variables=variables,
         values=EnvSettingsSource(Settings)(),
     )

@@ -26,6 +26,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from people.model import Employee, Role
 from web.deps import WebDeps
 from web.problems import ApiError
+from web.years import with_sound_year
 
 __all__ = [
     "PATH_PARAMETERS",
@@ -67,19 +68,8 @@ class Given(BaseModel):
         return values
 
 
-D = TypeVar("D", bound=date)
-
-
-def _not_absurd(at: D) -> D:
-    if not _FIRST_YEAR <= at.year <= _LAST_YEAR:
-        raise ValueError(f"the year must be from {_FIRST_YEAR} to {_LAST_YEAR}")
-    return at
-
-
-_FIRST_YEAR, _LAST_YEAR = 1970, 2999  # the ends of the calendar can't be moved to UTC
-
-Moment = Annotated[AwareDatetime, AfterValidator(_not_absurd)]
-Day = Annotated[date, AfterValidator(_not_absurd)]
+Moment = Annotated[AwareDatetime, AfterValidator(with_sound_year)]
+Day = Annotated[date, AfterValidator(with_sound_year)]
 Id = Annotated[int, Field(ge=1, le=999_999_999)]
 
 
