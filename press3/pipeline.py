@@ -97,10 +97,10 @@ class Pipeline:
         self.broken_events = 0
         self.stuck_since: datetime | None = None
         self.drained = asyncio.Event()
-        self.doubtful = (
-            asyncio.Event()
-        )  # something may have gone unheard: the spool is read again soon
-        self.turn = asyncio.Lock()  # batches and the sweep must not change the same stories at once
+        # Something may have gone unheard: the spool is read again soon.
+        self.doubtful = asyncio.Event()
+        # Batches and the sweep must not change the same stories at once.
+        self.turn = asyncio.Lock()
         self._has_batch = False
         self._ahead: Sequence[LinkItem] = ()
         self._told_until: datetime | None = None

@@ -26,7 +26,7 @@ _AT_ONCE = 1_000
 class Sweeper:
     """Runs until cancelled: `await Sweeper(...).run()`.
 
-    `in_thread(function, *args)` calls what blocks; `found(count)` is told how many rows were added.
+    `in_thread(function, *args)` calls what blocks; `on_added(count)` is told how many rows were added.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class Sweeper:
         *,
         now: Callable[[], datetime],
         in_thread: Callable[..., Awaitable[Any]],
-        found: Callable[[int], None],
+        on_added: Callable[[int], None],
     ) -> None:
         self._sessions = sessions
         self._writer = writer
@@ -45,7 +45,7 @@ class Sweeper:
         self._timing = settings.timing
         self._now = now
         self._in_thread = in_thread
-        self._found = found
+        self._on_added = on_added
         self._wanted_early = asyncio.Event()
         self._swept_until: datetime | None = None
 
@@ -54,6 +54,10 @@ class Sweeper:
         self._wanted_early.set()
 
     async def run(self) -> None:
+        """Sweep at once, then every `sweep_every_s`, and soon after `sweep_soon()`, but never without `sweep_rest_s` between.
+
+        Ends only by cancellation. A sweep that the database or a folder fails is logged; the next one looks again.
+        """
         while True:
             early = self._wanted_early.is_set()
             self._wanted_early.clear()
@@ -86,7 +90,7 @@ class Sweeper:
         self._swept_until = found[-1].changed_at if len(found) == _AT_ONCE else until
         if added:
             log.info("the sweep found recordings that no event told of", count=added)
-            self._found(added)
+            self._on_added(added)
         return added
 
     async def _since(self, session: AsyncSession, now: datetime) -> datetime:

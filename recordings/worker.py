@@ -91,7 +91,7 @@ class RecordingWorker:
         # Own threads: a hung network folder must not take those of the rest of the service.
         self._threads = ThreadPoolExecutor(4, thread_name_prefix="recordings")
         self.sweeper = Sweeper(
-            sessions, writer, settings, now=now, in_thread=self._thread, found=self._swept
+            sessions, writer, settings, now=now, in_thread=self._thread, on_added=self._swept
         )
 
     def wake(self) -> None:
