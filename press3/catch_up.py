@@ -5,7 +5,7 @@ spool, DESIGN §5) and from who is still on the line (CoreShowChannels). Everyth
 twice: facts that say nothing new change nothing.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from ami import actions, spool
 from ami.actions import LiveChannel
 from ami.errors import AmiError, SpoolUnread
-from ami.events import BridgeEnter, Channel, DialBegin, Event, Hangup, Newchannel
+from ami.events import BridgeEnter, ChannelEvent, DialBegin, Hangup, Newchannel
 from ami.inbox import LinkDown, LinkUp
 from ami.replies import Reply
 from ami.spool import SpoolPress
@@ -339,26 +339,31 @@ async def _on_the_line(pipeline: Pipeline, channels: Sequence[Reply] | None = No
     else:
         rows = await actions.show_channels(link)
         await actions.ping(link)  # before its reply come the events of before the list
-    alive = frozenset(row.uniqueid for row in rows) | _waiting(pipeline, Hangup)
-    born, dialled = _waiting(pipeline, Newchannel), _waiting(pipeline, DialBegin)
-    entering = _waiting(pipeline, BridgeEnter)
-    older = [row for row in rows if row.uniqueid not in born]
-    older = [replace(row, state="Down") if row.uniqueid in dialled else row for row in older]
-    older = [replace(row, bridge_id="") if row.uniqueid in entering else row for row in older]
+    alive = frozenset(row.uniqueid for row in rows) | _channels(pipeline.unheard(Hangup))
+    born = _channels(pipeline.unheard(Newchannel))
+    entering = _channels(pipeline.unheard(BridgeEnter))
+    dialled = frozenset(event.dest.uniqueid for event in pipeline.unheard(DialBegin))
+    older = [_as_before(row, dialled, entering) for row in rows if row.uniqueid not in born]
     return _OnTheLine(older, alive)
+
+
+def _channels(events: Iterable[ChannelEvent]) -> frozenset[str]:
+    return frozenset(event.channel.uniqueid for event in events)
+
+
+def _as_before(
+    row: LiveChannel, dialled: Collection[str], entering: Collection[str]
+) -> LiveChannel:
+    """Return `row` without the ringing or talk of which an event waits."""
+    if row.uniqueid in dialled:
+        row = replace(row, state="Down")
+    if row.uniqueid in entering:
+        row = replace(row, bridge_id="")
+    return row
 
 
 def _tell(session: AsyncSession, kind: str, pbx: str, now: datetime) -> None:
     emit(session, Message(type=kind, at=now, audience=_EVERYONE_IN_CHARGE, data={"pbx": pbx}))
-
-
-def _waiting(pipeline: Pipeline, kind: type[Event]) -> frozenset[str]:
-    """The channels of which events of this kind wait to be taken in; who is dialled, not who dials."""
-    about = [
-        getattr(each, "dest", None) or getattr(each, "channel", None)
-        for each in pipeline.unheard(kind)
-    ]
-    return frozenset(channel.uniqueid for channel in about if isinstance(channel, Channel))
 
 
 def _span(

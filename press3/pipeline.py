@@ -40,6 +40,7 @@ __all__ = ["ChangeHandler", "Pipeline", "PipelineParts", "Stored"]
 log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
+E = TypeVar("E", bound=Event)
 _WriteChanges = Callable[[AsyncSession, Sequence[CallChange]], Awaitable[set[str]]]
 # Batches begin so far apart: what a busy PBX says meanwhile shares a commit, which costs a sixth less of the
 # processor at 200 presses/s. What comes after a pause does not wait.
@@ -137,13 +138,13 @@ class Pipeline:
             return min(at, self._told_until)
         return at if self._told_until is not None else None
 
-    def unheard(self, *types: type[Event]) -> Iterator[Event]:
-        """The events of these types that came already and are not taken in yet, in order."""
-        for item in self._ahead:
-            if isinstance(item, EventArrived) and isinstance(item.event, types):
-                yield item.event
-        names = [each.__name__.encode() for each in types]
-        yield from self.parts.link.events_waiting(*names)
+    def unheard(self, kind: type[E]) -> Iterator[E]:
+        """The events of this kind that came already and are not taken in yet, in order."""
+        ahead = [item.event for item in self._ahead if isinstance(item, EventArrived)]
+        waiting = self.parts.link.events_waiting(kind.__name__.encode())
+        for event in itertools.chain(ahead, waiting):
+            if isinstance(event, kind):
+                yield event
 
     async def rebuild(self) -> None:
         """Load the open calls and replay their events through a fresh tracker.
