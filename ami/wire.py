@@ -50,9 +50,8 @@ class FrameDecoder:
         self.banner: str | None = None
         self._line_limit = line_limit_bytes
         self._message_limit = message_limit_bytes
-        self._short = min(
-            line_limit_bytes, message_limit_bytes
-        )  # breaks no limit whatever is in it
+        # So short a message breaks no limit, whatever is in it.
+        self._short = min(line_limit_bytes, message_limit_bytes)
         self._pending = bytearray()
         self._open_line_at = 0  # where in _pending its last, unfinished line begins
         self._at_start = True

@@ -213,9 +213,8 @@ async def _record(session: AsyncSession, refusal: Refused, now: datetime) -> Non
 
 
 _PLAIN: Final = ("gist", "category", "type", "result")
-_PERSONAL: Final = frozenset(
-    {"gist", "result"}
-)  # free text: people write names and numbers into it
+# Free text: people write names and numbers into it.
+_PERSONAL: Final = frozenset({"gist", "result"})
 
 
 async def _set_plain(

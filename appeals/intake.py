@@ -49,10 +49,8 @@ _TELLING = (
     CallEnded,
 )
 _SHOWS_PURPOSE = (OperatorRang, OperatorAnswered, CallEnded)
-_MEANS_NOTHING_YET = (
-    ComplaintRequested,
-    OperatorRang,
-)  # to the appeals of a call without an answer
+# To the appeals of a call without an answer.
+_MEANS_NOTHING_YET = (ComplaintRequested, OperatorRang)
 
 _CALLS = table(Call)
 _INSERT_LINK = prepared(insert(table(AppealCall)))
@@ -147,9 +145,8 @@ async def _open(
     new = await insert_new(session, Appeal, values, key=("press_key",))
     if new is None:
         return False
-    appeal = Appeal(
-        **values, number=new.number
-    )  # what the row says; the session knows nothing of it
+    # What the row says; the session knows nothing of it.
+    appeal = Appeal(**values, number=new.number)
     link = {"appeal_number": appeal.number, "call_id": story.id, "link": subjects.PRESS}
     visit = {"appeal_number": appeal.number, "stage": appeal.stage, "entered_at": fact.at}
     await insert_later(session, _INSERT_LINK, [link])

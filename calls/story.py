@@ -209,9 +209,8 @@ def _answered(story: CallStory, fact: OperatorAnswered) -> CallStory:
     story = replace(story, answered_at=story.answered_at or at)
     if story.ended_at is None:
         return _with_leg(story, leg, answered_at=at, ended_at=None, outcome="answered")
-    over = replace(
-        story, outcome="answered"
-    )  # learned after the end: it corrects what was believed
+    # Learned after the end: it corrects what was believed.
+    over = replace(story, outcome="answered")
     return _with_leg(
         over, leg, answered_at=at, ended_at=max(at, story.ended_at), outcome="answered"
     )

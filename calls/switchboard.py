@@ -208,9 +208,8 @@ class Switchboard:
     def _link_dialled(self, source: Chan, dest: Chan, at: datetime) -> None:
         journey = source.journey
         if journey.ended and not dest.journey.arrived:
-            self._move(
-                [dest], journey
-            )  # what a leftover of an ended call dials is no call of its own
+            # What a leftover of an ended call dials is no call of its own.
+            self._move([dest], journey)
             return
         journey.moved_on(source, journey.tick(at))
         self.link(source, dest, at)

@@ -191,9 +191,8 @@ class _Board:
             return
         pop = self._pops.get(employee)
         if pop is not None and pop.left_at is None and pop.reason in (None, "answered_here"):
-            pop.answered_leg = (
-                fact.leg
-            )  # his card is there: it rings elsewhere, or he changed lines
+            # His card is there: it rings elsewhere, or he changed lines.
+            pop.answered_leg = fact.leg
             return
         pop = await self._show(pop or self._new(employee), fact)
         self._pops[employee] = pop

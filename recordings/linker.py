@@ -167,9 +167,8 @@ def _is_of_another(recording: Recording, call_id: str) -> bool:
 def _begins_anew(recording: Recording, call_id: str, fact: RecordingStarted) -> bool:
     if recording.call_id != call_id or recording.guessed:
         return True
-    return (
-        recording.stopped_at is not None and fact.at > recording.stopped_at
-    )  # appends after a pause
+    # After a pause it is appended to.
+    return recording.stopped_at is not None and fact.at > recording.stopped_at
 
 
 def _reopen(recording: Recording, call_id: str, fact: RecordingStarted, now: datetime) -> None:

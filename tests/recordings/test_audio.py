@@ -42,9 +42,8 @@ def test_mp3_has_the_length_of_the_call_and_a_seek_header(tmp_path: Path) -> Non
     assert decoded_s(work.audio) == pytest.approx(5, abs=0.1)
     head = work.audio.read_bytes()
     assert len(head) == done.audio_bytes
-    assert (
-        b"Info" in head[:300]
-    )  # constant bit rate with a count of frames: the player knows the length
+    # Constant bit rate with a count of frames: the player knows the length.
+    assert b"Info" in head[:300]
 
 
 def test_opus_in_ogg(tmp_path: Path) -> None:

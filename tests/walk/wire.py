@@ -53,9 +53,8 @@ class Wire:
     def login(self) -> None:
         self.switch.wire.clear()
         self.up, self.owed = True, self.switch.now
-        self.there = (
-            self.switch.channel_list()
-        )  # asked first of all, before the reading takes its time
+        # Asked first of all, before the reading takes its time.
+        self.there = self.switch.channel_list()
 
     def catch_up(self) -> None:
         """Read the gap; events said since the login come after."""
