@@ -143,6 +143,22 @@ def test_who_was_talked_to_was_answered() -> None:
     assert story.legs[0].ended_at == story.ended_at
 
 
+def test_who_gets_the_caller_back_at_once_has_answered_twice() -> None:
+    """A telephone that answers by itself, within the time in which two sources tell of one answer."""
+    story = told(
+        OperatorRang(**at(1), leg="1.1", extension="101", round=1),
+        OperatorAnswered(**at(1.1), leg="1.1", extension="101"),
+        OperatorLeft(**at(2), leg="1.1", extension="101"),
+        OperatorRang(**at(2.2), leg="1.2", extension="101", round=2),
+        OperatorAnswered(**at(2.3), leg="1.2", extension="101"),
+    )
+    assert [(leg.uniqueid, leg.ended_at is None) for leg in story.legs] == [
+        ("1.1", False),
+        ("1.2", True),
+    ]
+    assert [leg.answered_at for leg in story.legs] == [at(1.1)["at"], at(2.3)["at"]]
+
+
 def test_nobody_rings_in_a_call_that_is_over() -> None:
     story = told(
         OperatorRang(**at(1), leg="1.1", extension="101", round=1),
