@@ -255,7 +255,12 @@ class Pipeline:
 
         try:
             set_aside = await self.write(partial(work, write_changes=self._write_together))
-        except _OneFailed:  # nothing of that is stored
+        except _OneFailed as failed:  # nothing of that is stored
+            log.warning(
+                "a call of the batch can't be stored; the batch is written call by call",
+                pbx=self.parts.pbx,
+                error=repr(failed.__cause__),
+            )
             set_aside = await self.write(partial(work, write_changes=self._write_apart))
         kept = tuple(change for change in changes or () if change.story.id not in set_aside)
         self.book.accept(kept)

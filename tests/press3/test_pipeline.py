@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import func, insert, select
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+from structlog.testing import capture_logs
 
 from ami.parser import parse
 from appeals.intake import IntakeSettings
@@ -190,9 +191,12 @@ async def test_a_call_that_cannot_be_stored_is_set_aside_and_the_others_go_on(
     tracker = pipeline.parts.new_tracker()
     arrived = next(fact for event in events for fact in tracker.feed(event))
     calls = ("good", "bad", "better")
-    kept = await pipeline.store([replace(arrived, call=call) for call in calls])
+    with capture_logs() as logs:
+        kept = await pipeline.store([replace(arrived, call=call) for call in calls])
 
     assert [change.story.id for change in kept] == ["good", "better"]
+    (apart,) = [line for line in logs if line["log_level"] == "warning"]
+    assert (apart["pbx"], "IntegrityError" in apart["error"]) == (REPLAY_PBX, True)
     assert {story.id for story in pipeline.book.open_stories} == {"good", "better"}
     async with sessions() as session:
         assert set(await session.scalars(select(Call.id))) == {"good", "better"}
