@@ -18,6 +18,7 @@ from sqlalchemy.engine import IteratorResult, Result
 from sqlalchemy.engine.result import SimpleResultMetaData
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.types import TypeEngine
 
@@ -64,7 +65,7 @@ async def insert_later(session: AsyncSession, statement: Insert, rows: Sequence[
         gathered.add(statement, rows)
 
 
-async def insert_now(session: AsyncSession) -> None:
+async def insert_now(session: AsyncSession | Session) -> None:
     """Insert what `insert_later` keeps for later, so that its failure is told here."""
     gathered: Gathered | None = session.info.get(_GATHERED)
     if gathered is not None:

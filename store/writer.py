@@ -21,6 +21,7 @@ from sqlalchemy.ext.asyncio import (
     AsyncSession,
     AsyncSessionTransaction,
 )
+from sqlalchemy.orm import ORMExecuteState, Session
 from sqlalchemy.util import await_only
 
 from store import outbox
@@ -199,11 +200,24 @@ class Writer:
             await connection.close()
 
 
+class _OrmSession(Session):
+    """The ORM's part of a `_WorkSession`."""
+
+
+@event.listens_for(_OrmSession, "do_orm_execute")
+def _insert_what_waits(state: ORMExecuteState) -> None:
+    """What SQLAlchemy itself is about to ask may be among the rows that wait."""
+    await_only(insert_now(state.session))
+
+
 class _WorkSession(AsyncSession):
     """The session that work is given: when its transaction ends is not for the work to say.
 
     Statements made by `store.prepared` take the short way to the driver.
     """
+
+    # A listener of each session's own would be a cycle that keeps the session until the collector looks.
+    sync_session_class = _OrmSession
 
     def __init__(self, connection: AsyncConnection) -> None:
         # Its rollback, a failed flush for one, reaches to the innermost SAVEPOINT of the connection.
@@ -211,8 +225,6 @@ class _WorkSession(AsyncSession):
         driver = _sync(connection).connection.driver_connection
         self._runner = Runner(connection.dialect, driver)
         self._runner.gather(self)
-        # What SQLAlchemy itself is about to ask may be among the rows that wait.
-        event.listen(self.sync_session, "do_orm_execute", lambda _: await_only(insert_now(self)))
 
     async def begin_batch(self) -> None:
         """Mark the transaction, so that `end_batch` knows it again; SQLite's driver sees to that itself."""
@@ -297,7 +309,7 @@ class _Attempt:
         async with self._connection.begin(), _WorkSession(self._connection) as session:
             await session.begin_batch()
             done = [_Done(job, await self._result(session, job), None) for job in jobs]
-            await self._tried(insert_now(session))
+            await self._tried(lambda: insert_now(session))
             await session.end_batch()
             return done, await self._told(session, outbox.pending(session))
 
@@ -314,7 +326,7 @@ class _Attempt:
         try:
             async with _WorkSession(self._connection) as session:
                 result = await self._result(session, job)
-                await self._tried(insert_now(session))
+                await self._tried(lambda: insert_now(session))
             await savepoint.commit()
         except _WorkFailed as failed:
             if savepoint.is_active:
@@ -326,16 +338,16 @@ class _Attempt:
 
     async def _result(self, session: AsyncSession, job: _Job) -> Any:
         """Return what the work gave; raises _WorkFailed."""
-        result = await self._tried(job.work(session))
-        await self._tried(session.flush())
+        result = await self._tried(lambda: job.work(session))
+        await self._tried(session.flush)
         session.expunge_all()  # works don't see each other's objects
         await asyncio.sleep(0)  # on SQLite nothing above may have waited: others want the loop
         return result
 
-    async def _tried(self, step: Awaitable[T]) -> T:
+    async def _tried(self, step: Callable[[], Awaitable[T]]) -> T:
         """Return what a step of a work gives; raises _WorkFailed when it is the work that fails."""
         try:
-            result = await step
+            result = await step()
         except asyncio.CancelledError:
             if _we_are_cancelled():
                 raise

@@ -1,6 +1,9 @@
 """Group commit: what it promises to who waits, to who failed, and when things break."""
 
 import asyncio
+import gc
+import weakref
+from typing import Any
 
 import pytest
 from sqlalchemy import insert, select, text, update
@@ -63,6 +66,47 @@ async def test_work_that_fails_before_it_asked_the_database_anything(
     )
     assert [type(r) for r in results] == [LookupError, str]
     assert await names(sessions) == ["a"]
+
+
+@pytest.mark.parametrize("fault", ["raises at the call", "gives nothing to wait for"])
+async def test_work_that_is_no_coroutine_fails_alone(
+    writer: Writer, sessions: Sessions, fault: str
+) -> None:
+    def plain(session: AsyncSession) -> Any:
+        if fault == "raises at the call":
+            raise LookupError("no such thing")
+
+    results = await asyncio.gather(
+        writer.run(add("a")), writer.run(plain), writer.run(add("b")), return_exceptions=True
+    )
+    wanted = LookupError if fault == "raises at the call" else TypeError
+    assert [type(r) for r in results] == [str, wanted, str]
+    with pytest.raises(wanted):  # alone in its batch too
+        await writer.run(plain)
+    await writer.run(add("c"))
+    assert await names(sessions) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("together", [1, 3])
+async def test_no_session_outlives_its_batch_until_the_collector_looks(
+    writer: Writer, together: int
+) -> None:
+    seen: list[weakref.ref[Any]] = []
+
+    async def work(session: AsyncSession) -> None:
+        seen.extend((weakref.ref(session), weakref.ref(session.sync_session)))
+        await add(f"d{len(seen)}")(session)
+        await session.scalar(select(Department.id))
+
+    gc.disable()
+    try:
+        await asyncio.gather(*(writer.run(work) for _ in range(together)))
+        await writer.run(add("next"))  # the writer itself may hold the batch before
+        alive = [ref() for ref in seen if ref() is not None]
+    finally:
+        gc.enable()
+    assert len(seen) == 2 * together
+    assert alive == []
 
 
 async def test_a_broken_constraint_is_the_failure_of_its_work_only(
