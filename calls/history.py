@@ -3,8 +3,7 @@
 All functions work in the caller's transaction. Times are aware UTC.
 """
 
-import itertools
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -26,7 +25,8 @@ from calls.model import (
 from calls.story import CallChange, CallStory, LegStory, fold
 from people.directory import employee_at
 from store.base import UtcDateTime, table
-from store.prepared import insert_later, once_a_batch, prepared
+from store.batch import next_number
+from store.prepared import insert_later, prepared
 from store.search import folded
 
 __all__ = [
@@ -166,12 +166,11 @@ async def _store_text(session: AsyncSession, change: CallChange) -> None:
 async def _next_text_n(session: AsyncSession, hour: int) -> int:
     """Count on within the hour; what the database has is asked once a batch."""
 
-    async def ask() -> Iterator[int]:
+    async def newest() -> int:
         span = {"first": hour, "last": hour + HOUR_N - 1}
-        newest: int | None = await session.scalar(_NEWEST_N, span)
-        return itertools.count((newest or hour) + 1)
+        return await session.scalar(_NEWEST_N, span) or hour
 
-    return next(await once_a_batch(session, ("calls.text_n", hour), ask))
+    return await next_number(session, ("calls.text_n", hour), newest)
 
 
 def _text(story: CallStory) -> str:

@@ -8,7 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from people.model import Department, Extension
 from store.base import UtcDateTime, table
-from store.prepared import once_a_batch, prepared
+from store.batch import once_a_batch
+from store.prepared import prepared
 
 __all__ = [
     "ancestors",

@@ -2,39 +2,30 @@
 
 What SQLAlchemy does around one statement (look its text up, make a context, adapt a cursor, three
 greenlets) costs about 100 µs of CPU, SQLite itself 5. A statement marked with `prepared` is run by
-the writer's sessions without all that; any other session runs it as usual.
+the writer's sessions without all that; any other session runs it as usual. INSERTs may wait for those
+of other works and go with them.
 """
 
-import json
-import re
-from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from datetime import datetime
-from functools import cache
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from sqlalchemy import JSON, Dialect, Executable, Float, Insert, LargeBinary
-from sqlalchemy.engine import IteratorResult, Result
-from sqlalchemy.engine.result import SimpleResultMetaData
+from sqlalchemy import Dialect, Executable, Insert
+from sqlalchemy.engine import Result
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
-from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.types import TypeEngine
 
-__all__ = ["Runner", "insert_later", "insert_now", "is_prepared", "once_a_batch", "prepared"]
+from store.json_insert import joined
+from store.plan import Call, Plan, Rows, Values, plan_of
 
-Values = Mapping[str, Any]
-Rows = Sequence[Sequence[Any]]
+__all__ = ["Runner", "insert_later", "insert_now", "is_prepared", "prepared"]
+
 S = TypeVar("S", bound=Executable)
-T = TypeVar("T")
 
 _MARK = "press3_prepared"
-_GATHERED = "press3_gathered"
-# An INSERT whose values all come with the call, as SQLAlchemy writes it for psycopg.
-_ONE_ROW = re.compile(r"INSERT INTO [^%]+ VALUES \((?:%\(\w+\)s(?:::[\w ]+)?(?:, |\)$))+")
-_WORD = re.compile(r"\w+")
-_ROWS = "%(rows)s"
+_RUNNER = "press3_runner"
 
 
 def prepared(statement: S) -> S:
@@ -54,82 +45,52 @@ def is_prepared(statement: Executable) -> bool:
 async def insert_later(session: AsyncSession, statement: Insert, rows: Sequence[Values]) -> None:
     """Insert `rows` when somebody asks for their table, or at the end, together with those of other works.
 
-    A prepared INSERT or UPDATE whose table refers to theirs takes them along. `statement` is a plain
-    INSERT, prepared too; `rows` have the same names. A session that is not the writer's inserts them at once, and so
-    does one in a SAVEPOINT, which may be undone.
+    What the database refuses is told then: by the statement that asked, at `insert_now`, or at the end
+    of the batch, when the writer finds out whose work it was. A prepared INSERT or UPDATE whose table
+    refers to theirs takes them along.
+
+    `statement` is an INSERT of values and nothing else, prepared too (ValueError); `rows`, at least
+    one, have the same names. A session that is not the writer's inserts them at once, and so does one
+    in a SAVEPOINT, which may be undone.
     """
-    gathered: Gathered | None = session.info.get(_GATHERED)
-    if gathered is None or session.in_nested_transaction():
+    runner: Runner | None = session.info.get(_RUNNER)
+    if runner is None or session.in_nested_transaction():
         await session.execute(statement, rows)
     else:
-        gathered.add(statement, rows)
+        runner.keep(statement, rows)
 
 
 async def insert_now(session: AsyncSession | Session) -> None:
-    """Insert what `insert_later` keeps for later, so that its failure is told here."""
-    gathered: Gathered | None = session.info.get(_GATHERED)
-    if gathered is not None:
-        await gathered.insert()
-
-
-async def once_a_batch(session: AsyncSession, key: Hashable, ask: Callable[[], Awaitable[T]]) -> T:
-    """Return what `ask` gives; of the works of a batch only the first with this `key` asks.
-
-    For what no work of a batch changes. A session that is not the writer's asks each time.
-    """
-    gathered: Gathered | None = session.info.get(_GATHERED)
-    if gathered is None:
-        return await ask()
-    if key not in gathered.answers:
-        gathered.answers[key] = await ask()
-    answer: T = gathered.answers[key]
-    return answer
+    """Insert what `insert_later` keeps, rows of other works of the batch too, so that a failure is told here."""
+    runner: Runner | None = session.info.get(_RUNNER)
+    if runner is not None:
+        await runner.insert_kept()
 
 
 class Gathered:
-    """Rows of a batch that nobody has asked for yet, and what `once_a_batch` keeps."""
+    """Rows that wait to be inserted; whoever takes them inserts them."""
 
-    def __init__(self, runner: "Runner") -> None:
-        self._runner = runner
-        self._rows: dict[tuple[Insert, tuple[str, ...]], list[Values]] = {}
-        self._tables: set[str] = set()
-        self._failure: Exception | None = None
-        self.answers: dict[Hashable, Any] = {}
+    def __init__(self) -> None:
+        self._rows: dict[Plan, list[Any]] = {}
+        self.tables: set[str] = set()
 
-    def add(self, statement: Insert, rows: Sequence[Values]) -> None:
-        self._rows.setdefault((statement, tuple(rows[0])), []).extend(rows)
-        self._tables.add(statement.table.name)
+    def add(self, plan: Plan, rows: Sequence[Any]) -> None:
+        """Add `rows`, as `plan` made them."""
+        assert plan.table is not None  # an INSERT has one
+        self._rows.setdefault(plan, []).extend(rows)
+        self.tables.add(plan.table)
 
-    async def insert(self, tables: frozenset[str] | None = None) -> None:
-        """Insert the rows of `tables`, None: all. Once that failed it fails each time.
-
-        So a work that swallows the error can't have the rows of others committed as if they were there.
-        """
-        if self._failure is not None:
-            raise self._failure
-        try:
-            await self._runner.insert(self.take(self._tables if tables is None else tables))
-        except Exception as error:
-            self._failure = error
-            raise
-
-    async def insert_if_asked_for(self, sql: str) -> None:
-        """Insert them if `sql` has the name of one of their tables in it."""
-        if self._tables and not self._tables.isdisjoint(_words(sql)):
-            await self.insert()
-
-    def take(self, tables: AbstractSet[str]) -> list[tuple[Executable, Sequence[Values]]]:
-        """Give out the rows of `tables`: whoever takes them inserts them."""
-        if self._tables.isdisjoint(tables):
+    def take(self, tables: AbstractSet[str]) -> list[Call]:
+        """Give out the INSERTs of `tables`: those of a table before those of tables that refer to it."""
+        if self.tables.isdisjoint(tables):
             return []
-        taken = [key for key in self._rows if key[0].table.name in tables]
-        self._tables -= {key[0].table.name for key in taken}
-        return [(key[0], self._rows.pop(key)) for key in taken]
-
-
-@cache
-def _words(sql: str) -> frozenset[str]:
-    return frozenset(_WORD.findall(sql))
+        # A table refers to more than any of those that it refers to.
+        taken = sorted(
+            (plan for plan in self._rows if plan.table in tables),
+            key=lambda plan: len(plan.refers_to),
+        )
+        self.tables -= tables
+        return [plan.call_for(self._rows.pop(plan)) for plan in taken]
 
 
 class Runner:
@@ -138,65 +99,85 @@ class Runner:
     def __init__(self, dialect: Dialect, driver: Any) -> None:
         self.dialect = dialect
         self._driver = driver
-        self._send = _to_sqlite if dialect.name == "sqlite" else _to_postgres
-        self._gathered = Gathered(self)
+        self._joins = dialect.name == "postgresql"  # where each trip costs
+        self._send = _to_postgres if self._joins else _to_sqlite
+        self._kept = Gathered()
+        self._failure: BaseException | None = None
 
-    def gather(self, session: AsyncSession) -> None:
-        """Let `insert_later` gather the rows of `session`, whose statements this runner runs."""
-        session.info[_GATHERED] = self._gathered
+    def serve(self, session: AsyncSession) -> None:
+        """Let `insert_later` keep the rows of `session`, whose statements this runner runs."""
+        session.info[_RUNNER] = self
 
     async def run(self, statement: Executable, values: Any) -> Result[Any]:
         """Run `statement` with `values`: a mapping or None, or once for each of a sequence of mappings.
 
-        Those must have the same names, and then there is no result.
+        Those must have the same names, and then there is no result. Kept rows go in before: all, when
+        the statement has the name of one of their tables in it, otherwise those that it refers to.
 
         Raises DBAPIError, of the kind that SQLAlchemy makes of the driver's error.
         """
-        many = not (values is None or isinstance(values, Mapping))
-        plan = self._plan(statement, values[0] if many else values, many=many)
-        await self._gathered.insert_if_asked_for(plan.sql)
-        if self.dialect.name == "sqlite":  # where a trip costs nothing
-            await self._gathered.insert(plan.refers_to)
-        before = self._gathered.take(plan.refers_to)
-        if many:
-            await self.insert([*before, (statement, values)])
-            return plan.result(())
-        bound = plan.bind(values or {})
-        if before:
-            return plan.result(await self._sent_joined(self._plans(before), plan.sql, bound))
-        return plan.result(await self._sent(plan.sql, bound, many=False))
+        if values is None or isinstance(values, Mapping):
+            plan = plan_of(statement, self.dialect, values, many=False)
+            call = plan.call(values or {})
+        else:
+            plan = plan_of(statement, self.dialect, values[0], many=True)
+            call = plan.call_for([plan.row(each) for each in values])
+        is_asked_for = not self._kept.tables.isdisjoint(plan.words)
+        with self._taken(self._kept.tables if is_asked_for else plan.refers_to) as before:
+            if before and self._joins and not is_asked_for and not call.many:
+                return plan.result(await self._sent_joined(before, call))
+            await self._insert(before)
+        return plan.result(await self._sent(call))
 
-    async def insert(self, inserts: Sequence[tuple[Executable, Sequence[Values]]]) -> None:
-        """Run each for its rows; INSERTs as one statement on PostgreSQL, where each costs a trip."""
-        plans = self._plans(inserts)
-        if plans and all(plan.into is not None for plan, _ in plans):
-            *before, (last, rows) = plans
-            await self._sent_joined(before, last.into, {"rows": last.as_json(rows)})
+    def keep(self, statement: Insert, rows: Sequence[Values]) -> None:
+        """Keep `rows` for later; what is wrong with a value is raised here."""
+        plan = plan_of(statement, self.dialect, rows[0], many=True)
+        if not plan.is_plain:
+            raise ValueError(f"not for later, more than an INSERT of values: {statement}")
+        self._kept.add(plan, [plan.row(each) for each in rows])
+
+    async def insert_kept(self) -> None:
+        """Insert all kept rows."""
+        with self._taken(self._kept.tables) as inserts:
+            await self._insert(inserts)
+
+    @contextmanager
+    def _taken(self, tables: AbstractSet[str]) -> Iterator[list[Call]]:
+        """Give out the INSERTs of `tables`. Once that failed nothing goes on.
+
+        So a work that swallows the error can't have the rows of others committed as if they were there.
+        """
+        if self._failure is not None:
+            raise self._failure
+        taken = self._kept.take(tables)
+        try:
+            yield taken
+        except BaseException as error:  # cancelled too
+            if taken:
+                self._failure = error
+            raise
+
+    async def _insert(self, inserts: Sequence[Call]) -> None:
+        if self._joins and len(inserts) > 1:
+            await self._sent_joined(inserts[:-1], inserts[-1])
             return
-        for plan, rows in plans:
-            await self._sent(plan.sql, [plan.bind(row) for row in rows], many=True)
+        for each in inserts:
+            await self._sent(each)
 
-    def _plans(self, inserts: Sequence[tuple[Executable, Sequence[Values]]]) -> "_Inserts":
-        return [(self._plan(of, rows[0], many=True), rows) for of, rows in inserts]
-
-    def _plan(self, statement: Executable, names: Values | None, *, many: bool) -> "_Plan":
-        return _plan(statement, self.dialect, tuple(names or ()), many=many)
-
-    async def _sent_joined(self, before: "_Inserts", sql: Any, bound: Any) -> Rows:
-        """Send `sql` as one statement with the INSERTs `before` it."""
-        text = _joined(tuple(plan.into for plan, _ in before), sql)
-        given = {f"rows{n}": plan.as_json(rows) for n, (plan, rows) in enumerate(before)}
-        return await self._sent(text, {**given, **bound}, many=False)
+    async def _sent_joined(self, before: Sequence[Call], last: Call) -> Rows:
+        inserts = [(each.sql, each.bound) for each in before]
+        sql, bound = joined(inserts, last.sql, last.bound)
+        return await self._sent(Call(sql, bound, many=False))
 
     async def say(self, command: str) -> None:
         """Give the database a command without values or result."""
-        await self._sent(command, (), many=False)
+        await self._sent(Call(command, (), many=False))
 
-    async def _sent(self, sql: str, bound: Any, *, many: bool) -> Rows:
+    async def _sent(self, call: Call) -> Rows:
         try:
-            return await self._send(self._driver, sql, bound, many=many)
+            return await self._send(self._driver, call)
         except self.dialect.loaded_dbapi.Error as error:
-            raise self._as_sqlalchemy_says(sql, error) from error
+            raise self._as_sqlalchemy_says(call.sql, error) from error
 
     def _as_sqlalchemy_says(self, sql: str, error: Exception) -> BaseException:
         return DBAPIError.instance(
@@ -210,141 +191,16 @@ class Runner:
         )
 
 
-async def _to_sqlite(driver: Any, sql: str, bound: Any, *, many: bool) -> Rows:
-    return await driver.run(sql, bound, many=many)  # type: ignore[no-any-return]
+async def _to_sqlite(driver: Any, call: Call) -> Rows:
+    return await driver.run(call.sql, call.bound, many=call.many)  # type: ignore[no-any-return]
 
 
-async def _to_postgres(driver: Any, sql: str, bound: Any, *, many: bool) -> Rows:
+async def _to_postgres(driver: Any, call: Call) -> Rows:
     """Never by psycopg's executemany: see `store.postgres_driver`."""
     cursor = driver.cursor()
-    if many:
-        for values in bound:
-            await cursor.execute(sql, values)
+    if call.many:
+        for values in call.bound:
+            await cursor.execute(call.sql, values)
         return ()
-    await cursor.execute(sql, bound)
+    await cursor.execute(call.sql, call.bound)
     return await cursor.fetchall() if cursor.description else ()
-
-
-@cache
-def _joined(before: tuple[str, ...], last: str) -> str:
-    """Return `last` with the INSERTs `before` it; PostgreSQL asks who refers to whom when all are done."""
-    first = (f"i{n} AS ({each.replace(_ROWS, f'%(rows{n})s')})" for n, each in enumerate(before))
-    return f"WITH {', '.join(first)} {last}" if before else last
-
-
-def _into(statement: Insert, names: Sequence[str], dialect: Dialect) -> str:
-    """Return an INSERT of any number of rows that come as one JSON text.
-
-    Always the same text, so PostgreSQL plans it once, and psycopg has one value to convert: for fifty
-    rows a quarter of the time of an INSERT with fifty rows of values. All travel as text.
-    """
-    quote = dialect.identifier_preparer.quote
-    of = {quote(name): _kind(statement.table.c[name].type, dialect) for name in names}
-    into = dialect.identifier_preparer.format_table(statement.table)
-    return (
-        f"INSERT INTO {into} ({', '.join(of)}) SELECT {', '.join(f'{n}::{kind}' for n, kind in of.items())}"
-        f" FROM json_to_recordset({_ROWS}::JSON) AS given({', '.join(f'{n} TEXT' for n in of)})"
-    )
-
-
-def _kind(of: TypeEngine[Any], dialect: Dialect) -> str:
-    """Without its length: a cast cuts what is too long, where an INSERT refuses it."""
-    return of.compile(dialect).partition("(")[0]
-
-
-def _as_text(value: object) -> str:
-    """Say what JSON has no word for as PostgreSQL reads it."""
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, bytes):
-        return "\\x" + value.hex()
-    raise TypeError(f"a {type(value).__name__} can't be given as JSON")
-
-
-class _Plan:
-    """A statement as the driver takes it: its text, and how values and rows are converted."""
-
-    def __init__(
-        self, statement: Any, dialect: Dialect, names: tuple[str, ...], *, many: bool
-    ) -> None:
-        compiled: SQLCompiler = statement.compile(
-            dialect=dialect, column_keys=list(names), for_executemany=many
-        )
-        if compiled.insert_prefetch or compiled.update_prefetch or compiled.post_compile_params:
-            raise ValueError(f"not to be prepared, its text or a value is made anew: {compiled}")
-        self.sql = str(compiled)
-        is_plain = many and isinstance(statement, Insert) and _ONE_ROW.fullmatch(self.sql)
-        self.into = _into(statement, names, dialect) if is_plain else None
-        self.refers_to = frozenset(
-            key.column.table.name
-            for key in (statement.table.foreign_keys if statement.is_dml else ())
-        )
-        self._is_named = compiled.positiontup is None
-        order = compiled.positiontup or list(compiled.bind_names.values())
-        self._order = [
-            (name, _binder(compiled.binds[name].type, dialect, as_json=self.into is not None))
-            for name in order
-        ]
-        self._fixed = {n: compiled.binds[n].value for n in order if not compiled.binds[n].required}
-        columns = list(statement.exported_columns)
-        self._keys = SimpleResultMetaData([column.key for column in columns])
-        readers = [_reader(column.type, dialect) for column in columns]
-        self._readers = readers if any(readers) else []
-
-    def bind(self, values: Values) -> tuple[Any, ...] | dict[str, Any]:
-        """Return `values` as the driver takes them."""
-        if self._fixed:
-            values = {**self._fixed, **values}
-        if self._is_named:
-            return {n: values[n] if to is None else to(values[n]) for n, to in self._order}
-        return tuple([values[n] if to is None else to(values[n]) for n, to in self._order])
-
-    def as_json(self, rows: Sequence[Values]) -> str:
-        """Return `rows` as the text that `into` takes."""
-        return json.dumps([self.bind(row) for row in rows], default=_as_text)
-
-    def result(self, rows: Rows) -> Result[Any]:
-        """Return what the driver gave as SQLAlchemy would."""
-        if self._readers:
-            readers = self._readers
-            rows = [
-                tuple([v if of is None else of(v) for of, v in zip(readers, row, strict=True)])
-                for row in rows
-            ]
-        return IteratorResult(self._keys, iter(rows))
-
-
-def _binder(
-    kind: TypeEngine[Any], dialect: Dialect, *, as_json: bool
-) -> Callable[[Any], Any] | None:
-    """Return what makes a value of Python's one of the driver's; None when it is one."""
-    if as_json and isinstance(kind, JSON):
-        return json.dumps  # the text itself, not psycopg's wrapper of it
-    if as_json and isinstance(kind, LargeBinary):
-        return None  # `_as_text` sees to it
-    return kind.dialect_impl(dialect).bind_processor(dialect)
-
-
-def _reader(kind: TypeEngine[Any], dialect: Dialect) -> Callable[[Any], Any] | None:
-    """Return what makes a value of the driver's one of Python's; None when it is one."""
-    if isinstance(kind, Float):
-        return None  # SQLAlchemy would ask for the driver's own type first
-    return kind.dialect_impl(dialect).result_processor(dialect, None)
-
-
-_Inserts = Sequence[tuple[_Plan, Sequence[Values]]]
-
-_plans: dict[tuple[Executable, str, tuple[str, ...], bool], _Plan] = {}
-
-
-def _plan(statement: Executable, dialect: Dialect, names: tuple[str, ...], *, many: bool) -> _Plan:
-    key = (
-        statement,
-        dialect.name,
-        names,
-        many,
-    )  # every engine of a kind is made alike (store.engine)
-    plan = _plans.get(key)
-    if plan is None:
-        plan = _plans[key] = _Plan(statement, dialect, names, many=many)
-    return plan

@@ -7,27 +7,19 @@ nobody else's work with it. SAVEPOINTs for all would cost more than small work i
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 import structlog
-from sqlalchemy import Connection, Executable, Result, event
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import (
-    AsyncConnection,
-    AsyncEngine,
-    AsyncSession,
-    AsyncSessionTransaction,
-)
-from sqlalchemy.orm import ORMExecuteState, Session
-from sqlalchemy.util import await_only
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 
 from store import outbox
 from store.engine import index_grams_soon, let_go_when_frozen, transaction_is_sound
 from store.errors import CommitFailed, WriterBusy, WriterClosed
-from store.prepared import Runner, insert_now, is_prepared
+from store.prepared import insert_now
+from store.work_session import WorkSession, sync_of
 
 __all__ = ["Work", "Writer"]
 
@@ -200,85 +192,6 @@ class Writer:
             await connection.close()
 
 
-class _OrmSession(Session):
-    """The ORM's part of a `_WorkSession`."""
-
-
-@event.listens_for(_OrmSession, "do_orm_execute")
-def _insert_what_waits(state: ORMExecuteState) -> None:
-    """What SQLAlchemy itself is about to ask may be among the rows that wait."""
-    await_only(insert_now(state.session))
-
-
-class _WorkSession(AsyncSession):
-    """The session that work is given: when its transaction ends is not for the work to say.
-
-    Statements made by `store.prepared` take the short way to the driver.
-    """
-
-    # A listener of each session's own would be a cycle that keeps the session until the collector looks.
-    sync_session_class = _OrmSession
-
-    def __init__(self, connection: AsyncConnection) -> None:
-        # Its rollback, a failed flush for one, reaches to the innermost SAVEPOINT of the connection.
-        super().__init__(connection, expire_on_commit=False, join_transaction_mode="rollback_only")
-        driver = _sync(connection).connection.driver_connection
-        self._runner = Runner(connection.dialect, driver)
-        self._runner.gather(self)
-
-    async def begin_batch(self) -> None:
-        """Mark the transaction, so that `end_batch` knows it again; SQLite's driver sees to that itself."""
-        if self._runner.dialect.name == "postgresql":
-            await self._runner.say("SAVEPOINT press3_batch")
-
-    async def end_batch(self) -> None:
-        """Make sure that this still is the transaction of `begin_batch`; raises DBAPIError."""
-        if self._runner.dialect.name == "postgresql":
-            await self._runner.say("RELEASE SAVEPOINT press3_batch")
-
-    async def execute(self, statement: Any, params: Any = None, **how: Any) -> Any:
-        if is_prepared(statement):
-            return await self._run(statement, params)
-        return await super().execute(statement, params, **how)
-
-    async def scalar(self, statement: Any, params: Any = None, **how: Any) -> Any:
-        if is_prepared(statement):
-            return (await self._run(statement, params)).scalar()
-        return await super().scalar(statement, params, **how)
-
-    async def scalars(self, statement: Any, params: Any = None, **how: Any) -> Any:
-        if is_prepared(statement):
-            return (await self._run(statement, params)).scalars()
-        return await super().scalars(statement, params, **how)
-
-    async def flush(self, objects: Any = None) -> None:
-        orm = self.sync_session  # usually nothing to do: then no greenlet for it either
-        if orm.new or orm.deleted or orm.identity_map.check_modified():
-            await insert_now(self)  # its rows may refer to those
-            await super().flush(objects)
-
-    async def _run(self, statement: Executable, params: Any) -> Result[Any]:
-        await self.flush()  # as the ORM does before its own statements
-        if self.in_nested_transaction():
-            await self.connection()  # says SAVEPOINT: the session puts that off until it must
-        return await self._runner.run(statement, params)
-
-    @asynccontextmanager
-    async def begin_nested(self) -> AsyncIterator[AsyncSessionTransaction]:  # type: ignore[override]
-        await insert_now(self)  # what was done before the SAVEPOINT is not undone with it
-        async with super().begin_nested() as savepoint:
-            yield savepoint
-
-    def begin(self) -> NoReturn:
-        raise RuntimeError("work given to the writer is in a transaction already: don't begin one")
-
-    async def commit(self) -> NoReturn:
-        raise RuntimeError("work given to the writer must not commit: the writer does")
-
-    async def rollback(self) -> NoReturn:
-        raise RuntimeError("work given to the writer must not roll back: raise, or begin_nested()")
-
-
 class _WorkFailed(Exception):
     """A piece of work raised `failure`."""
 
@@ -306,7 +219,7 @@ class _Attempt:
 
     async def _together(self, jobs: Sequence[_Job]) -> tuple[list[_Done], list[outbox.Message]]:
         """Commit all of `jobs` by one session; nothing when one of them raises _WorkFailed."""
-        async with self._connection.begin(), _WorkSession(self._connection) as session:
+        async with self._connection.begin(), WorkSession(self._connection) as session:
             await session.begin_batch()
             done = [_Done(job, await self._result(session, job), None) for job in jobs]
             await self._tried(lambda: insert_now(session))
@@ -318,13 +231,13 @@ class _Attempt:
         said: list[outbox.Message] = []
         async with self._connection.begin():
             done = [await self._alone(job, said) for job in jobs]
-            async with _WorkSession(self._connection) as session:
+            async with WorkSession(self._connection) as session:
                 return done, await self._told(session, said)
 
     async def _alone(self, job: _Job, said: list[outbox.Message]) -> _Done:
         savepoint = await self._connection.begin_nested()
         try:
-            async with _WorkSession(self._connection) as session:
+            async with WorkSession(self._connection) as session:
                 result = await self._result(session, job)
                 await self._tried(lambda: insert_now(session))
             await savepoint.commit()
@@ -370,13 +283,8 @@ class _Attempt:
 
     def _refuse_unsound(self) -> None:
         """Fail the whole batch when more than one work's part of the transaction is gone."""
-        if not transaction_is_sound(_sync(self._connection)):
+        if not transaction_is_sound(sync_of(self._connection)):
             raise CommitFailed("the database has ended the transaction")
-
-
-def _sync(connection: AsyncConnection) -> Connection:
-    assert connection.sync_connection is not None  # it was connected when it was made
-    return connection.sync_connection
 
 
 def _we_are_cancelled() -> bool:

@@ -16,7 +16,8 @@ from ami.parser import parse
 from appeals.intake import IntakeSettings
 from appeals.model import Appeal
 from calls import history
-from calls.model import BlindWindow, Call, CallText, SetAside, StoredFact
+from calls.facts import CallArrived, OperatorRang
+from calls.model import BlindWindow, Call, CallText, Leg, SetAside, StoredFact
 from calls.numbers import NumberRules
 from calls.story import CallChange
 from calls.tracker import Tracker
@@ -203,6 +204,27 @@ async def test_a_call_that_cannot_be_stored_is_set_aside_and_the_others_go_on(
         assert [fact.call_id for fact in await session.scalars(select(SetAside))] == ["bad"]
         told = await session.scalars(select(OutboxRow.type).order_by(OutboxRow.seq))
         assert list(told) == ["good", "better"]
+
+
+async def test_calls_that_arrive_while_others_ring_are_stored_in_one_go(
+    writer: Writer, sessions: async_sessionmaker[AsyncSession]
+) -> None:
+    """The call of a later change is kept for later behind what waits of an earlier one, its leg not."""
+    pipeline = await make(writer, sessions, TraceLink(()))
+    events = [parse(line.raw.rstrip(), line.at) for line in read_trace(ANSWERED)]
+    tracker = pipeline.parts.new_tracker()
+    facts = [fact for event in events for fact in tracker.feed(event)]
+    arrived = next(fact for fact in facts if isinstance(fact, CallArrived))
+    rang = next(fact for fact in facts if isinstance(fact, OperatorRang))
+    calls = ("first", "second", "third")
+    told = [replace(fact, call=call) for call in calls for fact in (arrived, rang)]
+    with capture_logs() as logs:
+        kept = await pipeline.store(told)
+
+    assert logs == []
+    assert [change.story.id for change in kept] == list(calls)
+    async with sessions() as session:
+        assert set(await session.scalars(select(Leg.call_id))) == set(calls)
 
 
 async def test_an_event_stored_by_another_version_does_not_keep_the_service_from_starting(

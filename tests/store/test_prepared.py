@@ -6,19 +6,20 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import bindparam, func, insert, select, text, update
+from sqlalchemy import Insert, bindparam, func, insert, select, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 import store.engine
 from appeals.model import Customer, CustomerPhone, RecordType
-from calls.model import BlindWindow
-from people.model import Department
+from calls.model import BlindWindow, Call
+from people.model import Department, Employee, Extension
 from store.base import table
+from store.batch import next_number, once_a_batch
 from store.errors import CommitFailed
 from store.journal import JournalRow
 from store.outbox import OutboxRow
-from store.prepared import insert_later, once_a_batch, prepared
+from store.prepared import Runner, insert_later, insert_now, prepared
 from store.writer import Writer
 from tests.store.samples import NOON, add, names, say
 from tests.waiting import until
@@ -39,11 +40,27 @@ INSERT_EVENT = prepared(insert(_JOURNAL))
 INSERT_CUSTOMER = prepared(insert(table(Customer)))
 INSERT_PHONE = prepared(insert(_PHONES).returning(_PHONES.c.number))
 INSERT_PHONES = prepared(insert(_PHONES))
+INSERT_EMPLOYEE = prepared(insert(table(Employee)))
+INSERT_EXTENSION = prepared(insert(table(Extension)))
+SET_DEPARTMENT = prepared(update(table(Call)).where(table(Call).c.id == bindparam("call")))
 GIVE_PHONE = prepared(update(_PHONES).where(_PHONES.c.number == bindparam("which")))
 
 
 def _event(pbx: str | None, raw: bytes = b"x") -> dict[str, Any]:
     return {"pbx": pbx, "at": NOON, "call_id": None, "raw": raw}
+
+
+def _employee(n: int, department: int) -> dict[str, Any]:
+    return {
+        "id": n,
+        "login": f"e{n}",
+        "name": f"e{n}",
+        "role": "operator",
+        "department_id": department,
+        "password_hash": "-",
+        "created_at": NOON,
+        "disabled_at": None,
+    }
 
 
 async def test_values_and_rows_are_those_of_sqlalchemy(writer: Writer, sessions: Sessions) -> None:
@@ -239,6 +256,139 @@ async def test_rows_for_later_go_before_what_refers_to_them(
     async with sessions() as session:
         assert 8 in list(await session.scalars(select(CustomerPhone.customer_id)))
         assert list(await session.scalars(select(JournalRow.pbx))) == ["main"]
+
+
+@pytest.mark.parametrize("first", ["referred to", "not referred to"])
+async def test_rows_for_later_of_a_table_go_after_those_that_they_refer_to(
+    writer: Writer, sessions: Sessions, first: str
+) -> None:
+    """However often the table of the parents was asked for meanwhile, and though a child came first."""
+
+    async def parent_and_child(session: AsyncSession, n: int) -> None:
+        await insert_later(session, INSERT_MANY, [{"id": n, "name": f"d{n}", "parent_id": 1}])
+        await insert_later(session, INSERT_EMPLOYEE, [_employee(n, n)])
+
+    async def work(session: AsyncSession) -> None:
+        if first == "referred to":
+            await parent_and_child(session, 10)
+            await session.execute(SET_DEPARTMENT, {"call": "none", "department_id": 10})
+        else:
+            await insert_later(session, INSERT_EMPLOYEE, [_employee(10, 1)])
+        await parent_and_child(session, 11)
+        await parent_and_child(session, 12)
+
+    await writer.run(work)
+    async with sessions() as session:
+        found = await session.execute(
+            select(Employee.id, Employee.department_id).order_by(Employee.id)
+        )
+        wanted = [(10, 10 if first == "referred to" else 1), (11, 11), (12, 12)]
+        assert [tuple(row) for row in found] == wanted
+
+
+async def test_rows_for_later_go_with_what_refers_to_them_through_others(
+    writer: Writer, sessions: Sessions
+) -> None:
+    async def work(session: AsyncSession) -> None:
+        await insert_later(session, INSERT_MANY, [{"id": 10, "name": "d", "parent_id": 1}])
+        await insert_later(session, INSERT_EMPLOYEE, [_employee(10, 10)])
+        await session.execute(INSERT_EXTENSION, {"number": "101", "employee_id": 10, "since": NOON})
+
+    await writer.run(work)
+    async with sessions() as session:
+        assert await session.scalar(select(Extension.employee_id)) == 10
+
+
+@pytest.mark.parametrize("fault", ["one row", "many rows", "naive time"])
+async def test_a_value_that_cannot_be_sent_loses_nobody_elses_rows(
+    writer: Writer, sessions: Sessions, fault: str
+) -> None:
+    """The transaction is still sound then: a work that swallows the error would have it committed."""
+
+    async def tells(session: AsyncSession) -> None:
+        customer = {"id": 7, "name": "Ivan", "created_at": NOON}
+        await insert_later(session, INSERT_CUSTOMER, [customer])
+
+    async def swallows(session: AsyncSession) -> None:
+        phone = {"number": "7", "customer_id": object()}
+        naive = {"id": 8, "name": "-", "created_at": NOON.replace(tzinfo=None)}
+        ways = {
+            "one row": lambda: session.execute(INSERT_PHONE, phone),
+            "many rows": lambda: session.execute(INSERT_PHONES, [phone]),
+            "naive time": lambda: insert_later(session, INSERT_CUSTOMER, [naive]),
+        }
+        with pytest.raises((DBAPIError, TypeError, ValueError)):
+            await ways[fault]()
+
+    await asyncio.gather(writer.run(tells), writer.run(swallows))
+    async with sessions() as session:
+        assert list(await session.scalars(select(Customer.id))) == [7]
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_what_was_cancelled_while_rows_for_later_went_in_is_not_committed(
+    engine: AsyncEngine,
+) -> None:
+    class Driver:
+        """Is cancelled at its first statement, as by the limit of whoever waits for it."""
+
+        sent = 0
+
+        async def run(self, sql: str, bound: Any, *, many: bool) -> list[Any]:
+            self.sent += 1
+            if self.sent == 1:
+                raise asyncio.CancelledError
+            return []
+
+    driver = Driver()
+    runner = Runner(engine.dialect, driver)
+    async with AsyncSession(engine) as session:
+        runner.serve(session)
+        await insert_later(session, INSERT_EVENT, [_event("main")])
+        for _ in range(2):
+            with pytest.raises(asyncio.CancelledError):
+                await insert_now(session)
+    assert driver.sent == 1
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        insert(_DEPARTMENTS).returning(_DEPARTMENTS.c.id),
+        insert(_DEPARTMENTS).values(name=func.upper("x")),
+        insert(_DEPARTMENTS).values(name="fixed"),
+        insert(_DEPARTMENTS).from_select(["name"], select(_PHONES.c.number)),
+    ],
+    ids=["returning", "expression", "fixed value", "select"],
+)
+async def test_only_an_insert_of_values_can_be_for_later(
+    writer: Writer, sessions: Sessions, statement: Insert
+) -> None:
+    async def work(session: AsyncSession) -> None:
+        await insert_later(session, prepared(statement), [{"parent_id": 1}])
+
+    with pytest.raises(ValueError, match="not for later"):
+        await writer.run(work)
+    assert await names(sessions) == []
+
+
+async def test_numbers_of_a_batch_count_on_from_what_is_asked_once(
+    writer: Writer, sessions: Sessions
+) -> None:
+    asked = []
+
+    async def last() -> int:
+        asked.append(1)
+        return 7
+
+    async def work(session: AsyncSession) -> int:
+        return await next_number(session, "key", last)
+
+    assert await asyncio.gather(*(writer.run(work) for _ in range(3))) == [8, 9, 10]
+    assert len(asked) == 1
+    assert await writer.run(work) == 8
+    async with sessions() as session:
+        assert [await work(session), await work(session)] == [8, 8]
 
 
 async def test_a_savepoint_undone_takes_only_its_own_rows_for_later(
