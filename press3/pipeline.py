@@ -259,7 +259,7 @@ class Pipeline:
             log.warning(
                 "a call of the batch can't be stored; the batch is written call by call",
                 pbx=self.parts.pbx,
-                error=repr(failed.__cause__),
+                personal_error=repr(failed.__cause__),  # PostgreSQL tells the values of a key
             )
             set_aside = await self.write(partial(work, write_changes=self._write_apart))
         kept = tuple(change for change in changes or () if change.story.id not in set_aside)
