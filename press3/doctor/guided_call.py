@@ -14,13 +14,14 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from ami import actions, spool
 from ami.connection import AmiLink
 from ami.errors import AmiError
-from ami.events import ChannelEvent
+from ami.events import Newchannel
 from ami.inbox import EventArrived, LinkItem
 from ami.wire import event_type
 from calls.tracker import Tracker
 from people.model import Employee, Extension
 from press3.doctor.database import opened
 from press3.doctor.watched_call import WatchedCall
+from press3.doctor.watched_calls import WatchedCalls
 from press3.errors import Press3Error
 from press3.one_link import one_link
 from press3.recording_settings import recording_settings
@@ -103,10 +104,9 @@ class _Guided:
             number_rules(settings),
             keep_rules(settings),
         )
-        self._story: WatchedCall | None = None
+        self._story: WatchedCalls | None = None
         self._trouble = ""
         self._sizes: dict[str, int] = {}
-        self._there_at_first: set[str] = set()
         self._listed: set[str] = set()
         self._heard: set[str] = set()
 
@@ -116,31 +116,43 @@ class _Guided:
             return
         if event_type(item.raw) != b"FullyBooted":  # the greeting never has a time
             self._story.untimed |= b"\r\nTimestamp: " not in item.raw
-        if isinstance(item.event, ChannelEvent):
+        if isinstance(item.event, Newchannel):
             self._heard.add(item.event.channel.uniqueid)
+            self._story.notice(item.event)
         for line in self._story.hear(self._tracker.feed(item.event)):
             self._say(line)
 
     async def run(self, link: AmiLink, wait_s: float) -> bool:
         begun = await actions.ping(link)
-        self._there_at_first = {row.uniqueid for row in await actions.show_channels(link)}
-        self._story = story = WatchedCall(
-            begun=begun, zone=self._settings.zone, owner=self._owner, caller=self._caller
+        there = await actions.show_channels(link)
+        self._story = story = WatchedCalls(
+            begun=begun,
+            zone=self._settings.zone,
+            there=frozenset(each for row in there for each in (row.uniqueid, row.linkedid) if each),
+            owner=self._owner,
+            caller=self._caller,
         )
         whose = f" from {self._caller}" if self._caller else ""
         self._say(f"Call now{whose} and press 3. I wait {wait_s:.0f} s; here is what I see:")
-        async for _ in _ticks(wait_s, until=lambda: story.has_begun):
+        async for _ in _ticks(wait_s, until=lambda: story.is_decided):
             await self._look(link, story)
-        async for _ in _ticks(_CALL_LIMIT_S if story.has_begun else 0, until=lambda: story.is_over):
+        async for _ in _ticks(_CALL_LIMIT_S, until=lambda: not story.is_undecided):
             await self._look(link, story)
+        if (chosen := story.chosen) is not None:
+            async for _ in _ticks(_CALL_LIMIT_S, until=lambda: chosen.is_over):
+                await self._look(link, story)
         if story.has_begun:
-            await asyncio.sleep(_SETTLE_S)
-            await self._look(link, story)
+            await self._settle(link, story)
         return self._conclude(story, timedelta(seconds=wait_s))
 
-    def _conclude(self, story: WatchedCall, waited: timedelta) -> bool:
-        story.channels_unheard = bool(self._listed - self._there_at_first - self._heard)
-        findings = story.missing(waited)
+    async def _settle(self, link: AmiLink, story: WatchedCalls) -> None:
+        """Wait for the last marks and events after the end, and ask AstDB before anything is said to lack."""
+        async for _ in _ticks(_SETTLE_S, until=lambda: False):
+            await self._look(link, story)
+
+    def _conclude(self, story: WatchedCalls, waited: timedelta) -> bool:
+        unheard = self._listed - story.there - self._heard
+        findings = story.missing(waited, channels_unheard=bool(unheard))
         for finding in findings:
             self._say(str(finding))
         fine = not any(finding.level == "fail" for finding in findings)
@@ -148,26 +160,26 @@ class _Guided:
             self._say("[  ok] the call was seen as it should be")
         return fine
 
-    async def _look(self, link: AmiLink, story: WatchedCall) -> None:
+    async def _look(self, link: AmiLink, story: WatchedCalls) -> None:
         """Ask for what no event tells. Trouble with one question is no reason to end the call."""
         try:
             await self._read_spool(link, story)
             if not story.has_begun:
                 await self._look_for_channels(link)
-            await self._look_at_files(link, story)
+            if story.chosen is not None:
+                await self._look_at_files(link, story.chosen)
         except AmiError as error:
             if str(error) != self._trouble:
                 self._say(f"  the PBX does not answer now: {error}")
             self._trouble = str(error)
 
-    async def _read_spool(self, link: AmiLink, story: WatchedCall) -> None:
-        if story.key is not None:
-            press = await spool.read_press(link, story.key)
-            presses = [press] if press is not None else []
-        else:
-            until = link.pbx_now() or story.begun
-            read = spool.read_families(link, story.begun - timedelta(minutes=1), until)
-            presses = [press async for batch in read for press in batch]
+    async def _read_spool(self, link: AmiLink, story: WatchedCalls) -> None:
+        try:
+            presses = await _presses(link, story)
+        except AmiError as error:
+            story.unasked = str(error)
+            raise
+        story.unasked = ""
         for press in presses:
             for line in story.read(press):
                 self._say(line)
@@ -175,11 +187,11 @@ class _Guided:
     async def _look_for_channels(self, link: AmiLink) -> None:
         self._listed |= {row.uniqueid for row in await actions.show_channels(link)}
 
-    async def _look_at_files(self, link: AmiLink, story: WatchedCall) -> None:
-        if "grew" in story.seen:
+    async def _look_at_files(self, link: AmiLink, watched: WatchedCall) -> None:
+        if "grew" in watched.seen:
             return
         settings = recording_settings(self._settings)
-        for path in story.paths:
+        for path in watched.paths:
             seen = await asyncio.to_thread(files.look, self._pbx.name, path, settings)
             if not isinstance(seen, files.Present):
                 continue
@@ -187,10 +199,20 @@ class _Guided:
             at = link.pbx_now()
             if at is not None and (
                 seen.size_bytes > max(before, _WHOLE_FILE_BYTES)
-                or (story.is_over and seen.size_bytes > _WHOLE_FILE_BYTES)
+                or (watched.is_over and seen.size_bytes > _WHOLE_FILE_BYTES)
             ):
-                self._say(story.grew(at, str(seen.path), seen.size_bytes))
+                self._say(watched.grew(at, str(seen.path), seen.size_bytes))
                 return
+
+
+async def _presses(link: AmiLink, story: WatchedCalls) -> list[spool.SpoolPress]:
+    """Return what AstDB keeps: the press that is followed, or all since the beginning."""
+    if story.chosen is not None and story.chosen.key is not None:
+        press = await spool.read_press(link, story.chosen.key)
+        return [press] if press is not None else []
+    until = link.pbx_now() or story.begun
+    read = spool.read_families(link, story.begun - timedelta(minutes=1), until)
+    return [press async for batch in read for press in batch]
 
 
 async def _ticks(limit_s: float, *, until: Callable[[], bool]) -> AsyncIterator[None]:

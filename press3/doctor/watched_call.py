@@ -45,44 +45,37 @@ _BY_READ = (
 
 @dataclass
 class WatchedCall:
-    """The first call that comes after `begun`, of `caller` if that is given (digits of the number).
+    """One call, of which nothing was pressed before `begun`.
 
     `owner` names the employee of an extension, None when it is nobody's. Times are the PBX's,
-    shown in `zone`.
+    shown in `zone`. `others` is how many calls came besides. `unasked` is why AstDB, asked last
+    whether 3 was pressed, did not answer.
     """
 
     begun: datetime
     zone: ZoneInfo
     owner: Callable[[str], str | None] = lambda extension: None
-    caller: str = ""
     call: str | None = None
+    number: str = ""
     key: str | None = None
     is_observed: bool = False
     paths: list[str] = field(default_factory=list)
     press: SpoolPress | None = None
     channels_unheard: bool = False
     untimed: bool = False
+    others: int = 0
+    unasked: str = ""
     ownerless: set[str] = field(default_factory=set)
     seen: dict[StepName, datetime] = field(default_factory=dict)
 
     def hear(self, facts: Iterable[Fact]) -> Iterator[str]:
         """Take what events told; yield what is worth saying."""
         for fact in facts:
-            if isinstance(fact, CallArrived) and self._is_ours(fact):
-                self.call = fact.call
-                yield self._saw(
-                    "arrived", fact.at, f"a call arrived from {fact.caller.raw or 'no number'}"
-                )
+            if isinstance(fact, CallArrived) and self.call is None:
+                self.call, self.number = fact.call, fact.caller.raw or "no number"
+                yield self._saw("arrived", fact.at, f"a call arrived from {self.number}")
             elif fact.call == self.call:
                 yield from self._hear(fact)
-
-    def _is_ours(self, fact: CallArrived) -> bool:
-        if self.call is not None or fact.direction != "in":
-            return False
-        return self._is_caller(fact.caller.raw)
-
-    def _is_caller(self, number: str) -> bool:
-        return not self.caller or _digits(number).endswith(_digits(self.caller))
 
     def _hear(self, fact: Fact) -> Iterator[str]:
         match fact:
@@ -112,8 +105,6 @@ class WatchedCall:
 
     def read(self, press: SpoolPress) -> Iterator[str]:
         """Take what AstDB keeps of a press; one that no event told of counts too."""
-        if self.key is None and not self._is_unheard(press):
-            return
         if self.key not in (None, press.key):
             return
         first = self.press is None
@@ -125,20 +116,13 @@ class WatchedCall:
             if each.path not in self.paths:
                 self.paths.append(each.path)
 
-    def _is_unheard(self, press: SpoolPress) -> bool:
-        if "pressed" in self.seen or press.pressed_at < self.begun:
-            return False
-        if self.call is not None:
-            return self.call.endswith(f"-{press.uniqueid}")
-        return self._is_caller(press.number)
-
     def grew(self, at: datetime, path: str, size_bytes: int) -> str:
         """The recording is there and grows."""
         return self._saw("grew", at, f"the recording grows: {size_bytes >> 10} KiB in {path}")
 
     @property
-    def has_begun(self) -> bool:
-        return bool(self.seen)
+    def was_pressed(self) -> bool:
+        return "pressed" in self.seen or self.press is not None
 
     @property
     def is_over(self) -> bool:
@@ -193,8 +177,15 @@ class WatchedCall:
                 "the press is in AstDB, but its event did not come: it is seen a minute late",
                 f"UserEvent: {_BY_READ}",
             )
+        came = f"{self.others + 1} calls came" if self.others else "the call came"
+        if self.unasked:
+            return fail(
+                f"{came}, but no event told of a 3, and AstDB did not say whether one was pressed: "
+                f"{self.unasked}",
+                "does the PBX answer, and has the account write = reporting? press3 doctor",
+            )
         return fail(
-            "the call came, but no 3 was seen",
+            f"{came}, but no 3 was seen",
             "was 3 pressed, in the menu? Then key 3 of that menu does not lead to press3-complaint: let "
             "it do Goto(press3-complaint,s,1)",
         )
@@ -255,7 +246,3 @@ class WatchedCall:
         if self.press is not None and self.press.ended_at is not None:
             return fail("the call is over, but no event told of it", f"Hangup: {_BY_READ}")
         return warn("the call still goes on", "hang up, to see the end too")
-
-
-def _digits(number: str) -> str:
-    return "".join(c for c in number if c.isdigit())

@@ -108,7 +108,7 @@ async def test_a_call_without_the_key(
 ) -> None:
     lab = await asterisk("22", OWN_PBX)
     config = written(lab, people, tmp_path)
-    fine, said = await watch(lab, config, [Speak(), Wait(1), Bye()])
+    fine, said = await watch(lab, config, [Speak(), Wait(1), Bye()], wait_s=8)
     assert not fine
     assert "no 3 was seen — was 3 pressed, in the menu?" in said[-1]
 

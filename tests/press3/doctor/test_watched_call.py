@@ -135,14 +135,6 @@ def test_a_telephone_of_nobody_and_events_without_time_are_said() -> None:
     assert any("timestampevents = yes" in line for line in said)
 
 
-def test_only_the_caller_asked_for_is_followed() -> None:
-    watched = story(caller="8 911 000-00-02"[2:])
-    assert not list(watched.hear([arrived("+79110000001", "main-1795251600.1")]))
-    assert not list(watched.read(KEPT))
-    assert list(watched.hear([arrived("+79110000002", "main-1795251600.2")]))
-    assert watched.call == "main-1795251600.2"
-
-
 def test_an_observed_menu_is_said_not_to_be_durable() -> None:
     watched = story()
     seen = ComplaintRequested(
