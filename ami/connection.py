@@ -54,7 +54,8 @@ log = structlog.get_logger(__name__)
 class LinkSettings:
     """Where the PBX is and how patient the link is. A dead line is noticed within
     `ping_every_s + ping_deadline_s`; a lost one is tried again after `retry_min_s` to `retry_max_s`,
-    a refused login ever later, up to `refused_max_s`. The queue holds `queue_limit` events and
+    a refused login ever later, up to `refused_max_s`; while it stays lost, that is warned of every
+    `remind_every_s`. The queue holds `queue_limit` events and
     `queue_limit_bytes`; when it is full the session is ended, not the reader waited for.
     """
 
@@ -72,6 +73,7 @@ class LinkSettings:
     retry_min_s: float = 0.5
     retry_max_s: float = 2
     refused_max_s: float = 30
+    remind_every_s: float = 300
     tls: TlsSettings | None = None
 
 
@@ -113,6 +115,7 @@ class AmiLink:
         self._pbx_clock = PbxClock()
         self._refusals = 0
         self._was_up = False
+        self._warned_at_s: float | None = None
         self._worker: asyncio.Task[None] | None = None
         self._closing = False
         self._stopped = asyncio.Event()
@@ -230,9 +233,25 @@ class AmiLink:
                 delay_s = self._refused_delay_s()
             except (AmiError, OSError, TimeoutError) as fault:
                 self._set_state(LinkState.DOWN, _reason(fault))
+                self._warn_of_silence()
                 delay_s = self._retry_delay_s()
             await self._inbox.has_room()
             await asyncio.sleep(delay_s)
+
+    def _warn_of_silence(self) -> None:
+        """Say at once that nothing is heard, and again every `remind_every_s` until a session begins."""
+        now_s = asyncio.get_running_loop().time()
+        said_at_s, every_s = self._warned_at_s, self.settings.remind_every_s
+        if said_at_s is not None and now_s - said_at_s < every_s:
+            return
+        self._warned_at_s = now_s
+        self._log.warning(
+            "no connection to the PBX: its calls are not seen; it is tried again every few seconds",
+            address=f"{self.settings.host}:{self.settings.port}",
+            reason=self.state_reason,
+            remedy="is Asterisk running there, manager.conf [general] enabled = yes, and are host and port "
+            "those of [[asterisk]]? press3 doctor looks at all of it",
+        )
 
     def _retry_delay_s(self) -> float:
         low, high = self.settings.retry_min_s, self.settings.retry_max_s
@@ -350,6 +369,7 @@ class AmiLink:
         self.counters.reconnects += self._was_up
         self._was_up = True
         self._refusals = 0
+        self._warned_at_s = None
         self._inbox.up(up)
         self._set_state(LinkState.UP, "")
 

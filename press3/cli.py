@@ -114,6 +114,8 @@ def check_config(file: Path) -> None:
         menu_files.render_files(found, file)
         if (remark := menu_files.queue_remark(found)) is not None:
             click.echo(f"{file}: {' — '.join(remark)}", err=True)
+    else:
+        click.echo(f"{file}: warning: {' — '.join(menu_files.NO_PBX)}", err=True)
     click.echo(f"{file}: fine; {len(found.asterisk)} Asterisk, data in {found.service.data_dir}")
 
 

@@ -12,7 +12,12 @@ from press3.config_faults import named
 from press3.errors import Press3Error
 from press3.settings import AsteriskSettings, Settings, given
 
-__all__ = ["menu_of", "queue_remark", "render_files", "write_files"]
+__all__ = ["NO_PBX", "menu_of", "queue_remark", "render_files", "write_files"]
+
+NO_PBX = (
+    "no [[asterisk]] is configured: no call is heard, and no complaint can come",
+    "uncomment [[asterisk]] and set host, username and secret_file",
+)
 
 
 def menu_of(settings: Settings) -> Menu:

@@ -25,6 +25,7 @@ from press3.ami_secret import secret_of
 from press3.clock import now
 from press3.database import Store, open_store, prepare_data_dir
 from press3.errors import ConfigError, Press3Error
+from press3.menu_files import NO_PBX
 from press3.pipeline import Stored
 from press3.recording_settings import recording_settings
 from press3.settings import Settings
@@ -100,6 +101,9 @@ async def serve(settings: Settings) -> None:
     """Run until SIGTERM or SIGINT; raises Press3Error when a part of the service dies."""
     for pbx in settings.asterisk:
         secret_of(pbx)  # wrong use is said before anything is made
+    if not settings.asterisk:
+        what, remedy = NO_PBX
+        log.warning(what, remedy=remedy)
     with ExitStack() as held:
         url = make_url(settings.database_url)
         prepare_data_dir(settings)

@@ -32,7 +32,10 @@ async def healthz(request: web.Request) -> web.Response:
 
 
 async def readyz(request: web.Request) -> web.Response:
-    """200 when the database answers and every PBX is connected or served by another process, else 503 with the reasons."""
+    """200 when the database answers and every PBX is connected or served by another process, else 503 with the reasons.
+
+    Without any PBX it is 200 too: REST and the screens work, and the log warns that nothing is heard.
+    """
     deps = request.app[DEPS]
     database = await _database(deps)
     links = [_link(link) for link in deps.links()]
@@ -57,8 +60,15 @@ def _link(link: LinkView) -> dict[str, Any]:
         "pbx": link.pbx,
         "ready": link.state in _READY,
         "state": link.state,
-        "reason": "" if link.state == "up" else _REASONS.get(link.state, link.state),
+        "reason": _reason(link),
     }
+
+
+def _reason(link: LinkView) -> str:
+    if link.state == "up":
+        return ""
+    said = _REASONS.get(link.state, link.state)
+    return f"{said}: {link.reason}" if link.state == "down" and link.reason else said
 
 
 async def metrics(request: web.Request) -> web.Response:

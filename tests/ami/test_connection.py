@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from ami import events
 from ami.connection import (
@@ -263,6 +264,43 @@ async def test_a_trickling_line_says_the_same(peer: AmiPeer) -> None:
         peer.send(hangup(1) + hangup(2))
         await reading.to_hangup(2)
         assert reading.causes == [1, 2]
+
+
+@pytest.mark.parametrize(("every_s", "least", "most"), [(300, 1, 1), (0, 3, None)])
+async def test_an_absent_pbx_is_warned_of_at_once_and_then_from_time_to_time(
+    peer: AmiPeer, every_s: float, least: int, most: int | None
+) -> None:
+    await peer.stop()
+    link = new_link(peer, remind_every_s=every_s)
+    tries = 0
+
+    def counted() -> float:
+        nonlocal tries
+        tries += 1
+        return 0
+
+    link._random = counted
+    with capture_logs() as logs:
+        async with running(link):
+            await until(lambda: tries >= 3, what="three tries")
+    said = [line for line in logs if line["log_level"] == "warning"]
+    assert least <= len(said) <= (most or tries), said
+    assert said[0]["pbx"] == "main"
+    assert said[0]["address"] == f"127.0.0.1:{peer.port}"
+    assert said[0]["reason"] == "Connection refused"
+    assert "calls are not seen" in said[0]["event"]
+    assert "enabled = yes" in said[0]["remedy"]
+
+
+async def test_each_new_silence_is_warned_of(peer: AmiPeer) -> None:
+    with capture_logs() as logs:
+        async with running(new_link(peer)) as link:
+            for _ in range(2):
+                await until(lambda: link.state is LinkState.UP, what="a session")
+                peer.reset()
+                await until(lambda: link.state is not LinkState.UP, what="its end")
+            await until(lambda: link.state is LinkState.UP, what="a session again")
+    assert sum("no connection to the PBX" in line["event"] for line in logs) == 2
 
 
 async def test_a_refused_login_is_a_state_of_its_own_and_ends_when_mended(peer: AmiPeer) -> None:

@@ -104,6 +104,14 @@ def test_members_that_are_not_used_are_told(config: Path, ivr: str, said: str | 
     )
 
 
+def test_a_configuration_without_a_pbx_is_warned_of(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text("")
+    told = CliRunner().invoke(main, ["check-config", "-c", str(file)])
+    assert (told.exit_code, "fine; 0 Asterisk" in told.stdout) == (0, True)
+    assert "warning: no [[asterisk]] is configured: no call is heard" in told.stderr
+
+
 def test_an_unknown_role_is_refused_before_the_password_is_asked(config: Path) -> None:
     code, said = press3("user", "add", "x", "-c", str(config), "--role", "manager")
     assert code == 2

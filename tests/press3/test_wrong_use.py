@@ -1,13 +1,16 @@
 """What can't work is said as wrong use (exit code 2), before anything is started."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from press3.errors import ConfigError, Press3Error
 from press3.menu_files import render_files, write_files
 from press3.service import serve
 from press3.settings import Settings, load
+from tests.waiting import until
 
 
 def settings(folder: Path, pbx: dict[str, object], **more: object) -> Settings:
@@ -49,6 +52,22 @@ async def test_a_secret_that_can_be_none(
 def test_a_menu_that_can_not_be_rendered(tmp_path: Path, ivr: dict[str, object], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         render_files(settings(tmp_path, {"secret": "x"}, ivr=ivr))
+
+
+async def test_serve_without_a_pbx_warns_that_nothing_is_heard(tmp_path: Path) -> None:
+    port = {"port": 0}
+    found = Settings.model_validate({"service": {"data_dir": tmp_path / "data"}, "http": port})
+    with capture_logs() as logs:
+        serving = asyncio.create_task(serve(found))
+        try:
+            await until(
+                lambda: serving.done() or any("no [[asterisk]]" in line["event"] for line in logs)
+            )
+        finally:
+            serving.cancel()
+            await asyncio.gather(serving, return_exceptions=True)
+    (said,) = [line for line in logs if "no [[asterisk]]" in line["event"]]
+    assert (said["log_level"], "secret_file" in said["remedy"]) == ("warning", True)
 
 
 async def test_a_database_in_a_folder_that_is_not_there(tmp_path: Path) -> None:
