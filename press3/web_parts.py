@@ -49,6 +49,7 @@ def web_app(
             now=store.now,
             data_dir=settings.service.data_dir,
             timezone=settings.service.timezone,
+            language=settings.service.language,
             links=links,
             reconcile=reconcile_day,
             push_socket=push_socket,

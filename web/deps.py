@@ -36,7 +36,7 @@ class WebDeps:
     """`links` tells the state of every PBX connection. `reconcile` reads a day afresh from the PBX and
     compares (CONTRACT `GET /reconciliation`); None when this process has no telephony. `push_socket`
     is the private socket that `/ws` leads to; None: no push here. `static_dir` holds the built screen.
-    `timezone` is the IANA name of the zone whose days count.
+    `language` is that of a screen whose person has chosen none. `timezone` is the IANA name of the zone whose days count.
     `public_url` (`https://host`) is used in the push ticket when a proxy hides it; None: the
     request's own host. `push_port`: push listens there and not behind `/ws`; `push_public_url`
     (`wss://host`) is where screens find it when a proxy hides that. `secure_cookie`: the screen is reached by https only.
@@ -47,6 +47,7 @@ class WebDeps:
     now: Callable[[], datetime]
     data_dir: Path
     timezone: str = "UTC"
+    language: str = "ru"
     links: Callable[[], Sequence[LinkView]] = lambda: ()
     reconcile: Reconcile | None = None
     push_socket: Path | None = None

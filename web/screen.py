@@ -34,6 +34,7 @@ _HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
 }
+_PAGE = "index.html"
 _NOT_BUILT = """<!doctype html><html lang="en"><meta charset="utf-8"><title>press3</title>
 <h1>The screen is not built</h1>
 <p>press3 is running; its screen must be built once from a source tree:</p>
@@ -61,13 +62,21 @@ async def screen(request: web.Request) -> web.StreamResponse:
     found = await asyncio.to_thread(_find, static, path) if static is not None else None
     if found is None:
         return web.Response(text=_NOT_BUILT, content_type="text/html", status=503)
+    if found.name == _PAGE:
+        return await asyncio.to_thread(_page, found, request.app[DEPS].language)
     lasting = found.parent.name == "assets"
     return web.FileResponse(found, headers={"Cache-Control": _FOR_EVER if lasting else "no-cache"})
 
 
+def _page(file: Path, language: str) -> web.Response:
+    """Return the page in `language`: its first tag says in which the screen starts."""
+    text = file.read_text(encoding="utf-8").replace('<html lang="ru">', f'<html lang="{language}">')
+    return web.Response(text=text, content_type="text/html", headers={"Cache-Control": "no-cache"})
+
+
 def _find(static: Path, path: str) -> Path | None:
     """Return the file to send for `path`, never one outside `static`; None when nothing is built."""
-    page = static / "index.html"
+    page = static / _PAGE
     if not page.is_file():
         return None
     wanted = (static / path).resolve() if "\0" not in path else page

@@ -41,6 +41,7 @@ class FakeServer:
 
     def __init__(self, sound: Path) -> None:
         self.url = ""
+        self.language = "ru"  # of the page, as [service] language sets it
         self.appeals: dict[int, Json] = {}
         self.calls: dict[str, Json] = {}
         self.histories: dict[int, list[Json]] = {}
@@ -78,6 +79,13 @@ class FakeServer:
         finally:
             await self.drop_sockets()
             await runner.cleanup()
+
+    async def _index(self, _: web.Request) -> web.StreamResponse:
+        page = (STATIC / "index.html").read_text(encoding="utf-8")
+        text = page.replace('<html lang="ru">', f'<html lang="{self.language}">')
+        return web.Response(
+            text=text, content_type="text/html", headers={"Content-Security-Policy": CSP}
+        )
 
     # What a test lets happen
 
@@ -167,7 +175,7 @@ class FakeServer:
                 web.get(f"{API}/recordings/{{id}}/audio", self._audio),
                 web.post(f"{API}/push-ticket", self._ticket),
                 web.get("/ws", self._socket),
-                web.get("/", _index),
+                web.get("/", self._index),
                 web.static("/", STATIC),
             ]
         )
@@ -344,10 +352,6 @@ def _fixed(read: Callable[[], Json]) -> Handler:
         return web.json_response(read())
 
     return handle
-
-
-async def _index(_: web.Request) -> web.StreamResponse:
-    return web.FileResponse(STATIC / "index.html", headers={"Content-Security-Policy": CSP})
 
 
 def _problem(

@@ -125,6 +125,19 @@ async def test_both_languages_are_complete_on_every_page(
     await expect(page.get_by_role("heading", level=1)).to_have_text("Обращения")
 
 
+async def test_a_fresh_browser_starts_in_the_language_of_the_page(
+    open_page: Open, server: FakeServer
+) -> None:
+    """[service] language stands in the page; what the person chooses is kept."""
+    server.language = "en"
+    page = await open_page(login="boss")
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Appeals")
+    await page.get_by_test_id("language-ru").click()
+    await page.reload()
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Обращения")
+    await expect(page.locator("html")).to_have_attribute("lang", "ru")
+
+
 @pytest.mark.parametrize("width", [1366, 390])
 @pytest.mark.parametrize("theme", ["light", "dark"])
 async def test_every_page_can_be_read_named_and_fits(

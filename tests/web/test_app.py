@@ -11,7 +11,7 @@ from schemathesis.specs.openapi.definitions import OPENAPI_31_VALIDATOR
 from people.model import Role
 from tests.appeals.world import NOON, World
 from tests.web.site import Site
-from web import openapi
+from web import openapi, screen
 from web.app import build
 from web.deps import LinkView
 from web.routes.all import OPERATIONS
@@ -81,6 +81,8 @@ async def test_alive_and_ready(site: Site) -> None:
         assert status == 503
         reasons.add(text)
     assert len(reasons) == 5
+    states["state"] = "down"
+    assert "no connection to the PBX: auth" in (await fetch(site, "/readyz"))[1], "with its cause"
     states["state"] = "refused"
     assert "refuses the AMI login" in (await fetch(site, "/readyz"))[1]
 
@@ -131,6 +133,16 @@ async def test_the_screen_finds_its_page_at_every_address(site: Site, tmp_path: 
     assert (await fetch(site, "/assets/gone.js"))[0] == 404
     for path in ("/..%2fsecret.txt", "/%2e%2e/secret.txt", "/assets/..%2f..%2fsecret.txt"):
         assert "not for you" not in (await fetch(site, path))[1], path
+
+
+async def test_the_page_says_the_configured_language(site: Site, tmp_path: Path) -> None:
+    built = Path(screen.__file__).parent / "ui" / "index.html"
+    (tmp_path / "index.html").write_text(built.read_text(encoding="utf-8"), encoding="utf-8")
+    for language in ("en", "ru"):
+        site.extra = {"static_dir": tmp_path, "language": language}
+        await site.close()
+        site._client = None
+        assert f'<html lang="{language}">' in (await fetch(site, "/"))[1]
 
 
 async def test_security_headers_are_on_everything(site: Site) -> None:

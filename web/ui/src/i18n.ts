@@ -10,7 +10,9 @@ type Stem<Key> = Key extends `${infer Word}_${'one' | 'few' | 'many' | 'other'}`
 export type TextKey = Stem<keyof typeof ru>
 
 export const LANGUAGES: readonly Language[] = ['ru', 'en']
-export const language = signal<Language>(recall('language') === 'en' ? 'en' : 'ru')
+/** What this browser's person chose; else what the server wrote into the page ([service] language). */
+const first = recall('language') ?? document.documentElement.lang
+export const language = signal<Language>(first === 'en' ? 'en' : 'ru')
 
 void i18next.init({
   lng: language.value,
