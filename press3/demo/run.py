@@ -5,10 +5,12 @@ is removed at the end. Where no Asterisk can be had, recorded calls are replayed
 """
 
 import asyncio
+import errno
 import os
 import secrets
 import signal
 import socket
+import sys
 import tempfile
 from contextlib import AsyncExitStack
 from functools import partial
@@ -27,6 +29,7 @@ from press3.demo.live import say_stored
 from press3.demo.recorded import replay_for_ever
 from press3.demo.tree import AsteriskTree, NoAsterisk, get_tree
 from press3.errors import Press3Error
+from press3.pipeline import Stored
 from press3.service import Service
 from press3.settings import HttpSettings, Settings
 from press3.supervisor import Supervisor
@@ -46,6 +49,9 @@ async def demo(*, port: int, seconds: float | None, calls_a_minute: float) -> in
     loop = asyncio.get_running_loop()
     for sign in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(sign, supervisor.request_stop)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # else: nohup
+        terminals = [fd for fd in (1, 2) if os.isatty(fd)]
+        loop.add_signal_handler(signal.SIGHUP, _hang_up, terminals, supervisor)
     if seconds is not None:
         loop.call_later(seconds, supervisor.request_stop)
     async with AsyncExitStack() as stack:
@@ -53,7 +59,7 @@ async def demo(*, port: int, seconds: float | None, calls_a_minute: float) -> in
         pbx = await stack.enter_async_context(DemoPbx(tree, folder)) if tree else None
         settings = _settings(folder, port, pbx)
         logins = await _add_people(settings)
-        say = partial(say_stored, settings.zone)
+        say = partial(_say, settings.zone)
         service = Service(settings, supervisor, on_stored=say)
         await stack.enter_async_context(service)
         if pbx is not None:
@@ -66,6 +72,24 @@ async def demo(*, port: int, seconds: float | None, calls_a_minute: float) -> in
         print("\nstopping: calls, Asterisk, press3 …", flush=True)
     print("stopped; nothing is left running, nothing was kept", flush=True)
     return 0
+
+
+def _say(zone: ZoneInfo, stored: Stored) -> None:
+    """Print what a commit held. A terminal that was just closed can't show it: SIGHUP is on its way."""
+    try:
+        say_stored(zone, stored)
+    except OSError as error:
+        if error.errno != errno.EIO:
+            raise
+
+
+def _hang_up(terminals: list[int], supervisor: Supervisor) -> None:
+    """The terminal was closed: stop, and write no more to it, which would fail half way through the stop."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for fd in terminals:
+        os.dup2(nowhere, fd)
+    os.close(nowhere)
+    supervisor.request_stop()
 
 
 async def _call_when_heard(service: Service, calls: DemoCalls) -> None:
@@ -95,8 +119,14 @@ def _check_port(port: int) -> None:
         why = os.strerror(error.errno or 0)
         raise Press3Error(
             f"the demo's screen can't be at {host}:{port}: {why}. Another demo or press3 may serve there: "
-            "stop it, or choose another port, as in `press3 demo --port 8301` (0: any free one)"
+            f"stop it, or choose another port, as in `{_command()} demo --port 8301` (0: any free one)"
         ) from error
+
+
+def _command() -> str:
+    """Return how this very program is called: `make demo` runs it from a place that is not on PATH."""
+    called = Path(sys.argv[0])
+    return str(called) if called.name == "press3" else f"{sys.executable} -m press3"
 
 
 async def _tree() -> AsteriskTree | None:

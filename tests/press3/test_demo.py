@@ -1,11 +1,15 @@
 """The demo as a stranger runs it: a process that shows calls, stops by itself, leaves nothing."""
 
 import asyncio
+import fcntl
 import os
+import pty
 import re
+import shlex
 import signal
 import socket
 import sys
+import termios
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -84,6 +88,32 @@ async def test_without_asterisk_recorded_calls_are_replayed_and_that_is_said() -
     assert int(re.findall(r"(?m)^  (\d\d):\d\d:\d\d\.\d", demo.said)[-1]) in {h % 24 for h in hours}
 
 
+async def test_a_closed_terminal_stops_it_as_ctrl_c_does(tmp_path: Path) -> None:
+    window, terminal = pty.openpty()
+    folder, errors = tmp_path / "tmp", tmp_path / "errors"
+    folder.mkdir()
+    with errors.open("wb") as stderr:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "press3", "demo", "--port", "0"),
+            stdin=terminal,
+            stdout=terminal,
+            stderr=stderr,
+            start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+            env=os.environ
+            | {"PRESS3_ASTERISK_BINARY": "path", "PATH": "/nowhere", "TMPDIR": str(folder)},
+        )
+    os.close(terminal)
+    said = ""
+    async with asyncio.timeout(60):
+        while not re.search(r"as on the screen:\s+", said):
+            said += (await asyncio.to_thread(os.read, window, 4096)).decode(errors="replace")
+    assert os.listdir(folder)
+    os.close(window)
+    code = await asyncio.wait_for(process.wait(), 40)
+    assert (code, os.listdir(folder)) == (0, []), errors.read_text()
+
+
 async def test_a_port_that_is_taken_is_said_in_a_line_before_anything_is_started() -> None:
     with socket.create_server(("127.0.0.1", 0)) as another:
         port = another.getsockname()[1]
@@ -93,7 +123,12 @@ async def test_a_port_that_is_taken_is_said_in_a_line_before_anything_is_started
         await listening
     (line,) = demo.said.splitlines()
     assert f"can't be at 127.0.0.1:{port}: Address already in use" in line
-    assert "press3 demo --port" in line
+    advised = re.findall(r"`(.+ demo --port \d+)`", line)[0]
+    helped = await asyncio.create_subprocess_exec(
+        *shlex.split(advised), "--help", stdout=asyncio.subprocess.PIPE
+    )
+    told, _ = await helped.communicate()
+    assert (helped.returncode, b"Port of the screen" in told) == (0, True), advised
 
 
 @pytest.mark.parametrize("copy", sorted(COPIES.glob("*.jsonl")), ids=lambda path: path.stem)
