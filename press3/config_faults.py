@@ -16,7 +16,7 @@ from pydantic.fields import FieldInfo
 from press3.errors import ConfigError
 from press3.toml_lines import line_of
 
-__all__ = ["PREFIX", "Fault", "Given", "explain", "ill_named", "named", "no_json"]
+__all__ = ["PREFIX", "Fault", "Given", "Place", "explain", "ill_named", "named", "no_json"]
 
 # As pydantic names a place: ("asterisk", 0, "port") is the key `port` of the first [[asterisk]].
 Place: TypeAlias = tuple[str | int, ...]
@@ -28,6 +28,12 @@ _BETWEEN = "__"
 _HIDDEN = frozenset({"secret", "url"})
 # pydantic's kinds of fault where sections or a list belong: what stands there instead may hold a hidden one.
 _NO_SECTION = frozenset({"model_type", "dict_type", "list_type"})
+_NUMBERS = ("first", "second", "third", "fourth", "fifth")
+# What other programs call it.
+_ELSEWHERE = {
+    "password": "secret", "passwd": "secret", "pass": "secret", "user": "username",
+    "login": "username", "server": "host", "address": "host",
+}  # fmt: skip
 _KINDS = {
     "int": "a whole number",
     "float": "a number",
@@ -84,7 +90,17 @@ def named(place: Place, what: str) -> Fault:
 
 
 def _dotted(place: Place) -> str:
-    return ".".join(str(part) for part in place)
+    at = next((n for n, part in enumerate(place) if isinstance(part, int)), None)
+    if at is None or at + 1 == len(place):
+        return ".".join(str(part) for part in place)
+    return f"{_dotted(place[at + 1 :])} of {_which(place[: at + 1])}"
+
+
+def _which(place: Place) -> str:
+    """Name a section that may repeat by its number among its like."""
+    section, n = ".".join(str(part) for part in place[:-1]), int(place[-1])
+    number = _NUMBERS[n] if n < len(_NUMBERS) else f"{n + 1}th"
+    return f"the {number} [[{section}]]"
 
 
 def _holds(values: Any, place: Place) -> bool:
@@ -110,6 +126,9 @@ def _explained(model: type[BaseModel], fault: Any) -> Fault:
         return named(place, "must be given")
     if fault["type"] == "extra_forbidden":
         near = _near(str(place[-1]), _keys(model, place[:-1]))
+        if any(isinstance(part, int) for part in place[:-1]):
+            key, _, where = _dotted(place).partition(" of ")
+            return place, f"unknown key {key!r} in {where}{near}"
         return place, f"unknown key {_dotted(place)!r}{near}"
     instead = "" if _is_hidden(fault) else f", not {_shown(fault['input'])}"
     return named(place, f"must be {_allowed(model, fault)}{instead}")
@@ -184,7 +203,9 @@ def _is_section(found: FieldInfo) -> bool:
 
 
 def _near(name: str, names: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name, list(names), n=1, cutoff=0.5)
+    known = list(names)
+    meant = _ELSEWHERE.get(name.lower())
+    near = [meant] if meant in known else difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     return f"; did you mean {near[0]!r}?" if near else ""
 
 

@@ -31,6 +31,7 @@ from sqlalchemy.exc import ArgumentError
 
 from calls.numbers import DEFAULT_INTERFACES, DEFAULT_INTERNAL
 from press3.config_faults import PREFIX, Given, explain, ill_named, no_json
+from press3.contradictions import contradictions
 from press3.errors import ConfigError
 
 __all__ = ["AsteriskSettings", "HttpSettings", "ObserveSettings", "Settings", "given", "load"]
@@ -279,10 +280,6 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _consistent(self) -> "Settings":
         names = [pbx.name for pbx in self.asterisk]
-        if len(set(names)) < len(names):
-            raise ValueError(
-                "two [[asterisk]] have the same name; the name is the identity of its calls"
-            )
         for rule in self.ivr.observe:
             if rule.asterisk is not None and rule.asterisk not in names:
                 raise ValueError(f"[[ivr.observe]] asterisk = {rule.asterisk!r} is none of {names}")
@@ -316,6 +313,8 @@ def load(file: Path) -> Settings:
         settings = Settings(**values)
     except ValidationError as error:
         raise origin.error(explain(Settings, error.errors())) from error
+    if faults := list(contradictions(settings)):
+        raise origin.error(faults)
     _check_mode(file, settings, values)
     return settings
 

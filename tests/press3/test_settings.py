@@ -30,9 +30,10 @@ def write(folder: Path, text: str, mode: int = 0o600) -> Path:
         ("[service]\nlangage = 'ru'\n", "line 2: unknown key 'service.langage'; did you mean 'language'?"),
         ("[httpp]\nport = 1\n", "line 1: unknown key 'httpp'; did you mean 'http'?"),
         ("[http]\n\nport = 99999\n", "line 3: http.port"),
-        ("[[asterisk]]\nname = 'a'\n[[asterisk]]\nname = 'b'\nprot = 1\n", "line 5: unknown key 'asterisk.1.prot'; did you mean 'port'?"),
-        ("[[asterisk]]\nname = 'a'\n[[asterisk]]\nname = 'a'\n", "same name"),
-        ("[[asterisk]]\nname = 'a b'\n", "line 2: asterisk.0.name"),
+        ("[[asterisk]]\nname = 'a'\n[[asterisk]]\nname = 'b'\nprot = 1\n", "line 5: unknown key 'prot' in the second [[asterisk]]; did you mean 'port'?"),
+        ("[[asterisk]]\nname = 'a'\n[[asterisk]]\nname = 'a'\n", "line 4: name of the second [[asterisk]]: two [[asterisk]] have the same name, 'a'"),
+        ("[[asterisk]]\nname = 'a b'\n", "line 2: name of the first [[asterisk]]: must be 1 to 32"),
+        ("[[asterisk]]\npassword = 'x'\n", "line 2: unknown key 'password' in the first [[asterisk]]; did you mean 'secret'?"),
         ("[service]\ntimezone = 'Mars/Base'\n", "no time zone 'Mars/Base'"),
         ("[database]\nurl = 'mysql://x'\n", "line 2: database.url: driver 'mysql' is not served"),
         ("[calls]\ninternal = '('\n", "is no regular expression"),
@@ -46,7 +47,7 @@ def write(folder: Path, text: str, mode: int = 0o600) -> Path:
         ("[http]\nport = 'abc'\n", "line 2: http.port: must be a whole number from 0 to 65535, not 'abc'"),
         ("[http]\nsecure_cookie = 'ja'\n", "line 2: http.secure_cookie: must be true or false, not 'ja'"),
         ("[service]\nlanguage = 'de'\n", "line 2: service.language: must be 'ru' or 'en', not 'de'"),
-        ("[[queues]]\nname = 'a'\n", "line 1: queues.0.department: must be given"),
+        ("[[queues]]\nname = 'a'\n", "line 1: department of the first [[queues]]: must be given"),
         ("[deadlines]\nresolve_h = inf\n", "line 2: deadlines.resolve_h: must be a number above 0, at most 1000000"),
         ("[asterisk]\nname = 'a'\n", "line 1: asterisk: must be a section that may repeat, [[asterisk]], not a section"),
         ("[ivr]\nmembers = 'PJSIP/101'\n", "line 2: ivr.members: must be a list"),
@@ -57,6 +58,46 @@ def test_a_fault_is_said_where_it_stands(tmp_path: Path, text: str, said: str) -
         load(write(tmp_path, text))
     assert said in str(error.value)
     assert error.value.exit_code == 2
+
+
+MAP = "[[asterisk]]\nname = 'main'\n[[recordings.map]]\nasterisk = '{}'\nremote = '{}'\nlocal = '/mnt'\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (MAP.format("mian", "/var"), "line 4: asterisk of the first [[recordings.map]]: no [[asterisk]] has the name 'mian'; there is: 'main'"),
+        (MAP.format("main", "var"), "line 5: remote of the first [[recordings.map]]: 'var' must be a whole path"),
+        ("[[asterisk]]\nhost = 'http://10.0.0.1:5038'\n", "line 2: host of the first [[asterisk]]: must be a host's name or address"),
+        ("[[asterisk]]\nhost = 'press3:hunter2@10.0.0.1'\n", "line 2: host of the first [[asterisk]]: must be a host's name or address"),
+        ("[[asterisk]]\nhost = '10.0.0.1:5038'\n", "line 2: host of the first [[asterisk]]: must be a host's name or address"),
+        ("[http]\nhost = '127.0.0.1 '\n", "line 2: http.host: must be a host's name or address"),
+        ("[http]\nport = 8301\n[push]\nport = 8301\n", "line 4: push.port: 8301 is [http] port too"),
+        ("[http]\nhost = '0.0.0.0'\n[push]\nport = 8300\n", "line 4: push.port: 8300 is [http] port too"),
+        ("[recordings]\nroots = ['/a', 'monitor']\n", "line 2: recordings.roots: 'monitor' must be a whole path"),
+        ("[deadlines]\nresolve_h = 2\ndue_soon_h = 2\n", "line 3: deadlines.due_soon_h: 2 must be less than resolve_h, which is 2"),
+    ],
+)  # fmt: skip
+def test_what_can_not_work_together_is_said(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        load(write(tmp_path, text))
+    assert said in str(error.value)
+    assert "hunter2" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[[asterisk]]\nhost = 'fe80::1'\n",
+        "[[asterisk]]\nhost = 'pbx-1.example.org'\n",
+        "[http]\nport = 0\n[push]\nport = 0\n",
+        "[http]\nhost = '127.0.0.2'\n[push]\nport = 8300\n",
+        "[deadlines]\nresolve_h = 2\n",  # due_soon_h, left out, gives way
+        MAP.format("main", "/var"),
+    ],
+)
+def test_what_does_go_together_is_accepted(tmp_path: Path, text: str) -> None:
+    load(write(tmp_path, text))
 
 
 def test_every_fault_is_said_at_once(tmp_path: Path) -> None:
@@ -104,8 +145,8 @@ def test_the_environment_wins_over_the_file(
         ({"PUSH__PRT": "1"}, "PRESS3_PUSH__PRT: unknown key 'push.prt'; did you mean 'port'?"),
         ({"HTTP": '{"port": "x"}'}, "PRESS3_HTTP: http.port: must be a whole number"),
         ({"HTTP": '{"host": "a"}', "HTTP__PORT": "x"}, "PRESS3_HTTP__PORT: http.port: must be"),
-        ({"ASTERISK": '[{"name": "a", "port": "x"}]'}, "PRESS3_ASTERISK: asterisk.0.port: must be a whole number"),
-        ({"QUEUES": '[{"name": "a"}]'}, "PRESS3_QUEUES: queues.0.department: must be given"),
+        ({"ASTERISK": '[{"name": "a", "port": "x"}]'}, "PRESS3_ASTERISK: port of the first [[asterisk]]: must be a whole number"),
+        ({"QUEUES": '[{"name": "a"}]'}, "PRESS3_QUEUES: department of the first [[queues]]: must be given"),
         ({"ASTERISK": "not json"}, 'PRESS3_ASTERISK: must be JSON, such as ["one", "two"]'),
         ({"IVR__MEMBERS": "PJSIP/101"}, 'PRESS3_IVR__MEMBERS: must be JSON, such as ["one", "two"]'),
         ({"IVR__KEYS": "1"}, "PRESS3_IVR__KEYS: ivr.keys: must be a section of its own, [ivr.keys]"),
@@ -176,7 +217,7 @@ def test_every_wrong_value_is_explained_in_plain_words(tmp_path: Path, value: st
 def test_a_secret_of_the_wrong_kind_is_not_shown(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as error:
         load(write(tmp_path, "[[asterisk]]\nsecret = 4242\n"))
-    assert "line 2: asterisk.0.secret: must be a text in quotes" in str(error.value)
+    assert "line 2: secret of the first [[asterisk]]: must be a text in quotes" in str(error.value)
     assert "4242" not in str(error.value)
 
 

@@ -84,8 +84,8 @@ WRONG_MENUS = [
     ('[ivr]\nmembers = [\n  "PJSIP/101",\n  "101",\n]\n', "line 4: ivr.members: '101' can't be written"),
     ('[ivr]\nring_s = 0\n', "line 4: ivr.ring_s: 0 is not between"),
     ('[ivr.prompts]\ngreeting = ["../x"]\n', "line 4: ivr.prompts.greeting: '../x'"),
-    ('[[ivr.observe]]\ncontext = "a"\nexten = "3"\n[[ivr.observe]]\ncontext = "b c"\nexten = "3"\n', "line 7: ivr.observe.1.context: 'b c'"),
-    ('permit = ["anywhere"]\n', "line 3: asterisk.0.permit: 'anywhere'"),
+    ('[[ivr.observe]]\ncontext = "a"\nexten = "3"\n[[ivr.observe]]\ncontext = "b c"\nexten = "3"\n', "line 7: context of the second [[ivr.observe]]: 'b c'"),
+    ('permit = ["anywhere"]\n', "line 3: permit of the first [[asterisk]]: 'anywhere'"),
 ]  # fmt: skip
 
 
