@@ -160,6 +160,11 @@ class Menu:
         if self.queue:
             _check("queue", self.queue, QUEUE)
         for member in self.members:
+            if member.isdecimal():
+                raise CantRender(
+                    ("members",),
+                    f"{member!r} can't be written to Asterisk's configuration: write PJSIP/{member}",
+                )
             _check("members", member, INTERFACE)
         _check_seconds("menu_timeout_s", self.menu_timeout_s, 1, 60)
         _check_seconds("queue_timeout_s", self.queue_timeout_s, 1, 7200)

@@ -16,7 +16,7 @@ import click
 from sqlalchemy.exc import DBAPIError
 
 from people.errors import PeopleError
-from press3 import logs, menu_files, settings
+from press3 import ami_secret, logs, menu_files, settings
 from press3.database_faults import in_use
 from press3.errors import Press3Error
 from store.errors import StoreError
@@ -91,6 +91,13 @@ def _fail(message: str, code: int) -> None:
     sys.exit(code)
 
 
+def _with_secrets(file: Path) -> settings.Settings:
+    """Load the configuration for a command that logs in to the PBX, or writes its account."""
+    found = settings.load(file)
+    ami_secret.require_secrets(found, file)
+    return found
+
+
 def _run(work: Coroutine[Any, Any, None]) -> None:
     logs.set_up()
     asyncio.run(work)
@@ -102,14 +109,14 @@ def serve(file: Path) -> None:
     """Run the service until SIGTERM or Ctrl-C."""
     from press3.service import serve as run
 
-    _run(run(settings.load(file)))
+    _run(run(_with_secrets(file)))
 
 
 @main.command("check-config")
 @_config
 def check_config(file: Path) -> None:
     """Say whether the configuration can be used, and where it can't."""
-    found = settings.load(file)
+    found = _with_secrets(file)
     if found.asterisk:
         menu_files.render_files(found, file)
         if (remark := menu_files.queue_remark(found)) is not None:
@@ -124,7 +131,7 @@ def check_config(file: Path) -> None:
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True)
 def render(file: Path, out: Path) -> None:
     """Write the files for Asterisk: dialplan, AMI user, queue."""
-    files = menu_files.render_files(settings.load(file), file)
+    files = menu_files.render_files(_with_secrets(file), file)
     menu_files.write_files(files, out)
     for name in files:
         click.echo(out / name)
@@ -206,7 +213,7 @@ def doctor(file: Path, *, call: bool, pbx: str | None, caller: str, wait_s: floa
     from press3.doctor.guided_call import guide
 
     logs.set_up(level=logs.ERROR)
-    found = settings.load(file)
+    found = _with_secrets(file)
     if call:
         work = guide(found, click.echo, pbx=pbx, caller=caller, wait_s=wait_s)
     else:

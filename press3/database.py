@@ -37,7 +37,10 @@ def prepare_data_dir(settings: Settings) -> None:
         probe.touch()
         probe.unlink()
     except OSError as error:
-        raise Press3Error(f"data_dir {folder} can't be written: {error}") from error
+        raise Press3Error(
+            f"data_dir {folder} can't be written: {error}; set [service] data_dir to a folder that the user "
+            f"of press3 may write, or give it to him: chown"
+        ) from error
 
 
 async def migrate(settings: Settings) -> None:

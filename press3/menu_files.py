@@ -99,7 +99,7 @@ def _located(file: Path | None, *section: str | int) -> Iterator[None]:
     try:
         yield
     except CantRender as fault:
-        text = file.read_text(encoding="utf-8") if file is not None else ""
+        text = file.read_text(encoding="utf-8-sig") if file is not None else ""
         raise given(file, text).error([named((*section, *fault.key), fault.problem)]) from fault
 
 

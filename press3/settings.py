@@ -7,6 +7,7 @@ may stand in a file of its own (`secret_file`). A file that holds a secret must 
 import os
 import re
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -30,9 +31,10 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from calls.numbers import DEFAULT_INTERFACES, DEFAULT_INTERNAL
-from press3.config_faults import PREFIX, Given, explain, ill_named, no_json
+from press3.config_faults import PREFIX, Fault, Given, explain, ill_named, named, no_json
 from press3.contradictions import contradictions
 from press3.errors import ConfigError
+from press3.toml_faults import in_words
 
 __all__ = ["AsteriskSettings", "HttpSettings", "ObserveSettings", "Settings", "given", "load"]
 
@@ -300,14 +302,11 @@ class Settings(BaseSettings):
 
 def load(file: Path) -> Settings:
     """Read and check `file`; raises ConfigError with every fault, its place and what is allowed there."""
-    try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(str(file), [f"can't be read: {error}"]) from error
+    text = _read(file)
     try:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(str(file), [f"not TOML: {error}"]) from error
+        raise ConfigError(str(file), [f"not TOML: {in_words(str(error), text)}"]) from error
     origin = given(file, text)
     try:
         settings = Settings(**values)
@@ -315,8 +314,42 @@ def load(file: Path) -> Settings:
         raise origin.error(explain(Settings, error.errors())) from error
     if faults := list(contradictions(settings)):
         raise origin.error(faults)
+    if faults := list(_absent_secrets(settings)):
+        raise origin.error(faults)
     _check_mode(file, settings, values)
     return settings
+
+
+def _absent_secrets(settings: Settings) -> Iterator[Fault]:
+    for n, pbx in enumerate(settings.asterisk):
+        if pbx.secret_file is not None and not pbx.secret_file.exists():
+            yield named(
+                ("asterisk", n, "secret_file"),
+                f"{pbx.secret_file} does not exist; write the AMI user's secret there and close it: chmod 600",
+            )
+
+
+def _read(file: Path) -> str:
+    """Return the text of `file`, with Unix line ends and without the mark some editors put first."""
+    try:
+        data = file.read_bytes()
+    except FileNotFoundError as error:
+        advice = (
+            "there is no such file; name yours with -c FILE, or copy config.toml of press3 there"
+        )
+        raise ConfigError(str(file), [f"can't be read: {advice}"]) from error
+    except OSError as error:
+        raise ConfigError(
+            str(file),
+            [f"can't be read by this user: {error.strerror}; name a file that can: -c FILE"],
+        ) from error
+    try:
+        return data.decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ConfigError(
+            str(file), [f"line {line}: can't be read as UTF-8; save the file in that encoding"]
+        ) from error
 
 
 def given(file: Path | None, text: str) -> Given:
@@ -343,9 +376,7 @@ def _check_mode(file: Path, settings: Settings, values: dict[str, Any]) -> None:
         guarded.insert(0, file)
     problems = []
     for path in guarded:
-        if not path.exists():
-            problems.append(f"secret_file {path} does not exist")
-        elif path.stat().st_mode & 0o077:
+        if path.stat().st_mode & 0o077:
             problems.append(f"{path} holds a secret but others may read it; run: chmod 600 {path}")
     if problems:
         raise ConfigError(str(file), problems)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel, ValidationError
 
+from press3.ami_secret import require_secrets
 from press3.config_faults import explain
 from press3.errors import ConfigError
 from press3.menu_files import render_files
@@ -253,8 +254,67 @@ def test_the_default_database_is_sqlite_in_the_data_folder(tmp_path: Path) -> No
 
 
 def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="can't be read"):
+    with pytest.raises(
+        ConfigError, match="can't be read: there is no such file; name yours with -c"
+    ):
         load(tmp_path / "none.toml")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[service]\nlanguage = ru\n", 'at line 2, column 12): a text stands in straight quotes, as in key = "value"; only numbers'),
+        ("[asterisk]\nhost = 10.0.0.1\n", "at line 2, column 12): a text stands in straight quotes"),
+        ("[http]\nhost = «x»\n", "at line 2, column 8): a text stands in straight quotes, as in key = \"value\", not in « »"),
+        ("[http]\nsecure_cookie = True\n", "true and false are written small"),
+        ('[http]\nhost = "x\nport = 1\n', "at line 2, column 10): the closing quote is missing"),
+        ("[http]\nhost = 'x\n", "at end of document): the closing quote is missing"),
+        ('[http]\nhost = "x', "at end of document): the closing quote is missing"),
+        ("[http]\nport = 1\nport = 2\n", "at line 3, column 9): this key is given twice"),
+        ("[http]\nport = 1\n[http]\n", "at line 3, column 6): this section is there twice"),
+        ("[http\nport = 1\n", "a section is written [name]"),
+        ("[http]\nport 8300\n", "a line is key = value"),
+    ],
+)  # fmt: skip
+def test_what_is_no_toml_is_said_in_plain_words(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        load(write(tmp_path, text))
+    assert said in str(error.value)
+
+
+def test_another_encoding_is_said_with_its_line(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_bytes("[service]\ndata_dir = '/var/f\xfcr'\n".encode("latin-1"))
+    with pytest.raises(ConfigError, match="line 2: can't be read as UTF-8; save the file"):
+        load(file)
+
+
+def test_the_mark_and_line_ends_of_windows_are_accepted(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_bytes(b"\xef\xbb\xbf[http]\r\nport = 8400\r\n")
+    assert load(file).http.port == 8400
+
+
+def test_a_secret_file_that_is_not_there_is_said_with_its_line(tmp_path: Path) -> None:
+    with pytest.raises(
+        ConfigError, match=r"line 2: secret_file of the first .* does not exist; write"
+    ):
+        load(write(tmp_path, "[[asterisk]]\nsecret_file = '/nowhere/ami.secret'\n"))
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [("port = 5038", "neither secret nor secret_file is set"), ("secret = ''", "it is empty")],
+)
+def test_a_secret_that_can_be_none_is_said_with_its_line(
+    tmp_path: Path, line: str, said: str
+) -> None:
+    file = write(tmp_path, f"\n[[asterisk]]\n{line}\n")
+    with pytest.raises(ConfigError) as error:
+        require_secrets(load(file), file)
+    assert str(error.value).startswith(f"{file} can't be used:\n  line 2: [[asterisk]] main")
+    assert said in str(error.value)
+    assert "chmod 600" in str(error.value)
 
 
 def test_the_commented_default_says_exactly_the_defaults() -> None:

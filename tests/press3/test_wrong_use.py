@@ -81,7 +81,7 @@ WRONG_MENUS = [
     ('[ivr]\nrounds = 3\nqueue_timeout = "goto:a"\n', "line 5: ivr.queue_timeout: goto: 'a' is not CONTEXT"),
     ('[ivr.keys]\n"1" = "menu"\n"*" = "queue:a b"\n', "line 5: ivr.keys.*: queue: 'a b' can't be written"),
     ('[ivr.keys]\n"33" = "menu"\n', "line 4: ivr.keys.33: '33' is not one key"),
-    ('[ivr]\nmembers = [\n  "PJSIP/101",\n  "101",\n]\n', "line 4: ivr.members: '101' can't be written"),
+    ('[ivr]\nmembers = [\n  "PJSIP/101",\n  "101",\n]\n', "line 4: ivr.members: '101' can't be written to Asterisk's configuration: write PJSIP/101"),
     ('[ivr]\nring_s = 0\n', "line 4: ivr.ring_s: 0 is not between"),
     ('[ivr.prompts]\ngreeting = ["../x"]\n', "line 4: ivr.prompts.greeting: '../x'"),
     ('[[ivr.observe]]\ncontext = "a"\nexten = "3"\n[[ivr.observe]]\ncontext = "b c"\nexten = "3"\n', "line 7: context of the second [[ivr.observe]]: 'b c'"),
