@@ -302,6 +302,7 @@ def _recording(recording: Recording) -> Json:
         "duration_s": recording.duration_s,
         "started_at": _time(recording.started_at),
         "reason": recording.error.partition(":")[0] if recording.error else None,
+        "guessed": recording.guessed,
     }
 
 

@@ -42,6 +42,7 @@ class Recording(Base):
     `audio_path` and `peaks_path` are our own copy, relative to `data_dir/recordings`; `media_type` is
     that copy's. `started_at` and `stopped_at` are PBX time, `stop_seen_at` is our clock when we learned
     that nothing more will be written: waiting is measured from it, so a skewed PBX clock costs nothing.
+    `guessed`: the call was found by number and time, the file's name has no uniqueid.
     `error` is `<code>: <explanation>`; see docs in `recordings.lifecycle`.
     """
 

@@ -52,7 +52,7 @@ class SweptFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Match:
-    """The call of a file; `guessed` when number and time say so and not a uniqueid."""
+    """The call of a file; `guessed` when number and time say so and the name has no uniqueid."""
 
     call_id: str
     pbx: str
@@ -147,14 +147,16 @@ async def _expected_stems(session: AsyncSession, settings: RecordingSettings) ->
 async def find_call(
     session: AsyncSession, name: str, written_at: datetime, pbx: str
 ) -> Match | None:
-    """Return the call of a file by the uniqueid in its name, else by number and time; None if unsure.
+    """Return the call of a file by the uniqueid in its name, or if it has none by number and time; None if unsure.
 
     `pbx` narrows the search when it is known, "" when it is not.
     """
     parts = parse_name(name)
-    by_id = await _by_uniqueid(session, parts.uniqueids, pbx)
-    if by_id or not parts.numbers:
+    if parts.uniqueids:  # of no call of ours: it is another's, however well number and time fit
+        by_id = await _by_uniqueid(session, parts.uniqueids, pbx)
         return _match(by_id[0], guessed=False) if len(by_id) == 1 else None
+    if not parts.numbers:
+        return None
     calls = await _around(session, written_at, pbx)
     guess = guess_call(parts, written_at, await _spans(session, calls))
     found = next((call for call in calls if call.id == guess), None)

@@ -117,13 +117,17 @@ class Transfer(Told):
 
 
 class CallRecording(Told):
-    """`reason`: a code that says why it is `missing`, `unreachable`, or `linked` and can't be played."""
+    """`reason`: a code that says why it is `missing`, `unreachable`, or `linked` and can't be played.
+
+    `guessed`: nothing but number and time says that it is of this call.
+    """
 
     id: int
     state: RecordingState
     duration_s: float | None
     started_at: datetime | None
     reason: str | None
+    guessed: bool
 
 
 class Call(Told):

@@ -155,7 +155,29 @@ async def test_a_transfer_and_a_recording_of_the_call(world: World, chief: Viewe
         "duration_s": 12.5,
         "started_at": NOON.isoformat(),
         "reason": None,
+        "guessed": False,
     }
+
+
+async def test_a_recording_that_may_be_another_calls_says_so(world: World, chief: Viewer) -> None:
+    call = await world.pressed()
+
+    async def work(session: AsyncSession) -> None:
+        session.add(
+            Recording(
+                pbx="main",
+                call_id=call.id,
+                remote_path="/monitor/note-89161112233.wav",
+                state=RecordingState.CONVERTED,
+                guessed=True,
+                attempts=0,
+            )
+        )
+
+    await world.writer.run(work)
+    async with world.sessions() as session:
+        told = await lookup.one_call(session, chief, call.id)
+    assert [recording["guessed"] for recording in told["recordings"]] == [True]
 
 
 async def test_pages_follow_each_other_without_a_gap(world: World, chief: Viewer) -> None:

@@ -5,7 +5,7 @@ come out. Nothing in it trusts press3: the callers' logs and the PBX's own files
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias
@@ -164,7 +164,7 @@ def _recordings(expected: Expected, seen: Outside) -> Iterator[tuple[str, Json |
     Yield what is wrong, with the call that it concerns.
 
     Of a press that died with the PBX within its second the file alone may be left: nobody's, and
-    listed so, or guessed to be another call's by its number and time.
+    listed so.
     """
     by_uniqueid = {call["id"].partition("-")[2]: call for call in seen.calls}
     alone = 0
@@ -185,17 +185,10 @@ def _recordings(expected: Expected, seen: Outside) -> Iterator[tuple[str, Json |
             if recording["state"] not in _HAS_ITS_STATE:
                 still = recording["state"]
                 yield f"recording {recording['id']} of {call['id']}: still {still}", call
-    guessed = sum(_guessed(call, seen.files) for call in by_uniqueid.values())
     if not alone and seen.orphans:
         yield f"{seen.orphans} recordings belong to no call", None
-    elif seen.orphans + guessed < alone:
+    elif seen.orphans < alone:
         yield f"{alone} files of no call, {seen.orphans} of them listed", None
-
-
-def _guessed(call: Json, files: Mapping[str, Sequence[object]]) -> int:
-    """How many recordings of `call` are files that bear another's name."""
-    sound = sum(each["state"] != "missing" for each in call["recordings"])
-    return max(sound - len(files.get(call["id"].partition("-")[2], ())), 0)
 
 
 def _windows(blind_at: Sequence[datetime], windows: Sequence[Json]) -> Iterator[str]:

@@ -88,6 +88,32 @@ async def test_number_and_time_make_a_visible_guess(desk: Desk) -> None:
     assert (row.call_id, row.guessed) == (call, True)
 
 
+async def test_a_uniqueid_of_another_call_is_never_guessed_away(desk: Desk) -> None:
+    """Number and time fit, as with what the operator recorded when he called the same person back."""
+    await _call(desk, "1763735700.12")
+    for name in ("out-89161112233-1763735690.290.wav", FREEPBX.format(uniqueid="1763735690.291")):
+        put(desk.root / name)
+    async with desk.working():
+        rows = await desk.reach(S.ORPHAN, S.ORPHAN)
+    assert [(row.call_id, row.guessed) for row in rows] == [(None, False)] * 2
+
+
+async def test_a_recording_of_another_call_stays_an_orphan_when_looked_at_again(desk: Desk) -> None:
+    await _call(desk, "1.1", number="+79990000000")
+    put(desk.root / "out-89161112233-1763735690.290.wav")
+    async with desk.working():
+        await desk.reach(S.ORPHAN)
+        await _call(desk, "1763735700.12")  # its number and time fit, its uniqueid does not
+        desk.clock.forward(70)
+
+        async def again() -> bool:
+            return (await desk.row()).attempts >= 1
+
+        await until(again, what="a second look")
+    row = await desk.row()
+    assert (row.state, row.call_id) == (S.ORPHAN, None)
+
+
 async def test_an_unknown_file_is_an_orphan_until_its_call_is_known(desk: Desk) -> None:
     await _call(desk, "1.1", number="+79990000000")
     put(desk.root / FREEPBX.format(uniqueid="1763735700.12"))

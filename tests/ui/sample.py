@@ -106,7 +106,13 @@ def call(
         ],
         "transfers": [],
         "recordings": [
-            {"id": one, "state": "converted", "duration_s": 12.0, "started_at": at.isoformat()}
+            {
+                "id": one,
+                "state": "converted",
+                "duration_s": 12.0,
+                "started_at": at.isoformat(),
+                "guessed": False,
+            }
             for one in recordings
         ],
         "recovered": False,

@@ -109,6 +109,21 @@ async def test_each_time_has_its_definition_and_its_events(
     await expect(note).to_be_hidden()
 
 
+async def test_a_recording_that_may_be_another_calls_is_marked(
+    open_page: Open, server: FakeServer
+) -> None:
+    _appeal_with_call(server)
+    told = server.calls["main-3"]["recordings"]
+    told.append({**told[0], "id": 32, "guessed": True})
+    page = await open_page("#/appeals/3")
+    await expect(page.get_by_test_id("player")).to_have_count(2)
+    mark = page.get_by_test_id("guessed")
+    await expect(mark).to_have_count(1)
+    await expect(mark).to_contain_text("возможно, от другого звонка")
+    await mark.get_by_role("button").click()
+    await expect(page.get_by_role("note")).to_contain_text("подошли номер и время")
+
+
 async def test_take_then_resolve_with_what_was_missing(open_page: Open, server: FakeServer) -> None:
     _appeal_with_call(server)
     page = await open_page("#/appeals/3")

@@ -70,6 +70,8 @@ export interface Recording {
   started_at: string | null
   /** A code: why it can't be played. */
   reason?: string | null
+  /** Nothing but number and time says that it is of this call. */
+  guessed?: boolean
 }
 
 export interface Call {

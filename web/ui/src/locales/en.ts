@@ -316,6 +316,8 @@ export const en: Texts = {
   'recording.why.no_ffmpeg': 'The program that prepares recordings (ffmpeg) is missing.',
   'recording.why.worker_died': 'Preparing the recording was interrupted; trying again.',
   'recording.why.no_call': 'The recording belongs to no call.',
+  'recording.guessed': 'perhaps of another call',
+  'recording.guessed_hint': 'The file does not name its call. It was put here because its number and time fit.',
   'recording.not_yours': 'There is a recording, but you may not listen to it.',
 
   'player.label': 'Recording of the call, {{duration}}',

@@ -312,6 +312,8 @@ export const ru = {
   'recording.why.no_ffmpeg': 'Нет программы, которая готовит записи (ffmpeg).',
   'recording.why.worker_died': 'Подготовка записи прервалась; пробуем снова.',
   'recording.why.no_call': 'Запись не привязана к звонку.',
+  'recording.guessed': 'возможно, от другого звонка',
+  'recording.guessed_hint': 'В имени файла не указан его звонок. Запись отнесена сюда, потому что подошли номер и время.',
   'recording.not_yours': 'Запись есть, но слушать её вам не разрешено.',
 
   'player.label': 'Запись разговора, {{duration}}',

@@ -108,9 +108,20 @@ function Recordings({ recordings, mayListen }: { recordings: readonly Recording[
   return (
     <div class="recordings">
       {recordings.map((one) => (
-        <OneRecording key={one.id} recording={one} mayListen={mayListen} />
+        <div key={one.id}>
+          {one.guessed ? <Guessed /> : null}
+          <OneRecording recording={one} mayListen={mayListen} />
+        </div>
       ))}
     </div>
+  )
+}
+
+function Guessed() {
+  return (
+    <span class="mark" data-testid="guessed">
+      {t('recording.guessed')} <Hint name={t('recording.guessed')}>{t('recording.guessed_hint')}</Hint>
+    </span>
   )
 }
 
