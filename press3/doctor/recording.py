@@ -1,7 +1,7 @@
 """Recordings: press3 reads the folder that the PBX writes to."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import PurePosixPath
 
@@ -12,7 +12,7 @@ from press3.doctor.patient import Patient
 from press3.recording_settings import recording_settings
 from recordings import files
 
-__all__ = ["findings"]
+__all__ = ["findings", "of_latest"]
 
 _BACK = timedelta(hours=2)
 _PROBE = "press3-doctor.wav"  # only its place is looked at; nothing is written
@@ -49,21 +49,30 @@ async def _latest(patient: Patient) -> AsyncIterator[Finding]:
     """The recordings of the last presses: a folder of the right name may be another machine's."""
     at = await actions.ping(patient.link)
     paths = await _recorded(patient, at - _BACK, at)
-    looks = [await _look(patient, path) for path in paths]
-    absent = [
-        path for path, seen in zip(paths, looks, strict=True) if isinstance(seen, files.Absent)
-    ]
-    if not absent:
-        if paths:
-            yield ok(f"{patient.name}: the last {len(paths)} recordings are there")
-        return
-    advice = (
-        "is this folder the PBX's own? Does something move recordings away (then give the target "
-        "in [recordings] roots)?"
-    )
-    said = f"{patient.name}: {len(absent)} of the last {len(paths)} recordings are not here"
-    level = fail if len(absent) == len(paths) else warn
-    yield level(f"{said}, the newest {absent[-1]}", advice)
+    for finding in of_latest(patient.name, [(path, await _look(patient, path)) for path in paths]):
+        yield finding
+
+
+def of_latest(pbx: str, seen: Sequence[tuple[str, files.Look]]) -> Iterator[Finding]:
+    """Yield what the looks for the last recordings, oldest first, tell; nothing when there are none."""
+    hidden = [(path, look) for path, look in seen if isinstance(look, files.OutOfReach)]
+    absent = [path for path, look in seen if isinstance(look, files.Absent)]
+    last = f"of the last {len(seen)} recordings"
+    if hidden:
+        path, look = hidden[-1]
+        yield fail(
+            f"{pbx}: {len(hidden)} {last} can't be reached, the newest {path}: {look.detail}",
+            "set [recordings] roots or [[recordings.map]] to where these lie, readable for press3's user",
+        )
+    if absent:
+        level = fail if len(absent) == len(seen) else warn
+        yield level(
+            f"{pbx}: {len(absent)} {last} are not here, the newest {absent[-1]}",
+            "is this folder the PBX's own? Does something move recordings away (then give the target "
+            "in [recordings] roots)?",
+        )
+    if seen and not hidden and not absent:
+        yield ok(f"{pbx}: the last {len(seen)} recordings are there")
 
 
 async def _recorded(patient: Patient, since: datetime, until: datetime) -> list[str]:
