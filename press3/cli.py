@@ -4,6 +4,7 @@ Exit codes: 0 fine, 1 failed, 2 wrong use (bad configuration or arguments).
 """
 
 import asyncio
+import os
 import re
 import sys
 from collections.abc import Callable, Coroutine
@@ -72,8 +73,26 @@ def _plainly(command: Callable[P, None]) -> Callable[P, None]:
     return wrapped
 
 
+def _closed(command: Callable[P, None]) -> Callable[P, None]:
+    """Close every file and folder that the command makes to other users, whatever the umask.
+
+    Callers' numbers, passwords' hashes and recordings are in them. SQLite takes no mode for its files:
+    hence the umask.
+    """
+
+    @wraps(command)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
+        before = os.umask(0o077)
+        try:
+            command(*args, **kwargs)
+        finally:
+            os.umask(before)
+
+    return wrapped
+
+
 def _config(command: Callable[P, None]) -> Callable[P, None]:
-    """Add `-c FILE`, and say errors plainly."""
+    """Add `-c FILE`, say errors plainly, and close what is made."""
     option = click.option(
         "-c",
         "--config",
@@ -83,7 +102,7 @@ def _config(command: Callable[P, None]) -> Callable[P, None]:
         show_default=True,
         help="Configuration file.",
     )
-    return option(_plainly(command))
+    return option(_plainly(_closed(command)))
 
 
 def _fail(message: str, code: int) -> None:

@@ -5,6 +5,7 @@ kept as surrogate escapes. This is how support works: a caller's trouble becomes
 """
 
 import json
+import os
 import re
 import secrets
 from collections.abc import Iterable, Iterator
@@ -71,9 +72,21 @@ class Anonymiser:
 
 
 def write_trace(out: Path, lines: Iterable[TraceLine]) -> int:
-    """Write `lines` to `out`; return how many."""
+    """Write `lines` to the new file `out`, which nobody else may read; return how many.
+
+    Raises:
+        Press3Error: `out` is there already, or can't be made.
+    """
+    try:
+        new = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError as error:
+        raise Press3Error(
+            f"{out} is there already and is not overwritten: give another name, or remove it"
+        ) from error
+    except OSError as error:
+        raise Press3Error(f"{out} can't be written: {error.strerror}") from error
     count = 0
-    with out.open("w", encoding="utf-8", errors="surrogateescape") as file:
+    with os.fdopen(new, "w", encoding="utf-8", errors="surrogateescape") as file:
         for line in lines:
             text = line.raw.decode("utf-8", "surrogateescape")
             row = {"at": line.at.isoformat(), "raw": text}
