@@ -1,11 +1,11 @@
 """Find appeals and calls: one, or a page of a list, always within what the viewer may read."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, exists, or_, select
+from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, exists, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from appeals import subjects, view
@@ -21,7 +21,7 @@ from appeals.reading import (
 from appeals.rights import Action, Allowed, Person, may, oversees
 from appeals.search import needles_of, newest
 from appeals.view import Json
-from calls.model import HOUR_N, Call, CallText, Leg, hour_n
+from calls.model import HOUR_N, Call, CallText, Leg, Recovery, hour_n
 from recordings.model import HAS_SOUND, Recording
 from store.base import table
 from store.prepared import prepared
@@ -29,12 +29,14 @@ from store.prepared import prepared
 __all__ = [
     "AppealQuery",
     "CallQuery",
+    "Recovered",
     "appeal_of_call",
     "history_of",
     "list_appeals",
     "list_calls",
     "one_appeal",
     "one_call",
+    "recovered_in",
 ]
 
 
@@ -60,7 +62,7 @@ class AppealQuery:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallQuery:
     """Null does not filter. `missed`: in, over and not answered. `recovered`: a part of it was learned
-    after a blind window. `recorded`: there is or was its sound. `employee`: at whose telephone it rang.
+    after a blind window; `blind_window`: after this one; `press_recovered`: its press was. `recorded`: there is or was its sound. `employee`: at whose telephone it rang.
     `q`: a part of either number or of the caller's name (`appeals.search`)."""
 
     limit: int = 50
@@ -70,6 +72,8 @@ class CallQuery:
     pressed: bool | None = None
     missed: bool | None = None
     recovered: bool | None = None
+    blind_window: int | None = None
+    press_recovered: bool | None = None
     recorded: bool | None = None
     pbx: str | None = None
     employee: int | None = None
@@ -134,6 +138,28 @@ async def list_calls(session: AsyncSession, viewer: Person, query: CallQuery) ->
     places = await _places(session, rows, query, is_short=reach.is_short)
     found, following = cut(places, query.limit, lambda r: (r.started_at.isoformat(), r.id))
     return Page(await view.calls(session, [row.id for row in found]), following)
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """What a blind window brought of the calls that a viewer may read. `appeals`: those whose press it brought."""
+
+    calls: int
+    appeals: int
+
+
+async def recovered_in(
+    session: AsyncSession, viewer: Person, windows: Collection[int]
+) -> dict[int, Recovered]:
+    """Return for each of `windows` what `list_calls` shows of it, counted."""
+    rows = await session.execute(
+        select(Recovery.window_id, func.count(), func.count().filter(Recovery.press))
+        .join(Call, Call.id == Recovery.call_id)
+        .where(Recovery.window_id.in_(windows), calls_for(viewer))
+        .group_by(Recovery.window_id)
+    )
+    found = {window: Recovered(calls, appeals) for window, calls, appeals in rows}
+    return {window: found.get(window, Recovered(0, 0)) for window in windows}
 
 
 async def _numbers(
@@ -250,6 +276,7 @@ def _of_calls(query: CallQuery) -> Iterable[ColumnElement[bool]]:
         yield missed if query.missed else ~missed
     if query.recovered is not None:
         yield Call.recovered.is_(query.recovered)
+    yield from _of_windows(query)
     if query.recorded is not None:
         sound = exists().where(Recording.call_id == Call.id, Recording.state.in_(HAS_SOUND))
         yield sound if query.recorded else ~sound
@@ -268,6 +295,17 @@ def _of_calls(query: CallQuery) -> Iterable[ColumnElement[bool]]:
         yield Call.started_at >= query.started_from
     if query.started_to is not None:
         yield Call.started_at < query.started_to
+
+
+def _of_windows(query: CallQuery) -> Iterable[ColumnElement[bool]]:
+    """Both together ask for the press that this very window brought."""
+    brought = select(Recovery.call_id)
+    if query.blind_window is not None:
+        brought = brought.where(Recovery.window_id == query.blind_window)
+        yield Call.id.in_(brought)
+    if query.press_recovered is not None:
+        of_press = Call.id.in_(brought.where(Recovery.press))
+        yield of_press if query.press_recovered else ~of_press
 
 
 def _number_of(cursor: str) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Select, bindparam, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from calls import recoveries
 from calls.codec import fact_from_row, fact_to_data
 from calls.facts import Fact
 from calls.model import (
@@ -143,6 +144,7 @@ async def store_change(session: AsyncSession, change: CallChange) -> None:
         known = before[i] if i < len(before) else None
         if leg is not known and leg != known:
             await _store_leg(session, story.id, leg, known, change.facts[-1].at)
+    await recoveries.note(session, change)
 
 
 _TEXTS = table(CallText)
@@ -292,8 +294,6 @@ def begin_window(session: AsyncSession, pbx: str, started_at: datetime, reason: 
         started_at=started_at,
         ended_at=None,
         reason=reason,
-        calls_recovered=0,
-        appeals_recovered=0,
     )
     session.add(window)
     return window

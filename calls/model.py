@@ -16,6 +16,7 @@ __all__ = [
     "Leg",
     "LogRead",
     "PbxState",
+    "Recovery",
     "SetAside",
     "StoredFact",
     "hour_n",
@@ -132,8 +133,16 @@ class BlindWindow(Base):
     started_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
     reason: Mapped[str]
-    calls_recovered: Mapped[int] = mapped_column(default=0)
-    appeals_recovered: Mapped[int] = mapped_column(default=0)
+
+
+class Recovery(Base):
+    """A call of which something was learned while a blind window was caught up with. `press`: its press was."""
+
+    __tablename__ = "recoveries"
+
+    window_id: Mapped[int] = mapped_column(ForeignKey("blind_windows.id"), primary_key=True)
+    call_id: Mapped[str] = mapped_column(ForeignKey("calls.id"), primary_key=True)
+    press: Mapped[bool]
 
 
 class PbxState(Base):

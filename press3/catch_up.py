@@ -19,11 +19,11 @@ from ami.events import BridgeEnter, ChannelEvent, DialBegin, Hangup, Newchannel
 from ami.inbox import LinkDown, LinkUp
 from ami.replies import Reply
 from ami.spool import SpoolPress
-from calls import history, resync
+from calls import history, recoveries, resync
 from calls.facts import Fact
 from calls.model import BlindWindow, PbxState
 from calls.numbers import NumberRules
-from calls.story import CallChange, CallStory
+from calls.story import CallStory
 from people.audience import Audience
 from people.model import Role
 from press3.log_follower import LogFollower
@@ -55,8 +55,6 @@ class CatchUp:
         self._logs = logs
         self._owed: LinkUp | None = None
         self._blind_until: datetime | None = None  # PBX time of the last login
-        self._recovered: set[str] = set()  # calls and presses learned, over all tries at one gap
-        self._brought: set[str] = set()
         self._unread: set[str] = set()  # minutes of the spool, in the last try
 
     async def link_down(self, pipeline: Pipeline, item: LinkDown) -> None:
@@ -159,17 +157,17 @@ class CatchUp:
         since, until = _span(blind_since, pipeline.book.open_stories, at)
         set_back = blind_since > at + _AHEAD
         settled = until if set_back else at
-        self._count(await self._read_spool(pipeline, since, until, settled_before=settled))
+        await self._read_spool(pipeline, since, until, settled_before=settled)
         if self._logs is not None:
-            self._count(await self._logs.read_gap(pipeline, since, settled, there.alive))
+            await self._logs.read_gap(pipeline, since, settled, there.alive)
         if state is not None and state.startup != login.startup:
-            self._count(await self._after_restart(pipeline, blind_since, there))
+            await self._after_restart(pipeline, blind_since, there)
         stories = pipeline.book.open_stories
-        self._count(await self._roll_call(pipeline, at, stories, there, join=there.rows))
+        await self._roll_call(pipeline, at, stories, there, join=there.rows)
         if set_back:  # calls of the clock before: what is said of them now is said by that clock
             ahead = [story for story in pipeline.book.open_stories if story.started_at > at]
             latest = max([blind_since, *(story.started_at for story in ahead)])
-            self._count(await self._roll_call(pipeline, latest, ahead, there))
+            await self._roll_call(pipeline, latest, ahead, there)
         await self._close_window(pipeline, login, at)
 
     async def _state(self, pipeline: Pipeline) -> PbxState | None:
@@ -199,13 +197,6 @@ class CatchUp:
 
         return await pipeline.write(work)
 
-    def _count(self, changes: Iterable[CallChange]) -> None:
-        for change in changes:
-            if any(fact.recovered for fact in change.facts):
-                self._recovered.add(change.story.id)
-            if _brought_press(change):
-                self._brought.add(change.story.id)
-
     async def _read_spool(
         self,
         pipeline: Pipeline,
@@ -213,13 +204,12 @@ class CatchUp:
         until: datetime,
         *,
         settled_before: datetime,
-    ) -> list[CallChange]:
-        changes: list[CallChange] = []
+    ) -> None:
         try:
             async for presses in spool.read_families(pipeline.parts.link, since, until):
                 for n in range(0, len(presses), _STORED_AT_ONCE):
                     some = presses[n : n + _STORED_AT_ONCE]
-                    changes += await self._take_up(pipeline, some, settled_before)
+                    await self._take_up(pipeline, some, settled_before)
         except SpoolUnread as error:  # raised after all the others
             self._unread.update(error.minutes)
             log.error(
@@ -227,11 +217,10 @@ class CatchUp:
                 pbx=pipeline.parts.pbx,
                 minutes=error.minutes,
             )
-        return changes
 
     async def _take_up(
         self, pipeline: Pipeline, presses: Sequence[SpoolPress], settled_before: datetime
-    ) -> Iterable[CallChange]:
+    ) -> None:
         """Store what `presses` tell; who is not known at all is asked for once, all together."""
         pbx, uniqueids = pipeline.parts.pbx, {press.uniqueid for press in presses}
         known = await pipeline.read(lambda session: history.known_channels(session, pbx, uniqueids))
@@ -239,7 +228,7 @@ class CatchUp:
         for press in presses:
             story = await self._story_of(pipeline, press) if press.uniqueid in known else None
             facts += self._beyond(pipeline, story, press, settled_before)
-        return await pipeline.store(facts)
+        await pipeline.store(facts)
 
     def _beyond(
         self,
@@ -268,13 +257,13 @@ class CatchUp:
 
     async def _after_restart(
         self, pipeline: Pipeline, last_contact: datetime, there: "_OnTheLine"
-    ) -> Iterable[CallChange]:
+    ) -> None:
         """End the calls of before the restart. Who is on the line is none of them, though he may seem so:
         of a call learned from the spool the second alone is known in which it began."""
         log.warning("the PBX was restarted: its calls of before are over", pbx=pipeline.parts.pbx)
         facts = pipeline.tracker.restarted(last_contact)
         facts += resync.from_channels(pipeline.book.open_stories, there.alive, last_contact)
-        return await pipeline.store(facts)
+        await pipeline.store(facts)
 
     async def _roll_call(
         self,
@@ -284,32 +273,30 @@ class CatchUp:
         there: "_OnTheLine",
         *,
         join: Iterable[LiveChannel] = (),
-    ) -> Iterable[CallChange]:
+    ) -> None:
         """Compare with who is on the line: end what ended unseen, take up `join`, which began unseen."""
         facts = pipeline.tracker.reconcile(there.alive, at)
         facts += resync.from_channels(stories, there.alive, at)
         facts += pipeline.tracker.join(join, at)
-        return await pipeline.store(facts)
+        await pipeline.store(facts)
 
     async def _close_window(self, pipeline: Pipeline, login: LinkUp, at: datetime) -> None:
         pbx, now = pipeline.parts.pbx, pipeline.parts.now()
-        recovered, brought = len(self._recovered), len(self._brought)
         unread = ", ".join(sorted(self._unread))
 
-        async def work(session: AsyncSession) -> None:
+        async def work(session: AsyncSession) -> tuple[int, int]:
             await history.note_login(session, pbx, at, login.startup)
             window: BlindWindow | None = await history.open_window(session, pbx)
             if window is None:
-                return
+                return 0, 0
             window.ended_at = max(login.pbx_now, window.started_at)
             if unread:
                 window.reason += f"; the presses of {unread} (UTC minutes) could not be read"
-            window.calls_recovered += recovered
-            window.appeals_recovered += brought
             _tell(session, "link.restored", pbx, now)
+            return await recoveries.count(session, window.id)
 
-        await pipeline.write(work)
-        self._owed, self._recovered, self._brought = None, set(), set()
+        recovered, brought = await pipeline.write(work)
+        self._owed = None
         log.info(
             "caught up with the PBX",
             pbx=pbx,
@@ -378,9 +365,3 @@ def _span(
         return at - spool.KEPT, blind_since + _MAY_BE_BLIND
     pressed = [story.pressed_at for story in stories if story.pressed_at is not None]
     return max(at - spool.KEPT, min([blind_since, *pressed]) - _OVERLAP), at + _AHEAD
-
-
-def _brought_press(change: CallChange) -> bool:
-    return change.story.pressed_at is not None and (
-        change.before is None or change.before.pressed_at is None
-    )

@@ -192,6 +192,7 @@ class History(Told):
 
 
 class BlindWindow(Told):
+    id: int
     pbx: str
     from_: datetime = Field(alias="from")
     to: datetime | None

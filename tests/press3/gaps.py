@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from ami.connection import AmiLink, LinkSettings
 from appeals.intake import IntakeSettings
+from calls import recoveries
 from calls.model import BlindWindow, PbxState
 from calls.numbers import NumberRules
 from calls.tracker import Tracker
@@ -106,6 +107,12 @@ class Served:
         (window,) = await self.rows(BlindWindow)
         assert isinstance(window, BlindWindow)
         return window
+
+    async def brought(self) -> tuple[int, int]:
+        """How many calls the window brought, and of how many the press."""
+        window = await self.window()
+        async with self.sessions() as session:
+            return await recoveries.count(session, window.id)
 
     async def last_contact(self) -> datetime:
         (state,) = await self.rows(PbxState)

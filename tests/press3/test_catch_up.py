@@ -4,10 +4,14 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from ami.connection import LinkState
+from ami.errors import AmiError
 from appeals.model import Appeal
 from calls.model import BlindWindow, Call
-from press3.catch_up import SETTLED
+from calls.numbers import NumberRules
+from press3.catch_up import SETTLED, CatchUp
 from recordings.model import Recording
 from store.lease import Lease
 from store.writer import Writer
@@ -47,9 +51,35 @@ async def test_a_gap_that_can_not_be_read_at_the_login_is_read_by_the_sweep(
     assert appeal.pressed_at == IN_THE_GAP
     window = await served.window()
     assert (window.started_at, window.ended_at) == (SEEN_LAST, BACK)
-    assert (window.calls_recovered, window.appeals_recovered) == (1, 1)
+    assert await served.brought() == (1, 1)
     assert await served.told() == ["link.lost", "link.restored"], "once, and in a pair"
     assert [story.id for story in served.pipeline.book.open_stories] == [call]
+
+
+async def test_what_a_gap_brought_counts_in_full_when_press3_ends_before_its_window_does(
+    served: Served, writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def dies(*_: object) -> None:
+        raise AmiError("press3 is killed")
+
+    with monkeypatch.context() as first_life:
+        first_life.setattr(CatchUp, "_close_window", dies)
+        await served.start(writer)
+
+        async def is_stored() -> bool:
+            return len(await served.rows(Appeal)) == 1
+
+        await until(is_stored, what="the press of the gap is stored")
+        await served.stop()
+    served.catch_up = CatchUp(NumberRules())  # its memory is gone
+    press(served.peer, IN_THE_GAP + timedelta(minutes=1))
+    await served.start(writer)
+
+    async def is_read() -> bool:
+        return (await served.window()).ended_at is not None
+
+    await until(is_read, what="the gap is read after the restart")
+    assert await served.brought() == (2, 2)
 
 
 async def test_a_link_that_breaks_while_the_gap_is_read_does_not_shorten_the_gap(
@@ -72,7 +102,8 @@ async def test_a_link_that_breaks_while_the_gap_is_read_does_not_shorten_the_gap
     (appeal,) = await served.rows(Appeal)
     assert appeal.pressed_at == IN_THE_GAP
     window = await served.window()
-    assert (window.started_at, window.appeals_recovered) == (SEEN_LAST, 1)
+    assert window.started_at == SEEN_LAST
+    assert await served.brought() == (2, 1), "the call of between ended unseen"
     assert await served.told() == ["link.lost", "link.restored"], "once, and in a pair"
 
 

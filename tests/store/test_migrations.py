@@ -136,6 +136,48 @@ async def test_more_calls_and_appeals_than_a_page_all_get_their_text(
     assert told == {appeal["number"]: folded(appeal["caller_raw"]) for appeal in appeals}
 
 
+async def test_windows_of_before_get_the_calls_that_went_on_in_them(
+    empty_database_url: str,
+) -> None:
+    """0007, and back: the numbers are those of the calls."""
+    await schema.upgrade(empty_database_url, "0006")
+    engine = create_engine(empty_database_url).execution_options(press3_write=True)
+    noon = datetime(2026, 11, 21, 12, tzinfo=UTC)
+    pressed = {"in": 5, "pressed-before": -5, "over-before": -6, "heard": 5, "later": 90}
+    calls = [
+        {
+            **OLD_CALL,
+            "id": name,
+            "from_raw": "1",
+            "recovered": name != "heard",
+            "started_at": noon + (minute - 1) * MINUTE,
+            "pressed_at": noon + minute * MINUTE,
+            "ended_at": noon + (minute + (1 if name == "over-before" else 20)) * MINUTE,
+        }
+        for name, minute in pressed.items()
+    ]
+    window = {"pbx": "main", "reason": "cut", "calls_recovered": 7, "appeals_recovered": 7}
+    window |= {"started_at": noon, "ended_at": noon + 60 * MINUTE}
+    async with engine.begin() as connection:
+        times = ("started_at", "pressed_at", "ended_at")
+        await connection.execute(_old("calls", calls[0], *times), calls)
+        await connection.execute(_old("blind_windows", window, *times), window)
+    await schema.upgrade(empty_database_url, "0007")
+    async with engine.connect() as connection:
+        found = await connection.execute(text("SELECT call_id, press FROM recoveries"))
+        assert {row.call_id: bool(row.press) for row in found} == {
+            "in": True,
+            "pressed-before": False,
+        }
+    async with engine.begin() as connection:
+        await connection.run_sync(lambda sync: command.downgrade(_config(sync), "0006"))
+        found = await connection.execute(
+            text("SELECT calls_recovered, appeals_recovered FROM blind_windows")
+        )
+        assert [tuple(row) for row in found] == [(2, 1)]
+    await engine.dispose()
+
+
 MINUTE = timedelta(minutes=1)
 OLD_CALL = {"pbx": "main", "uniqueid": "1.1", "direction": "in", "from_kind": "other", "to_raw": "24", "recovered": False, "transfers": "[]"}  # fmt: skip
 OLD_APPEAL = {"version": 1, "kind": "complaint", "type": "ЖК", "source": "phone_key", "verified": "verified", "phase": "received", "stage": "recorded", "registered_at": datetime(2026, 11, 21, tzinfo=UTC)}  # fmt: skip

@@ -1,12 +1,13 @@
 """Calls, blind windows, reconciliation, links, dictionaries: what is told, and to whom."""
 
 from collections.abc import Mapping
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from appeals.errors import PbxUnread
+from calls import history
 from calls.model import BlindWindow
 from people.model import Role
 from tests.appeals.world import NOON, World
@@ -59,23 +60,87 @@ async def test_blind_windows_are_for_who_oversees(site: Site, world: World) -> N
     async def add(session: AsyncSession) -> None:
         for n in range(3):
             began = NOON + timedelta(minutes=n)
-            row = BlindWindow(pbx="main", started_at=began, reason="cut", calls_recovered=n)
+            row = BlindWindow(pbx="main", started_at=began, reason="cut")
             row.ended_at = began + timedelta(seconds=9) if n < 2 else None
-            row.appeals_recovered = 0
             session.add(row)
             await session.flush()
 
     await world.writer.run(add)
     page = (await site.get("/blind-windows?limit=2", by=boss)).body
-    assert [(w["calls_recovered"], w["to"]) for w in page["items"]] == [
-        (2, None),
-        (1, "2026-11-21T12:01:09+00:00"),
+    assert [(w["id"], w["to"]) for w in page["items"]] == [
+        (3, None),
+        (2, "2026-11-21T12:01:09+00:00"),
     ]
     rest = (await site.get(f"/blind-windows?limit=2&cursor={page['next']}", by=boss)).body
-    assert [w["calls_recovered"] for w in rest["items"]] == [0]
+    assert [w["id"] for w in rest["items"]] == [1]
     assert (await site.get("/blind-windows?cursor=WzBd", by=boss)).problem == "invalid"
     refused = await site.get("/blind-windows", by=ann)
     assert (refused.status, refused.problem) == (403, "forbidden")
+
+
+async def test_the_numbers_of_a_blind_window_lead_to_the_very_calls_they_count(
+    site: Site, world: World
+) -> None:
+    """Whenever a call began: the window's numbers are of what was learned after it."""
+    boss = await world.hire("boss", Role.SUPERVISOR)
+    day = await world.pressed()  # heard; its end falls into the second window
+    before = await world.call("+79990000001").stored()  # pressed in the second window
+    await _window(world, NOON + timedelta(hours=1))
+    await world.call("+79990000002").learned_late().press().stored()
+    await _window_ends(world, NOON + timedelta(hours=2))
+    await _window(world, NOON + timedelta(hours=3))
+    await day.learned_late().end().stored()
+    await before.learned_late().press().stored()
+    await before.end().stored()  # the same call once more
+    await world.call("+79990000003").learned_late().end("abandoned").stored()
+    await _window_ends(world, NOON + timedelta(hours=4))
+    await world.call("+79990000004").press().stored()
+
+    windows = (await site.get("/blind-windows", by=boss)).body["items"]
+    told = [(w["calls_recovered"], w["appeals_recovered"]) for w in windows]
+    assert told == [(3, 1), (1, 1)]
+    for window in windows:
+        query = {"blind_window": window["id"]}
+        calls = (await site.get("/calls", by=boss, params=query)).body["items"]
+        assert len(calls) == window["calls_recovered"]
+        query["press_recovered"] = "true"
+        pressed = (await site.get("/calls", by=boss, params=query)).body["items"]
+        assert len([c for c in pressed if c["appeal"]]) == window["appeals_recovered"]
+        assert len(pressed) == window["appeals_recovered"]
+        query["press_recovered"] = "false"
+        others = (await site.get("/calls", by=boss, params=query)).body["items"]
+        assert len(others) == len(calls) - len(pressed)
+
+
+async def test_a_blind_window_counts_for_each_the_calls_that_he_may_read(
+    site: Site, world: World
+) -> None:
+    auditor = await world.hire("aud", Role.AUDITOR)
+    other = await world.department("other")
+    chief = await world.hire("chief", Role.SUPERVISOR, department=other)
+    await _window(world, NOON)
+    await world.call("+79990000002").learned_late().press().stored()
+    for viewer, found in ((auditor, 1), (chief, 0)):
+        (window,) = (await site.get("/blind-windows", by=viewer)).body["items"]
+        query = {"blind_window": window["id"]}
+        calls = (await site.get("/calls", by=viewer, params=query)).body["items"]
+        assert (window["calls_recovered"], len(calls)) == (found, found)
+
+
+async def _window(world: World, began: datetime) -> None:
+    async def work(session: AsyncSession) -> None:
+        history.begin_window(session, "main", began, "cut")
+
+    await world.writer.run(work)
+
+
+async def _window_ends(world: World, ended: datetime) -> None:
+    async def work(session: AsyncSession) -> None:
+        window = await history.open_window(session, "main")
+        assert window is not None
+        window.ended_at = ended
+
+    await world.writer.run(work)
 
 
 async def test_reconciliation_while_no_pbx_can_be_read(site: Site, world: World) -> None:

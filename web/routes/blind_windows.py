@@ -2,6 +2,7 @@
 
 from sqlalchemy import select
 
+from appeals import lookup
 from appeals.errors import Invalid
 from appeals.pages import cut, decode
 from calls.model import BlindWindow
@@ -16,20 +17,23 @@ OVERSEERS = frozenset({Role.SUPERVISOR, Role.AUDITOR, Role.ADMIN})
 
 @get("/blind-windows", query=Page, answers=schemas.BlindWindowList, roles=OVERSEERS)
 async def list_blind_windows(ask: Ask[Page, Nothing]) -> Reply:
-    """List the times in which press3 did not hear a PBX, and what it recovered. Newest first."""
+    """List the times in which press3 did not hear a PBX, and how many calls and appeals it recovered of those
+    that you may read: `GET /calls?blind_window=id` lists them. Newest first."""
     query = select(BlindWindow).order_by(BlindWindow.id.desc()).limit(ask.query.limit + 1)
     if ask.query.cursor is not None:
         query = query.where(BlindWindow.id < _place(ask.query.cursor))
     found = (await ask.session.scalars(query)).all()
     rows, following = cut(found, ask.query.limit, lambda row: (row.id,))
+    recovered = await lookup.recovered_in(ask.session, ask.person, [row.id for row in rows])
     items = [
         {
+            "id": row.id,
             "pbx": row.pbx,
             "from": row.started_at.isoformat(),
             "to": row.ended_at.isoformat() if row.ended_at else None,
             "reason": row.reason,
-            "calls_recovered": row.calls_recovered,
-            "appeals_recovered": row.appeals_recovered,
+            "calls_recovered": recovered[row.id].calls,
+            "appeals_recovered": recovered[row.id].appeals,
         }
         for row in rows
     ]

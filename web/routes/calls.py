@@ -13,6 +13,7 @@ __all__ = ["OPERATIONS"]
 
 class CallFilter(Page):
     """`missed` is in, over and not answered; `recovered`: a part of it was learned after a blind window;
+    `blind_window`: after that one; `press_recovered`: its press was (or was not) learned after a blind window;
     `recorded`: there is or was its sound; `employee` is at whose telephone it rang; `started_to` is not
     included; `q` is a part of a number or of the caller's name, in any case; of one or two letters, the beginning
     of a word."""
@@ -24,6 +25,8 @@ class CallFilter(Page):
     pressed: bool | None = None
     missed: bool | None = None
     recovered: bool | None = None
+    blind_window: Id | None = None
+    press_recovered: bool | None = None
     recorded: bool | None = None
     pbx: Annotated[str, StringConstraints(max_length=64)] | None = None
     employee: Id | None = None

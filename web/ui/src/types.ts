@@ -156,6 +156,7 @@ export interface Link {
 }
 
 export interface BlindWindow {
+  id: number
   pbx: string
   from: string
   to: string | null

@@ -236,6 +236,8 @@ export const en: Texts = {
   'calls.of_appeal': 'Calls of the appeal',
   'calls.empty': 'No calls.',
   'calls.empty_filtered': 'No calls match this filter. Change the day or clear the filter.',
+  'calls.of_window': 'Calls of which something was learned after the blind window.',
+  'calls.press_of_window': 'Calls whose press of 3 was learned after the blind window.',
   'calls.none_of_appeal': 'No call is linked to this appeal yet.',
   'calls.missed_only': 'Missed only',
   'calls.pressed_only': 'Pressed 3 only',

@@ -30,7 +30,7 @@ export function BlindPage() {
           caption={t('blind.caption')}
           columns={columns()}
           rows={value}
-          rowKey={(row) => `${row.pbx} ${row.from}`}
+          rowKey={(row) => String(row.id)}
           testId={(row) => `blind-row-${row.pbx}`}
           busy={busy}
         />
@@ -47,15 +47,15 @@ function columns(): Column<BlindWindow>[] {
     { key: 'to', head: t('blind.col.to'), cell: (row) => (row.to ? <Moment at={row.to} /> : <strong class="late">{t('blind.now')}</strong>) },
     { key: 'length', head: t('blind.col.length'), class: 'col-time', cell: (row) => seconds(length(row)) },
     { key: 'reason', head: t('blind.col.reason'), cell: (row) => cause(row.reason) },
-    { key: 'calls', head: t('blind.col.calls'), class: 'col-time', cell: (row) => <Count row={row} count={row.calls_recovered} pressed={false} /> },
-    { key: 'appeals', head: t('blind.col.appeals'), class: 'col-time', cell: (row) => <Count row={row} count={row.appeals_recovered} pressed /> },
+    { key: 'calls', head: t('blind.col.calls'), class: 'col-time', cell: (row) => <Count row={row} count={row.calls_recovered} press={false} /> },
+    { key: 'appeals', head: t('blind.col.appeals'), class: 'col-time', cell: (row) => <Count row={row} count={row.appeals_recovered} press /> },
   ]
 }
 
-/** The rows that a count counts: the recovered calls that began in the window (or shortly before it). */
-function Count({ row, count, pressed }: { row: BlindWindow; count: number; pressed: boolean }) {
+/** Leads to the very calls that are counted; `press`: those whose press was recovered. */
+function Count({ row, count, press }: { row: BlindWindow; count: number; press: boolean }) {
   if (!count) return <span class="muted">0</span>
-  return <a href={link(['calls'], { pbx: row.pbx, from: row.from, to: row.to, recovered: true, pressed })}>{count}</a>
+  return <a href={link(['calls'], { window: row.id, press })}>{count}</a>
 }
 
 function length(row: BlindWindow): number {

@@ -16,9 +16,9 @@ type Mark = (typeof MARKS)[number]
 
 interface Filters {
   day: string
-  from: string
-  to: string
-  pbx: string
+  /** A blind window's id: the calls it brought; `press`: those whose press it brought. */
+  window: string
+  press: boolean
   missed: boolean
   pressed: boolean
   recorded: boolean
@@ -66,9 +66,8 @@ function filtersOf(query: URLSearchParams): Filters {
   const marked = (name: string) => query.get(name) === '1'
   return {
     day: get('day'),
-    from: get('from'),
-    to: get('to'),
-    pbx: get('pbx'),
+    window: get('window'),
+    press: marked('press'),
     missed: marked('missed'),
     pressed: marked('pressed'),
     recorded: marked('recorded'),
@@ -79,9 +78,10 @@ function filtersOf(query: URLSearchParams): Filters {
 function question(filters: Filters) {
   const offset = serviceOffset.value
   return {
-    pbx: filters.pbx,
-    started_from: filters.day ? dayStart(filters.day, offset) : filters.from,
-    started_to: filters.day ? dayStart(addDays(filters.day, 1), offset) : filters.to,
+    blind_window: filters.window,
+    press_recovered: filters.press ? 'true' : '',
+    started_from: filters.day ? dayStart(filters.day, offset) : '',
+    started_to: filters.day ? dayStart(addDays(filters.day, 1), offset) : '',
     ...Object.fromEntries(MARKS.filter((mark) => filters[mark]).map((mark) => [mark, 'true'])),
   }
 }
@@ -93,7 +93,7 @@ function FilterForm({ filters }: { filters: Filters }) {
     <form class="filters" aria-label={t('filter.title')} onSubmit={(event) => event.preventDefault()}>
       <label>
         {t('calls.day')}
-        <input type="date" value={filters.day} onChange={(event) => change({ day: event.currentTarget.value, from: '', to: '' })} />
+        <input type="date" value={filters.day} onChange={(event) => change({ day: event.currentTarget.value, window: '', press: false })} />
       </label>
       {MARKS.map((mark) => (
         <label key={mark} class="check">
@@ -104,11 +104,7 @@ function FilterForm({ filters }: { filters: Filters }) {
       <button type="button" class="secondary" disabled={!Object.values(filters).some(Boolean)} onClick={() => refine(['calls'], {})}>
         {t('filter.clear')}
       </button>
-      {filters.from ? (
-        <p class="muted grow">
-          <Moment at={filters.from} /> — <Moment at={filters.to} />
-        </p>
-      ) : null}
+      {filters.window ? <p class="muted grow">{t(filters.press ? 'calls.press_of_window' : 'calls.of_window')}</p> : null}
     </form>
   )
 }
