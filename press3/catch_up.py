@@ -44,7 +44,7 @@ _EVERYONE_IN_CHARGE = Audience(roles=(Role.SUPERVISOR, Role.ADMIN), departments=
 
 
 class CatchUp:
-    """Mends one PBX's gaps. `link_up` and `link_down` are the pipeline's hooks; `sweep` runs by the clock.
+    """Mends one PBX's gaps. `begin`, `link_up` and `link_down` are the pipeline's hooks; `sweep` runs by the clock.
 
     A gap stays owed until it was read to the end: its window stays open, and so does its beginning,
     whatever is heard meanwhile. It is tried again by each sweep and after each login.
@@ -56,6 +56,10 @@ class CatchUp:
         self._owed: LinkUp | None = None
         self._blind_until: datetime | None = None  # PBX time of the last login
         self._unread: set[str] = set()  # minutes of the spool, in the last try
+
+    async def begin(self, pipeline: Pipeline) -> None:
+        """Open the blind window that lasts until the login: the PBX may be away for long, or never have been reached."""
+        await self._blind_since(pipeline, await self._state(pipeline), pipeline.parts.now())
 
     async def link_down(self, pipeline: Pipeline, item: LinkDown) -> None:
         """Open the blind window at the PBX's last sign of life and tell those in charge, once."""
@@ -176,7 +180,8 @@ class CatchUp:
     async def _blind_since(
         self, pipeline: Pipeline, state: PbxState | None, at: datetime
     ) -> datetime:
-        """Return when the open blind window began; open it where no LinkDown did.
+        """Return when the open blind window began; open it where no LinkDown did. `at` is now: the PBX's time, and
+        before a login ours.
 
         Not the last contact: after a login whose gap could not be read, that lies behind the gap.
         """
@@ -193,6 +198,8 @@ class CatchUp:
                 window = history.begin_window(session, pbx, started, reason)
                 if state is not None:  # nobody there could tell of the loss when it came
                     _tell(session, "link.lost", pbx, now)
+            elif state is None:  # opened by our clock, before the PBX told its own
+                window.started_at = min(window.started_at, started)
             return window.started_at
 
         return await pipeline.write(work)

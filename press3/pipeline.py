@@ -91,7 +91,9 @@ class Pipeline:
         *,
         catch_up: Callable[["Pipeline", LinkUp], Awaitable[None]],
         link_down: Callable[["Pipeline", LinkDown], Awaitable[None]],
+        begin: Callable[["Pipeline"], Awaitable[None]] | None = None,
     ) -> None:
+        """`begin` runs once the state is rebuilt, before anything of the link is taken in."""
         self.parts = parts
         self.book = CallBook({})
         self.tracker = parts.new_tracker()
@@ -107,11 +109,14 @@ class Pipeline:
         self._told_until: datetime | None = None
         self._catch_up = catch_up
         self._link_down = link_down
+        self._begin = begin
 
     async def run(self) -> None:
         """Rebuild the state, then take the link's items until it is closed and read to the end."""
         try:
             await self.rebuild()
+            if self._begin is not None:
+                await self._begin(self)
             while items := await self._next():
                 next_at = asyncio.get_running_loop().time() + _APART_S
                 self._has_batch, self._ahead = True, items

@@ -183,7 +183,12 @@ class Telephony:
             now=self._store.now,
             on_stored=self._on_stored,
         )
-        return Pipeline(parts, catch_up=catch_up.link_up, link_down=catch_up.link_down)
+        return Pipeline(
+            parts,
+            catch_up=catch_up.link_up,
+            link_down=catch_up.link_down,
+            begin=catch_up.begin,
+        )
 
     async def stop(self) -> None:
         """Take nothing new in, let the batch in hand commit, give the lease back."""

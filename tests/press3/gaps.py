@@ -87,7 +87,12 @@ class Served:
             now=now,
         )
         catch_up = self.catch_up
-        self.pipeline = Pipeline(parts, catch_up=catch_up.link_up, link_down=catch_up.link_down)
+        self.pipeline = Pipeline(
+            parts,
+            catch_up=catch_up.link_up,
+            link_down=catch_up.link_down,
+            begin=catch_up.begin,
+        )
 
     def run(self) -> None:
         self._tasks = [

@@ -5,11 +5,15 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import delete
+from sqlalchemy.ext.asyncio import AsyncSession
 
+from ami import spool
 from ami.connection import LinkState
 from ami.errors import AmiError
 from appeals.model import Appeal
-from calls.model import BlindWindow, Call
+from calls import history
+from calls.model import BlindWindow, Call, PbxState
 from calls.numbers import NumberRules
 from press3.catch_up import SETTLED, CatchUp
 from recordings.model import Recording
@@ -54,6 +58,45 @@ async def test_a_gap_that_can_not_be_read_at_the_login_is_read_by_the_sweep(
     assert await served.brought() == (1, 1)
     assert await served.told() == ["link.lost", "link.restored"], "once, and in a pair"
     assert [story.id for story in served.pipeline.book.open_stories] == [call]
+
+
+async def test_a_pbx_that_is_away_when_press3_starts_has_an_open_window_from_the_start(
+    served: Served, writer: Writer
+) -> None:
+    served.peer.login_error = "Authentication failed"
+    served.create(await Lease(writer, PBX).acquire(), writer)
+    served.run()
+    (window,) = await until(lambda: served.rows(BlindWindow), what="the window is open")
+    assert (window.started_at, window.ended_at) == (SEEN_LAST, None)
+    assert await served.told() == ["link.lost"]
+
+
+async def test_a_pbx_never_reached_has_an_open_window_that_the_first_login_ends(
+    served: Served, writer: Writer
+) -> None:
+    """Our clock is slow: the window still begins before all that the PBX keeps."""
+
+    async def forget(session: AsyncSession) -> None:
+        await session.execute(delete(PbxState))
+
+    await writer.run(forget)
+    await served.peer.stop()
+    served.create(await Lease(writer, PBX).acquire(), writer)
+    served.run()
+    (window,) = await until(lambda: served.rows(BlindWindow), what="the window is open")
+    assert (window.ended_at, window.reason) == (None, history.FIRST_START)
+    assert window.started_at <= SEEN_LAST
+    await served.peer.start()
+    await served.peer.logged_in()
+
+    async def is_read() -> bool:
+        return (await served.window()).ended_at is not None
+
+    await until(is_read, what="the gap is read after the first login")
+    window = await served.window()
+    assert window.started_at <= BACK - spool.KEPT
+    assert await served.brought() == (1, 1)
+    assert await served.told() == ["link.restored"]
 
 
 async def test_what_a_gap_brought_counts_in_full_when_press3_ends_before_its_window_does(
