@@ -1,11 +1,12 @@
 """The commands. Each reads the configuration, does one thing, and says errors without a traceback.
 
-Exit codes: 0 fine, 1 failed, 2 wrong use (bad configuration or arguments).
+Exit codes: 0 fine, 1 failed, 2 wrong use (bad configuration or arguments), 141 nobody reads the output any more.
 """
 
 import asyncio
 import os
 import re
+import signal
 import sys
 from collections.abc import Callable, Coroutine
 from datetime import date
@@ -56,6 +57,23 @@ def main() -> None:
     """press3: the complaint desk of a call centre on Asterisk."""
 
 
+class _NobodyReads(Exception):
+    """Standard output is a pipe whose reader is gone, `head` for one."""
+
+
+def _say(text: object) -> None:
+    try:
+        click.echo(text)
+    except BrokenPipeError as error:
+        raise _NobodyReads from error
+
+
+def _end_as_sigpipe_does() -> None:
+    """Silently. What is still in the buffer goes nowhere, or the interpreter would complain at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(128 + signal.SIGPIPE)
+
+
 def _plainly(command: Callable[P, None]) -> Callable[P, None]:
     """Turn our errors into a clear line on stderr and the right exit code."""
 
@@ -63,6 +81,8 @@ def _plainly(command: Callable[P, None]) -> Callable[P, None]:
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
             command(*args, **kwargs)
+        except _NobodyReads:
+            _end_as_sigpipe_does()
         except Press3Error as error:
             _fail(str(error), error.exit_code)
         except (PeopleError, StoreError) as error:
@@ -142,7 +162,7 @@ def check_config(file: Path) -> None:
             click.echo(f"{file}: {' — '.join(remark)}", err=True)
     else:
         click.echo(f"{file}: warning: {' — '.join(menu_files.NO_PBX)}", err=True)
-    click.echo(f"{file}: fine; {len(found.asterisk)} Asterisk, data in {found.service.data_dir}")
+    _say(f"{file}: fine; {len(found.asterisk)} Asterisk, data in {found.service.data_dir}")
 
 
 @main.command()
@@ -153,7 +173,7 @@ def render(file: Path, out: Path) -> None:
     files = menu_files.render_files(_with_secrets(file), file)
     menu_files.write_files(files, out)
     for name in files:
-        click.echo(out / name)
+        _say(out / name)
 
 
 @main.command()
@@ -164,7 +184,7 @@ def migrate(file: Path) -> None:
     from press3.database import migrate as bring_up_to_date
 
     _run(bring_up_to_date(settings.load(file)))
-    click.echo(f"database is at revision {schema.head()}")
+    _say(f"database is at revision {schema.head()}")
 
 
 @main.group()
@@ -186,7 +206,7 @@ def user_add(file: Path, login: str, password_stdin: bool, **given: str | None) 
 
     password = _ask_password(stdin=password_stdin)
     _run(add_user(settings.load(file), login=login, password=password, **given))
-    click.echo(f"employee {login} added")
+    _say(f"employee {login} added")
 
 
 @user.command("password")
@@ -198,7 +218,7 @@ def user_password(file: Path, login: str, password_stdin: bool) -> None:
     from press3.service import set_password
 
     _run(set_password(settings.load(file), login, _ask_password(stdin=password_stdin)))
-    click.echo(f"employee {login} has a new password")
+    _say(f"employee {login} has a new password")
 
 
 @user.command("disable")
@@ -209,7 +229,7 @@ def user_disable(file: Path, login: str) -> None:
     from press3.service import disable_user
 
     _run(disable_user(settings.load(file), login))
-    click.echo(f"employee {login} is disabled")
+    _say(f"employee {login} is disabled")
 
 
 def _ask_password(*, stdin: bool) -> str:
@@ -234,9 +254,9 @@ def doctor(file: Path, *, call: bool, pbx: str | None, caller: str, wait_s: floa
     logs.set_up(level=logs.ERROR)
     found = _with_secrets(file)
     if call:
-        work = guide(found, click.echo, pbx=pbx, caller=caller, wait_s=wait_s)
+        work = guide(found, _say, pbx=pbx, caller=caller, wait_s=wait_s)
     else:
-        work = examine(found, click.echo, file)
+        work = examine(found, _say, file)
     if not asyncio.run(work):
         sys.exit(1)
 
@@ -249,7 +269,7 @@ def reconcile(file: Path, day: date | None) -> None:
     from press3.reconcile import report
 
     logs.set_up(level=logs.ERROR)
-    if not asyncio.run(report(settings.load(file), day, click.echo)):
+    if not asyncio.run(report(settings.load(file), day, _say)):
         sys.exit(1)
 
 
@@ -263,7 +283,7 @@ def capture(file: Path, out: Path, pbx: str | None, minutes: int) -> None:
     from press3.traces import capture as write
 
     _run(write(settings.load(file), out, pbx=pbx, minutes=minutes))
-    click.echo(f"{out}: written; look at it before you send it to anybody")
+    _say(f"{out}: written; look at it before you send it to anybody")
 
 
 @main.command()
@@ -274,7 +294,7 @@ def replay(file: Path, trace: Path) -> None:
     from press3.replay import replay as feed
 
     logs.set_up()
-    asyncio.run(feed(settings.load(file), trace, click.echo))
+    asyncio.run(feed(settings.load(file), trace, _say))
 
 
 @main.command()

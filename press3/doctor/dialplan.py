@@ -1,7 +1,7 @@
 """The PBX's dialplan: what `press3 render` writes is loaded, current and reached; the queue is there."""
 
 import re
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from dataclasses import dataclass
 
 from ami import actions
@@ -40,7 +40,7 @@ class Step:
         return f"{self.application}({self.data})"
 
 
-async def findings(patient: Patient) -> AsyncIterator[Finding]:
+async def findings(patient: Patient) -> AsyncGenerator[Finding]:
     try:
         steps = [_step(row) for row in await _show(patient) if row.get("Application")]
         for finding in _loaded(patient, steps):

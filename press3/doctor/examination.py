@@ -1,6 +1,7 @@
 """Everything that can be looked at without a call, in the order in which it is mended."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
@@ -21,13 +22,14 @@ _OLDEST, _NEWEST = (16, 28), 22
 async def examine(settings: Settings, say: Callable[[str], None], file: Path | None = None) -> bool:
     """Say every finding; return whether nothing failed. `file` is where `settings` came from."""
     fine = True
-    async for finding in _findings(settings, file):
-        say(str(finding))
-        fine = fine and finding.level != "fail"
+    async with aclosing(_findings(settings, file)) as findings:  # `say` may fail: a closed pipe
+        async for finding in findings:
+            say(str(finding))
+            fine = fine and finding.level != "fail"
     return fine
 
 
-async def _findings(settings: Settings, file: Path | None) -> AsyncIterator[Finding]:
+async def _findings(settings: Settings, file: Path | None) -> AsyncGenerator[Finding]:
     for finding in machine.findings(settings, file):
         yield finding
     async with opened(settings) as (state, sessions):
@@ -35,23 +37,25 @@ async def _findings(settings: Settings, file: Path | None) -> AsyncIterator[Find
         if not settings.asterisk:
             yield fail("no [[asterisk]] in the configuration", "add one; see config.toml")
         for pbx in settings.asterisk:
-            async for finding in _pbx(settings, pbx, sessions):
-                yield finding
+            async with aclosing(_pbx(settings, pbx, sessions)) as findings:
+                async for finding in findings:
+                    yield finding
     for rule in settings.ivr.observe:
         yield _observed(settings, rule)
 
 
 async def _pbx(
     settings: Settings, pbx: AsteriskSettings, sessions: async_sessionmaker[AsyncSession] | None
-) -> AsyncIterator[Finding]:
+) -> AsyncGenerator[Finding]:
     try:
         async with one_link(pbx) as link:
             yield ok(f"{pbx.name}: AMI login as {pbx.username!r}")
             yield _version(pbx, link.version)
             patient = Patient(settings=settings, pbx=pbx, link=link, sessions=sessions)
             for part in (rights, dialplan, telephones, recording, pbx_logs, past):
-                async for finding in part.findings(patient):
-                    yield finding
+                async with aclosing(part.findings(patient)) as findings:
+                    async for finding in findings:
+                        yield finding
     except Press3Error as error:
         yield Finding("fail", str(error))
 

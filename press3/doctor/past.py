@@ -1,6 +1,6 @@
 """What was: days that nobody can read any more, and whether the service has been given its events."""
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import select
@@ -20,7 +20,7 @@ _TOLD_FOR = timedelta(days=60)
 _EVENTS_LOOKED_AT = 100
 
 
-async def findings(patient: Patient) -> AsyncIterator[Finding]:
+async def findings(patient: Patient) -> AsyncGenerator[Finding]:
     if patient.sessions is None:
         return
     try:

@@ -1,7 +1,7 @@
 """queue_log and the CDR file: can they be read, do they have what they are read for, are they written?"""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from datetime import datetime, timedelta
 
 from ami import actions, spool
@@ -22,7 +22,7 @@ _HOW_TO_WRITE = {
 }
 
 
-async def findings(patient: Patient) -> AsyncIterator[Finding]:
+async def findings(patient: Patient) -> AsyncGenerator[Finding]:
     """Say of each configured log how it is; nothing when none is configured."""
     for log in logs_of(patient.settings, patient.pbx, NumberRules()).logs:
         try:

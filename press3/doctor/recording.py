@@ -1,7 +1,7 @@
 """Recordings: press3 reads the folder that the PBX writes to."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import PurePosixPath
 
@@ -18,7 +18,7 @@ _BACK = timedelta(hours=2)
 _PROBE = "press3-doctor.wav"  # only its place is looked at; nothing is written
 
 
-async def findings(patient: Patient) -> AsyncIterator[Finding]:
+async def findings(patient: Patient) -> AsyncGenerator[Finding]:
     try:
         yield await _folder(patient)
         async for finding in _latest(patient):
@@ -45,7 +45,7 @@ async def _folder(patient: Patient) -> Finding:
     return ok(f"{patient.name}: it records to {monitor}, which press3 reads")
 
 
-async def _latest(patient: Patient) -> AsyncIterator[Finding]:
+async def _latest(patient: Patient) -> AsyncGenerator[Finding]:
     """The recordings of the last presses: a folder of the right name may be another machine's."""
     at = await actions.ping(patient.link)
     paths = await _recorded(patient, at - _BACK, at)

@@ -1,7 +1,7 @@
 """The AMI account: may it do what it must and no more, do the events come, do the clocks agree."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from datetime import timedelta
 
 from ami import actions
@@ -39,7 +39,7 @@ _SKEW_WARN, _SKEW_FAIL = timedelta(seconds=2), timedelta(seconds=60)
 _RELOAD = "then: manager reload"
 
 
-async def findings(patient: Patient) -> AsyncIterator[Finding]:
+async def findings(patient: Patient) -> AsyncGenerator[Finding]:
     try:
         yield await _clock(patient)
         allowed = frozenset(await actions.list_commands(patient.link))

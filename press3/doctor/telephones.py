@@ -1,6 +1,6 @@
 """The telephones that the queue rings: whose they are, so that a pop can be shown at all."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -17,7 +17,7 @@ from press3.telephony import number_rules
 __all__ = ["findings"]
 
 
-async def findings(patient: Patient) -> AsyncIterator[Finding]:
+async def findings(patient: Patient) -> AsyncGenerator[Finding]:
     queue = patient.settings.ivr.queue or RENDERED_QUEUE
     try:
         rows = await actions.queue_status(patient.link, queue)

@@ -1,5 +1,7 @@
 """Commands that need no PBX: people, and what a wrong use is told."""
 
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +13,8 @@ from click.testing import CliRunner
 from people.errors import WrongValue
 from people.model import Role
 from press3.cli import ROLES, main
+from press3.database import migrate
+from press3.doctor.examination import examine
 from press3.doctor.machine import findings
 from press3.service import add_user
 from press3.settings import Settings, load
@@ -38,6 +42,41 @@ def press3(*arguments: str, text: str = "") -> tuple[int, str]:
         input=text, capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     return done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("command", ["doctor", "check-config", "migrate"])
+def test_output_that_nobody_reads_ends_a_command_in_silence(config: Path, command: str) -> None:
+    reader, pipe = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-m", "press3", command, "-c", config],
+        stdout=pipe, stderr=subprocess.PIPE, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    os.close(pipe)
+    assert done.returncode == 128 + signal.SIGPIPE
+    assert "Error" not in done.stderr
+
+
+async def test_the_doctor_leaves_nothing_open_when_nobody_listens_any_more(config: Path) -> None:
+    """Whichever finding was the last, what was opened for it is closed before `examine` ends."""
+    await migrate(load(config))
+    for last in range(1, 4):
+        heard: list[str] = []
+
+        def say(text: str, heard: list[str] = heard, last: int = last) -> None:
+            heard.append(text)
+            if len(heard) == last:
+                raise BrokenPipeError
+
+        unclosed: list[object] = []
+        hooks = sys.get_asyncgen_hooks()
+        sys.set_asyncgen_hooks(finalizer=unclosed.append)
+        try:
+            with pytest.raises(BrokenPipeError):
+                await examine(load(config), say, config)
+        finally:
+            sys.set_asyncgen_hooks(*hooks)
+        assert unclosed == [], heard
 
 
 def test_roles_of_the_command_are_the_roles() -> None:
