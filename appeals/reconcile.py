@@ -12,8 +12,8 @@ press3 lost must show up. Every difference comes with `mend`, the way to put it 
 - `link_recording`: sound that belongs to no call: link it by hand.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Any, Final, Protocol
 
@@ -57,12 +57,14 @@ class PressSource:
 class PressReading:
     """One press may be told by several sources, whose time is the best first.
 
-    `unread` are PBXs that can't be read now: what is absent there says nothing.
+    `unread` are PBXs that can't be read now: what is absent there says nothing. `read_until`: up to when a PBX was
+    read, in its time, where that lies before the end of what was asked for.
     """
 
     pressed: Sequence[Press]
     sources: Sequence[PressSource]
     unread: Sequence[str] = ()
+    read_until: Mapping[str, datetime] = field(default_factory=dict)
 
 
 class PressReader(Protocol):
@@ -80,7 +82,13 @@ async def run(session: AsyncSession, day: date, tz: tzinfo, reader: PressReader)
     reading = await reader.read(start - _MARGIN, end + _MARGIN)
     presses = _distinct(reading.pressed)
     appeals = await _appeals(session, start - _MARGIN, end + _MARGIN)
-    registered = [a for a in appeals if a.pressed_at and start <= a.pressed_at < end]
+    pressed = [(appeal, _press_of(appeal)) for appeal in appeals]
+    registered = [
+        appeal
+        for appeal, press in pressed
+        # Younger than the reading: it may have been opened since.
+        if start <= press.pressed_at < min(end, reading.read_until.get(press.pbx, end))
+    ]
     complete = bool(reading.sources) and all(source.complete for source in reading.sources)
     silent = await _without_sound(session, registered)
     return {

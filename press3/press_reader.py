@@ -14,6 +14,7 @@ from ami.log_tail import lines_between, oldest_line_at
 from ami.spool import SpoolPress
 from appeals.errors import PbxUnread
 from appeals.reconcile import Press, PressReading, PressSource
+from press3.catch_up import SETTLED
 from press3.pbx_logs import PbxLog, PbxLogs
 
 __all__ = ["PbxReader"]
@@ -39,16 +40,21 @@ class PbxReader:
     async def read(self, start: datetime, end: datetime) -> PressReading:
         """Return the presses from `start` to `end` (PBX time) and which sources told them, the best timed first.
 
+        Those of the last seconds before the reading are left out: they may be on their way yet.
         A PBX that does not answer now is unread, unless one of its logs tells the whole period.
         Raises PbxUnread when every PBX is.
         """
         pressed: list[Press] = []
         sources: list[PressSource] = []
         unread: list[str] = []
+        read_until: dict[str, datetime] = {}
         for link in self._links:
-            astdb = await _read_astdb(link, start, end)
+            until = await _settled(link, end)
+            if until < end:
+                read_until[link.pbx] = until
+            astdb = await _read_astdb(link, start, until)
             of_logs, told = await asyncio.to_thread(
-                _read_logs, self._logs[link.pbx], astdb.pressed, start, end
+                _read_logs, self._logs[link.pbx], astdb.pressed, start, until
             )
             pressed += [*astdb.pressed, *of_logs]
             sources += [PressSource(name=f"{link.pbx}: AstDB", complete=astdb.complete), *told]
@@ -56,7 +62,12 @@ class PbxReader:
                 unread.append(link.pbx)
         if unread and len(unread) == len(self._links):
             raise PbxUnread(unread)
-        return PressReading(pressed=tuple(pressed), sources=tuple(sources), unread=tuple(unread))
+        return PressReading(
+            pressed=tuple(pressed),
+            sources=tuple(sources),
+            unread=tuple(unread),
+            read_until=read_until,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +77,14 @@ class _AstDb:
     pressed: Sequence[Press]
     answered: bool
     complete: bool
+
+
+async def _settled(link: Asking, end: datetime) -> datetime:
+    """Return `end`, or when it lies ahead up to when by now everybody has heard of a press (PBX time)."""
+    try:
+        return min(end, await actions.ping(link) - SETTLED)
+    except AmiError:  # it is away: `_read_astdb` says so
+        return end
 
 
 async def _read_astdb(link: Asking, start: datetime, end: datetime) -> _AstDb:

@@ -18,11 +18,17 @@ __all__ = ["report"]
 
 
 async def report(settings: Settings, day: date | None, say: Callable[[str], None]) -> bool:
-    """Print the reconciliation of `day`, today when None; return whether there is no difference."""
+    """Print the reconciliation of `day`, today when None; return whether there is no difference.
+
+    Raises Press3Error when the day has not begun.
+    """
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(open_store(settings))
+        today = store.now().astimezone(settings.zone).date()
+        chosen = day or today
+        if chosen > today:
+            raise Press3Error(f"{chosen} has not begun: in {settings.zone} it is {today}")
         links = [await stack.enter_async_context(one_link(pbx)) for pbx in settings.asterisk]
-        chosen = day or store.now().astimezone(settings.zone).date()
         reader = PbxReader(links, logs_by_pbx(settings, number_rules(settings)))
         async with store.sessions() as session:
             try:

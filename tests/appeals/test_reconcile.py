@@ -25,6 +25,7 @@ class Pbx:
         self._complete = complete
         self._unread = unread
         self.asked: list[tuple[datetime, datetime]] = []
+        self.read_until: dict[str, datetime] = {}
 
     async def read(self, start: datetime, end: datetime) -> PressReading:
         self.asked.append((start, end))
@@ -33,7 +34,22 @@ class Pbx:
             pressed=found,
             sources=[PressSource(name="main astdb", complete=self._complete)],
             unread=self._unread,
+            read_until=self.read_until,
         )
+
+
+async def test_what_was_pressed_after_the_reading_is_no_difference(world: World) -> None:
+    """The appeal was opened while the PBX was read: by the PBX's clock its press is younger."""
+    await world.pressed()
+    reading = Pbx()
+    reading.read_until = {"main": NOON}
+    async with world.sessions() as session:
+        found = await reconcile.run(session, DAY, MOSCOW, reading)
+    assert (found["registered"], found["differences"]) == (0, [])
+    reading.read_until = {"main": NOON + timedelta(seconds=1)}
+    async with world.sessions() as session:
+        found = await reconcile.run(session, DAY, MOSCOW, reading)
+    assert [each["kind"] for each in found["differences"]] == ["not_on_pbx"]
 
 
 def press_of(call: PhoneCall, at: datetime = NOON) -> Press:

@@ -9,6 +9,7 @@ from tests.e2e.conftest import StartDesk
 from tests.e2e.desk import Desk, run
 from tests.lab.fixtures import StartAsterisk
 from tests.lab.scenarios import Bye, Key, Speak, Wait
+from tests.waiting import until
 
 pytestmark = pytest.mark.asterisk
 
@@ -88,8 +89,11 @@ async def test_capture_reconcile_and_replay(
     assert "0000077" not in written
     assert "Мария" not in written.encode().decode("unicode_escape")
 
-    code, said = await press3("reconcile", "-c", str(service.config))
-    assert "pressed 1, registered 1" in said
+    async def reconciled() -> bool:
+        _, said = await press3("reconcile", "-c", str(service.config))
+        return "pressed 1, registered 1" in said
+
+    await until(reconciled, deadline_s=30, what="the press is older than the reading")
 
     other = tmp_path / "other.toml"
     other.write_text(f'[service]\ndata_dir = "{tmp_path}/other"\n')

@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -290,7 +291,12 @@ async def _was_cut(two: Two, caller: SippCall, started: datetime) -> None:
 async def _is_reconciled(office: Office, pressed: int) -> None:
     zone = load(office.desk.config).zone
     day = datetime.now(zone).date()
-    told = await office.get(f"/reconciliation?day={day}")
+
+    async def settled() -> Any:
+        told = await office.get(f"/reconciliation?day={day}")
+        return told["pressed"] >= pressed and told
+
+    told = await until(settled, deadline_s=15, what="the newest press is older than the reading")
     assert (told["pressed"], told["registered"], told["recorded"]) == (pressed,) * 3, told
     assert told["differences"] == []
     assert {source["name"].split(":")[0] for source in told["sources"]} == {"main", "second"}

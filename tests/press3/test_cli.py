@@ -176,6 +176,12 @@ def test_the_reconciliation_names_its_day_without_a_time(config: Path) -> None:
     assert (code, said.splitlines()[0]) == (0, "2026-11-21: pressed 0, registered 0, recorded 0")
 
 
+def test_a_day_that_has_not_begun_is_no_day_without_a_difference(config: Path) -> None:
+    code, said = press3("reconcile", "-c", str(config), "--day", "2100-01-01")
+    assert code == 1
+    assert said.startswith("press3: 2100-01-01 has not begun: ")
+
+
 @pytest.mark.postgres
 def test_a_table_that_may_not_be_read_is_no_lost_database(
     postgres: Postgres, config: Path, tmp_path: Path

@@ -11,6 +11,7 @@ import pytest
 from ami.connection import AmiLink, LinkSettings, LinkState
 from appeals.errors import PbxUnread
 from calls.numbers import NumberRules
+from press3.catch_up import SETTLED
 from press3.pbx_logs import logs_by_pbx
 from press3.press_reader import PbxReader
 from press3.settings import Settings
@@ -57,6 +58,17 @@ async def test_the_presses_of_the_period_and_a_complete_source(link: AmiLink) ->
     reading = await reader(link).read(NOW - timedelta(hours=1), NOW)
     assert [press.uniqueid for press in reading.pressed] == ["1.7"]
     assert [(source.name, source.complete) for source in reading.sources] == [("main: AstDB", True)]
+
+
+async def test_presses_of_the_last_seconds_are_left_to_the_next_reading(
+    peer: AmiPeer, link: AmiLink
+) -> None:
+    peer.clock = f"{(PRESSED + SETTLED).timestamp():.6f}"
+    reading = await reader(link).read(NOW - timedelta(hours=1), NOW)
+    assert (reading.pressed, reading.read_until) == ((), {"main": PRESSED})
+    peer.clock = f"{(PRESSED + SETTLED).timestamp() + 0.001:.6f}"
+    reading = await reader(link).read(NOW - timedelta(hours=1), NOW)
+    assert [press.uniqueid for press in reading.pressed] == ["1.7"]
 
 
 async def test_what_the_dialplan_has_pruned_proves_nothing(link: AmiLink) -> None:

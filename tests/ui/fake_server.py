@@ -163,7 +163,7 @@ class FakeServer:
                 web.delete(f"{API}/session", self._sign_out),
                 web.get(f"{API}/dictionaries", _fixed(lambda: sample.DICTIONARIES)),
                 web.get(f"{API}/links", _fixed(lambda: {"items": self.links})),
-                web.get(f"{API}/blind-windows", _fixed(lambda: {"items": self.blind_windows})),
+                web.get(f"{API}/blind-windows", self._blind_windows),
                 web.get(f"{API}/reconciliation", _fixed(lambda: self.reconciliation)),
                 web.get(f"{API}/appeals", self._appeals),
                 web.get(f"{API}/appeals/{{number}}", self._appeal),
@@ -232,6 +232,11 @@ class FakeServer:
         if made is None:
             return _problem(404, "not-found", "There is no such thing.")
         return web.json_response(made, headers={"ETag": f'"{made["version"]}"'})
+
+    async def _blind_windows(self, request: web.Request) -> web.StreamResponse:
+        if self._person(request)["role"] == "operator":
+            return _problem(403, "forbidden", "This is for those who oversee.")
+        return web.json_response({"items": self.blind_windows})
 
     async def _history(self, request: web.Request) -> web.StreamResponse:
         return web.json_response(

@@ -111,6 +111,15 @@ async def test_every_count_leads_to_the_rows_it_counts(open_page: Open, server: 
     await expect(page).to_have_url(re.compile(r"#/calls\?window=7$"))
 
 
+async def test_who_has_no_right_to_a_page_is_told_so_and_not_to_try_again(
+    open_page: Open, server: FakeServer
+) -> None:
+    page = await open_page("#/blind-windows")
+    alert = page.get_by_role("main").get_by_role("alert")
+    await expect(alert).to_have_text("Вам это не разрешено.")
+    await expect(page.get_by_role("button", name="Повторить")).to_have_count(0)
+
+
 async def test_both_languages_are_complete_on_every_page(
     open_page: Open, server: FakeServer
 ) -> None:

@@ -1,6 +1,7 @@
 /** Small things that many places show: a moment, a duration, a caller, a state, a failure. */
 import type { ComponentChildren } from 'preact'
 import { useEffect, useId, useRef } from 'preact/hooks'
+import { ApiProblem } from '../api'
 import { label, t } from '../i18n'
 import { explain } from '../problems'
 import { nowMs, serviceZone } from '../store'
@@ -84,12 +85,14 @@ function coarse(value: number): string {
 }
 
 export function Problem({ error, retry }: { error: unknown; retry?: () => void }) {
+  const forbidden = error instanceof ApiProblem && error.slug === 'forbidden' // asking again changes nothing
   return (
     <div class="problem" role="alert">
       <p>
-        <strong>{t('error.title')}.</strong> {explain(error)}
+        {forbidden ? null : <strong>{t('error.title')}. </strong>}
+        {explain(error)}
       </p>
-      {retry ? (
+      {retry && !forbidden ? (
         <button type="button" class="secondary small" onClick={retry}>
           {t('app.retry')}
         </button>
