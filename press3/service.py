@@ -36,7 +36,7 @@ from press3.web_parts import web_app
 from push.bus import MemoryBus
 from push.hub import Hub
 from push.relay import Relay
-from push.server import PushServer, PushSettings
+from push.server import SOCKET_PATH_LIMIT, PushServer, PushSettings
 from recordings import linker
 from recordings.worker import RecordingWorker
 from store.serve_lock import ServeLock
@@ -225,7 +225,13 @@ class Service:
             )
         folder = tempfile.TemporaryDirectory(prefix="press3-")  # short: a socket's path is limited
         self._open.callback(folder.cleanup)
-        return PushSettings(socket=Path(folder.name) / "push.sock", origins=origins)
+        socket = Path(folder.name) / "push.sock"
+        if len(str(socket).encode()) > SOCKET_PATH_LIMIT:
+            raise Press3Error(
+                f"the folder for temporary files, {tempfile.gettempdir()}, has too long a path for a socket;"
+                " set TMPDIR to a shorter one, /tmp for example"
+            )
+        return PushSettings(socket=socket, origins=origins)
 
     async def _listen_for_screens(self, push: PushServer) -> None:
         chosen = self._settings.push

@@ -43,11 +43,11 @@ from push.viewers import viewers_of
 from store.errors import StoreError
 from store.writer import Writer
 
-__all__ = ["PushServer", "PushSettings"]
+__all__ = ["SOCKET_PATH_LIMIT", "PushServer", "PushSettings"]
 
 log = structlog.get_logger(__name__)
 
-_SOCKET_PATH_LIMIT = 100  # sun_path holds 108 bytes with its zero
+SOCKET_PATH_LIMIT = 100  # bytes; sun_path holds 108 with its zero
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +109,7 @@ class PushServer:
     ) -> None:
         if settings.address is None and settings.socket is None:
             raise ValueError("push needs an address or a socket to listen at")
-        if len(str(settings.socket or "").encode()) > _SOCKET_PATH_LIMIT:
+        if len(str(settings.socket or "").encode()) > SOCKET_PATH_LIMIT:
             raise ValueError(f"path of the push socket is too long for a socket: {settings.socket}")
         self._settings = settings
         self._hub = hub

@@ -154,7 +154,8 @@ async def test_no_asterisk_at_that_port(
     async with open_desk(nowhere(tmp_path), tmp_path, start=False) as desk:
         await desk.start()
         said = await not_ready(desk, "down")
-        assert said.startswith("no connection to the PBX") and "refused" in said, said
+        assert "no connection to the PBX" in said
+        assert "refused" in said
         chief = await desk.person("chief")
         status, body, _ = await chief.bytes("/reconciliation?day=2026-11-21")
         assert (status, json.loads(body)["pbx"]) == (503, ["main"])

@@ -10,7 +10,9 @@ import signal
 import socket
 import sys
 import termios
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from zoneinfo import ZoneInfo
 
 import aiohttp
@@ -88,10 +90,16 @@ async def test_without_asterisk_recorded_calls_are_replayed_and_that_is_said() -
     assert int(re.findall(r"(?m)^  (\d\d):\d\d:\d\d\.\d", demo.said)[-1]) in {h % 24 for h in hours}
 
 
-async def test_a_closed_terminal_stops_it_as_ctrl_c_does(tmp_path: Path) -> None:
+@pytest.fixture
+def short_folder() -> Iterator[str]:
+    """A folder for temporary files: a socket's path, which lies in it, must be short."""
+    with TemporaryDirectory(prefix="p3-") as folder:
+        yield folder
+
+
+async def test_a_closed_terminal_stops_it_as_ctrl_c_does(tmp_path: Path, short_folder: str) -> None:
     window, terminal = pty.openpty()
-    folder, errors = tmp_path / "tmp", tmp_path / "errors"
-    folder.mkdir()
+    errors = tmp_path / "errors"
     with errors.open("wb") as stderr:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "press3", "demo", "--port", "0"),
@@ -101,17 +109,36 @@ async def test_a_closed_terminal_stops_it_as_ctrl_c_does(tmp_path: Path) -> None
             start_new_session=True,
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
             env=os.environ
-            | {"PRESS3_ASTERISK_BINARY": "path", "PATH": "/nowhere", "TMPDIR": str(folder)},
+            | {"PRESS3_ASTERISK_BINARY": "path", "PATH": "/nowhere", "TMPDIR": short_folder},
         )
     os.close(terminal)
     said = ""
     async with asyncio.timeout(60):
         while not re.search(r"as on the screen:\s+", said):
-            said += (await asyncio.to_thread(os.read, window, 4096)).decode(errors="replace")
-    assert os.listdir(folder)
+            try:
+                said += (await asyncio.to_thread(os.read, window, 4096)).decode(errors="replace")
+            except OSError:  # nobody holds the terminal any more: it has ended by itself
+                pytest.fail(f"{said}\n{errors.read_text()}")
+    assert os.listdir(short_folder)
     os.close(window)
     code = await asyncio.wait_for(process.wait(), 40)
-    assert (code, os.listdir(folder)) == (0, []), errors.read_text()
+    assert (code, os.listdir(short_folder)) == (0, []), errors.read_text()
+
+
+async def test_a_folder_for_temporary_files_too_deep_for_a_socket_is_said(tmp_path: Path) -> None:
+    deep = tmp_path / ("a" * 90)
+    deep.mkdir()
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "press3", "demo", "--port", "0"),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=os.environ
+        | {"PRESS3_ASTERISK_BINARY": "path", "PATH": "/nowhere", "TMPDIR": str(deep)},
+    )
+    _, told = await asyncio.wait_for(process.communicate(), 60)
+    assert process.returncode == 1
+    assert "set TMPDIR to a shorter one" in told.decode()
+    assert "Traceback" not in told.decode()
 
 
 async def test_a_port_that_is_taken_is_said_in_a_line_before_anything_is_started() -> None:
