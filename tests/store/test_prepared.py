@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 import store.engine
 from appeals.model import Customer, CustomerPhone, RecordType
-from calls.model import BlindWindow, Call
+from calls.model import Call
 from people.model import Department, Employee, Extension
 from store.base import table
 from store.batch import next_number, once_a_batch
@@ -468,10 +468,10 @@ async def test_nothing_is_written_once_sqlite_has_ended_the_transaction(
 
 
 async def test_a_default_that_python_computes_is_refused(writer: Writer) -> None:
-    statement = prepared(insert(table(BlindWindow)))
+    statement = prepared(insert(table(Call)))  # `recovered` is false when nothing is said
 
     async def work(session: AsyncSession) -> None:
-        await session.execute(statement, {"pbx": "main", "started_at": NOON, "reason": "-"})
+        await session.execute(statement, {"id": "main-1.7", "pbx": "main", "started_at": NOON})
 
     with pytest.raises(ValueError, match="not to be prepared"):
         await writer.run(work)
