@@ -12,7 +12,8 @@ import signal
 import socket
 import sys
 import tempfile
-from contextlib import AsyncExitStack
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -67,7 +68,8 @@ async def demo(*, port: int, seconds: float | None, calls_a_minute: float) -> in
             supervisor.start("demo-calls", _call_when_heard(service, calls))
         else:
             supervisor.start("demo-replay", replay_for_ever(service.store, settings, say))
-        _welcome(service.url, logins, pbx, settings.zone)
+        with _if_it_can_be_shown():
+            _welcome(service.url, logins, pbx, settings.zone)
         await supervisor.wait()
         print("\nstopping: calls, Asterisk, press3 …", flush=True)
     print("stopped; nothing is left running, nothing was kept", flush=True)
@@ -75,9 +77,16 @@ async def demo(*, port: int, seconds: float | None, calls_a_minute: float) -> in
 
 
 def _say(zone: ZoneInfo, stored: Stored) -> None:
-    """Print what a commit held. A terminal that was just closed can't show it: SIGHUP is on its way."""
-    try:
+    """Print what a commit held."""
+    with _if_it_can_be_shown():
         say_stored(zone, stored)
+
+
+@contextmanager
+def _if_it_can_be_shown() -> Iterator[None]:
+    """A terminal that was just closed shows nothing any more: SIGHUP is on its way."""
+    try:
+        yield
     except OSError as error:
         if error.errno != errno.EIO:
             raise
