@@ -29,6 +29,18 @@ async def test_the_list_follows_what_happens(open_page: Open, server: FakeServer
     await expect(page.get_by_test_id("appeal-row-1")).to_contain_text("В работе")
 
 
+async def test_a_re_read_does_not_move_the_list(open_page: Open, server: FakeServer) -> None:
+    """While it is read again the table is busy; a spinner in it would be a row of its own."""
+    server.add_appeal(1, MARIA)
+    page = await open_page()
+    row = page.get_by_test_id("appeal-row-1")
+    await expect(row).to_contain_text("Новое")
+    await expect(page.locator("table[aria-busy=false]")).to_be_visible()
+    before = await row.bounding_box()
+    await page.locator("table").evaluate("table => table.setAttribute('aria-busy', 'true')")
+    assert await row.bounding_box() == before
+
+
 async def test_deadlines_are_said_in_words(open_page: Open, server: FakeServer) -> None:
     opened = _now() - timedelta(hours=10)
     late = (_now() - timedelta(minutes=29)).isoformat()
