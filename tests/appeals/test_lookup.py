@@ -123,24 +123,22 @@ async def test_every_field_of_the_contract_is_there(world: World, chief: Viewer)
     assert told["legs"][1]["employee"] is None
 
 
-async def test_a_transfer_and_a_recording_of_the_call(world: World, chief: Viewer) -> None:
-    call = await world.pressed()
+async def add_recording(world: World, call: str, path: str, **columns: Any) -> None:
+    """Let the call have a recording that can be heard."""
+    values = {"guessed": False, "attempts": 0, **columns}
 
     async def work(session: AsyncSession) -> None:
-        session.add(
-            Recording(
-                pbx="main",
-                call_id=call.id,
-                remote_path="/monitor/a.wav",
-                state=RecordingState.CONVERTED,
-                guessed=False,
-                started_at=NOON,
-                duration_s=12.5,
-                attempts=0,
-            )
+        recording = Recording(
+            pbx="main", call_id=call, remote_path=path, state=RecordingState.CONVERTED, **values
         )
+        session.add(recording)
 
     await world.writer.run(work)
+
+
+async def test_a_transfer_and_a_recording_of_the_call(world: World, chief: Viewer) -> None:
+    call = await world.pressed()
+    await add_recording(world, call.id, "/monitor/a.wav", started_at=NOON, duration_s=12.5)
     await call.transfer("101", "102").end().stored()
     async with world.sessions() as session:
         told = await lookup.one_call(session, chief, call.id)
@@ -161,20 +159,7 @@ async def test_a_transfer_and_a_recording_of_the_call(world: World, chief: Viewe
 
 async def test_a_recording_that_may_be_another_calls_says_so(world: World, chief: Viewer) -> None:
     call = await world.pressed()
-
-    async def work(session: AsyncSession) -> None:
-        session.add(
-            Recording(
-                pbx="main",
-                call_id=call.id,
-                remote_path="/monitor/note-89161112233.wav",
-                state=RecordingState.CONVERTED,
-                guessed=True,
-                attempts=0,
-            )
-        )
-
-    await world.writer.run(work)
+    await add_recording(world, call.id, "/monitor/note-89161112233.wav", guessed=True)
     async with world.sessions() as session:
         told = await lookup.one_call(session, chief, call.id)
     assert [recording["guessed"] for recording in told["recordings"]] == [True]
