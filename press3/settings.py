@@ -8,6 +8,7 @@ import os
 import re
 import tomllib
 from collections.abc import Iterator
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -141,6 +142,24 @@ class HttpSettings(Section):
         pattern=r"^(https?://[^/\s]+)?$",
         description="an address without a path, such as 'https://desk.example.org', or empty",
     )
+    trusted_proxies: list[str] = []
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: list[str]) -> list[str]:
+        for text in value:
+            try:
+                ip_network(text)
+            except ValueError as error:
+                raise ValueError(
+                    f"{text!r} is no address or network; use '127.0.0.1', '10.0.0.0/8' or '::1'"
+                ) from error
+        return value
+
+    @property
+    def proxies(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """`trusted_proxies`, read."""
+        return tuple(ip_network(text) for text in self.trusted_proxies)
 
 
 class PushSettings(Section):

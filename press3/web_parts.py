@@ -57,6 +57,7 @@ def web_app(
             push_public_url=settings.push.public_url or None,
             static_dir=Path(web.__file__).parent / "static",
             secure_cookie=settings.http.secure_cookie,
+            trusted_proxies=settings.http.proxies,
             public_url=settings.http.public_url or None,
             registry=service_registry(telephony, recordings),
         )

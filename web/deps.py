@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,10 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from store.writer import Writer
 
-__all__ = ["DEPS", "LinkView", "Reconcile", "WebDeps"]
+__all__ = ["DEPS", "Address", "LinkView", "Network", "Reconcile", "WebDeps"]
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
 
 Reconcile = Callable[[AsyncSession, date], Awaitable[Mapping[str, Any]]]
 
@@ -40,6 +44,7 @@ class WebDeps:
     `public_url` (`https://host`) is used in the push ticket when a proxy hides it; None: the
     request's own host. `push_port`: push listens there and not behind `/ws`; `push_public_url`
     (`wss://host`) is where screens find it when a proxy hides that. `secure_cookie`: the screen is reached by https only.
+    `trusted_proxies` may say whose request they pass on (`web.client`); from anybody else it is not believed.
     """
 
     sessions: async_sessionmaker[AsyncSession]
@@ -53,6 +58,7 @@ class WebDeps:
     push_socket: Path | None = None
     static_dir: Path | None = None
     secure_cookie: bool = False
+    trusted_proxies: tuple[Network, ...] = ()
     public_url: str | None = None
     push_port: int | None = None
     push_public_url: str | None = None
