@@ -21,7 +21,10 @@ from tests.ci import skip
 from tests.faults import options as fault_options
 from tests.lab.fixtures import asterisk, asterisk_version, labs  # noqa: F401 - fixtures
 from tests.postgres import NoPostgres, Postgres, private_postgres
+from tests.timing import pytest_runtest_protocol, pytest_sessionfinish, pytest_terminal_summary
 from tests.walk import options as walk_options
+
+__all__ = ["pytest_runtest_protocol", "pytest_sessionfinish", "pytest_terminal_summary"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -32,6 +35,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     fault_options.pytest_configure(config)
     _plain_tracebacks()
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` chooses
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Who talks to a real Asterisk plays a script in time: such a test compares times."""
+    for item in items:
+        if item.get_closest_marker("asterisk") and not item.get_closest_marker("timing"):
+            item.add_marker(pytest.mark.timing)
 
 
 def _plain_tracebacks() -> None:

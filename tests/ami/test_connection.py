@@ -24,7 +24,7 @@ from ami.errors import ActionTimeout, LinkDownError, MissingField
 from tests.ami.frames import frame, snapshot
 from tests.fakes.ami_peer import Action, AmiPeer, message
 from tests.fakes.tcp_proxy import Mode, TcpProxy
-from tests.waiting import until
+from tests.waiting import patience, until
 
 NOW = datetime(2026, 11, 21, 18, 33, 44, tzinfo=UTC)
 QUICK: dict[str, Any] = {
@@ -67,7 +67,7 @@ class Reading:
         self._link = link
 
     async def up_to(self, wanted: Callable[[LinkItem], bool]) -> LinkItem:
-        async with asyncio.timeout(10):
+        async with patience(10):
             while True:
                 self.items += (taken := await self._link.next_batch(1))
                 if wanted(taken[0]):
@@ -395,7 +395,7 @@ async def test_close_while_waiting_to_reconnect_stops_it() -> None:
     async with AmiPeer() as gone:
         pass
     link = new_link(gone, retry_min_s=60, retry_max_s=60)
-    async with asyncio.timeout(5), running(link):
+    async with patience(5), running(link):
         await until(lambda: link.state is LinkState.DOWN)
     assert link.state is LinkState.CLOSED
     assert gone.connections == 0
@@ -410,7 +410,7 @@ async def test_close_before_and_without_run(peer: AmiPeer) -> None:
 
 async def test_close_while_the_login_is_not_answered(peer: AmiPeer) -> None:
     peer.silent = True
-    async with asyncio.timeout(5), running(new_link(peer, action_timeout_s=60)):
+    async with patience(5), running(new_link(peer, action_timeout_s=60)):
         await until(lambda: peer.received("Login"))
 
 
@@ -423,7 +423,7 @@ async def test_a_fault_of_ours_ends_the_link_and_nobody_waits_for_it() -> None:
     link = AmiLink(new_link(gone).settings, now=lambda: NOW, random=broken)
     with pytest.raises(ZeroDivisionError):
         await link.run()
-    async with asyncio.timeout(5):
+    async with patience(5):
         await link.close()
         with pytest.raises(LinkDownError):
             await link.next_batch()

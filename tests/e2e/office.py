@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 
 from ivr.menu import Action, Prompts
+from tests import timing
 from tests.e2e.desk import Desk, Screen, open_desk
 from tests.lab.fixtures import Labs
 from tests.lab.harness import QUICK, Lab, LabMenu, Truth
@@ -127,9 +128,9 @@ class Office:
     async def plays(self, call: Json) -> Json:
         """Return the one recording of a call, after hearing that it plays from press to end."""
         (recording,) = call["recordings"]
-        lasted_s = seconds(call["pressed_at"], call["ended_at"])
+        since, until = (datetime.fromisoformat(call[name]) for name in ("pressed_at", "ended_at"))
         lasts_s = recording["duration_s"]
-        assert lasts_s == pytest.approx(lasted_s, abs=1.0), f"{lasts_s} s of {lasted_s} s"
+        assert timing.lasted(lasts_s, 1.0, (since, until)), f"{lasts_s} s of {until - since}"
         chief = await self.desk.person("chief")
         path = f"/recordings/{recording['id']}/audio"
         status, sound, answer = await chief.bytes(path, Range="bytes=0-999")
@@ -145,9 +146,7 @@ def has_sound(call: Json) -> bool:
 
 def near(stored: str, truth: When) -> bool:
     """Whether a stored time is as the other side tells; of two, the PBX learned of it between them."""
-    first, last = truth if isinstance(truth, tuple) else (truth, truth)
-    allowed = timedelta(seconds=NEAR_S)
-    return first - allowed <= datetime.fromisoformat(stored) <= last + allowed
+    return timing.near(datetime.fromisoformat(stored), truth, timedelta(seconds=NEAR_S))
 
 
 def seconds(start: str, end: str) -> float:

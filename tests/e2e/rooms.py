@@ -16,7 +16,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import pytest
 
@@ -29,6 +29,7 @@ from tests.lab.dialogs import DialogStep
 from tests.lab.fixtures import Labs
 from tests.lab.harness import LabMenu, SippCall
 from tests.lab.scenarios import Bye, Step, TelephoneHabit, WaitBye
+from tests.timing import Outcome, Played, Tasks, outcome_of, playing
 from tests.waiting import until
 
 __all__ = [
@@ -236,7 +237,6 @@ class Scene:
 
 
 Play = Callable[[Scene], Coroutine[Any, Any, None]]
-Played: TypeAlias = dict[str, "asyncio.Task[None]"]
 
 
 @dataclass
@@ -281,24 +281,26 @@ class Stories:
 
         In the end nobody talks any more and press3 has not complained.
         """
-        names = _asked_for(request)
-        rooms = [room for _, room in self.plays.values()]
-        lab = await labs.start(version, _lab_menu(rooms), fresh=False)
-        operators = [extension for room in rooms for extension in room.extensions]
-        async with open_desk(lab, folder, operators=operators) as desk:
-            office = Office(lab, desk)
-            turns = _Turns()
-            tasks = {
-                name: asyncio.create_task(_in_turn(turns, play, Scene(office, room)), name=name)
-                for name, (play, room) in self.plays.items()
-                if name in names
-            }
-            yield tasks
-            for task in tasks.values():
-                task.cancel()
-            await asyncio.gather(*tasks.values(), return_exceptions=True)
-            await lab.hang_up_all()
-            assert "Traceback" not in desk.log.read_text(errors="replace")
+
+        @asynccontextmanager
+        async def opened(names: set[str]) -> AsyncIterator[Tasks]:
+            rooms = [room for name, (_, room) in self.plays.items() if name in names]
+            lab = await labs.start(version, _lab_menu(rooms), fresh=True)
+            operators = [extension for room in rooms for extension in room.extensions]
+            async with open_desk(lab, folder, operators=operators) as desk:
+                turns, office = _Turns(), Office(lab, desk)
+                scenes = {
+                    name: _in_turn(turns, play, Scene(office, room))
+                    for name, (play, room) in self.plays.items()
+                    if name in names
+                }
+                async with playing(scenes) as tasks:
+                    yield tasks
+                await lab.hang_up_all()
+                assert "Traceback" not in desk.log.read_text(errors="replace")
+
+        async with opened(_asked_for(request)) as tasks:
+            yield Played(tasks, opened)
 
 
 def _asked_for(request: pytest.FixtureRequest) -> set[str]:
@@ -327,9 +329,9 @@ class _Turns:
                 self._free.release()
 
 
-async def _in_turn(turns: _Turns, play: Play, scene: Scene) -> None:
+async def _in_turn(turns: _Turns, play: Play, scene: Scene) -> Outcome:
     async with turns.turn(scene.room.alone):
-        await play(scene)
+        return await outcome_of(play(scene))
 
 
 def _lab_menu(rooms: Sequence[Room]) -> LabMenu:

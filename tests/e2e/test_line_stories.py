@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from calls import history
 from press3.settings import load
 from store.engine import create_engine
+from tests import timing
 from tests.e2e.office import PRESS, SILENT, Json, has_sound, near, reasons, seen
 from tests.e2e.rooms import ASKED, TALKS, WAITS, Played, Scene, Stories
 from tests.e2e.told import LegSeen, check_answered, check_legs, check_pops, check_transfer
@@ -238,9 +239,9 @@ async def members_are_local_channels_that_record(scene: Scene) -> None:
     (silent,) = [each for each in call["recordings"] if each not in sounds]
     assert silent["reason"] == "empty"
     pressed = datetime.fromisoformat(call["pressed_at"])
-    talk_s, whole_s = (over - contact).total_seconds(), (over - pressed).total_seconds()
-    lengths = sorted(each["duration_s"] for each in sounds)
-    assert lengths == [pytest.approx(talk_s, abs=0.6), pytest.approx(whole_s, abs=1.0)]
+    talk_s, whole_s = sorted(each["duration_s"] for each in sounds)
+    assert timing.lasted(talk_s, 0.6, (contact, over)), (talk_s, over - contact)
+    assert timing.lasted(whole_s, 1.0, (pressed, over)), (whole_s, over - pressed)
     files = list(scene.office.lab.monitor.rglob(f"local-2{scene.room.n:02}*"))
     assert len(files) == 2, "the PBX's own, one of each member"
     assert await differences(scene, call["id"]) == []
@@ -424,10 +425,10 @@ async def called_back_from_the_telephone(scene: Scene) -> None:
 async def played(
     request: pytest.FixtureRequest, labs: Labs, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Played]:
-    async with play.played(request, labs, tmp_path_factory.mktemp("lines")) as tasks:
-        yield tasks
+    async with play.played(request, labs, tmp_path_factory.mktemp("lines")) as played:
+        yield played
 
 
 @play.parametrize()
 async def test_story(played: Played, story: str) -> None:
-    await played[story]
+    await played.went_well(story)

@@ -6,7 +6,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from tests import timing
 from tests.e2e.conftest import StartDesk
+from tests.e2e.office import near, seconds
 from tests.lab.fixtures import StartAsterisk
 from tests.lab.harness import QUICK, LabMenu, Truth
 from tests.lab.scenarios import Bye, Key, Speak, TelephoneHabit, Wait
@@ -15,11 +17,6 @@ from tests.waiting import until
 pytestmark = pytest.mark.asterisk
 
 MOSCOW = ZoneInfo("Europe/Moscow")  # the service's default: whose days count
-NEAR_S = 0.150  # the promise: stored times within 150 ms of what the caller's side saw
-
-
-def near(stored: str, seen: datetime) -> bool:
-    return abs((datetime.fromisoformat(stored) - seen).total_seconds()) <= NEAR_S
 
 
 async def test_pressed_3_rings_two_one_answers_talk_hang_up(
@@ -68,16 +65,12 @@ async def test_pressed_3_rings_two_one_answers_talk_hang_up(
     _assert_times(appeal, call, truth, phone)
     recording = call["recordings"][0]
     assert (recording["id"], recording["state"]) == (ready["recording"], "converted")
-    talk_s = _seconds(call["pressed_at"], call["ended_at"])
-    assert recording["duration_s"] == pytest.approx(talk_s, abs=1.0)
+    since, until_ = (datetime.fromisoformat(call[name]) for name in ("pressed_at", "ended_at"))
+    assert timing.lasted(recording["duration_s"], 1.0, (since, until_)), (recording, until_ - since)
     status, sound, answer = await chief.bytes(
         f"/recordings/{recording['id']}/audio", Range="bytes=0-999"
     )
     assert (status, len(sound)) == (206, 1000), answer.headers
-
-
-def _seconds(start: str, end: str) -> float:
-    return (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()
 
 
 def _assert_times(appeal: dict, call: dict, truth: Truth, phone: Truth) -> None:  # type: ignore[type-arg]
@@ -88,10 +81,10 @@ def _assert_times(appeal: dict, call: dict, truth: Truth, phone: Truth) -> None:
     assert near(call["answered_at"], phone.at("200"))
     times = appeal["times"]
     assert times["wait_s"] == pytest.approx(
-        _seconds(call["pressed_at"], call["answered_at"]), abs=0.001
+        seconds(call["pressed_at"], call["answered_at"]), abs=0.001
     )
     assert times["ring_s"] == pytest.approx(
-        _seconds(answering["rang_at"], call["answered_at"]), abs=0.001
+        seconds(answering["rang_at"], call["answered_at"]), abs=0.001
     )
     assert times["first_contact_s"] == times["wait_s"]
     assert times["abandoned_after_s"] is None

@@ -12,6 +12,7 @@ import pytest
 
 from ivr.menu import ObservedMenu
 from ivr.render import render
+from tests import timing
 from tests.e2e.conftest import StartDesk
 from tests.e2e.desk import run
 from tests.e2e.office import PRESS, SHORT, SILENT, Office, near, reasons
@@ -316,4 +317,4 @@ async def _today(office: Office) -> str:
 
 
 def _within_a_second(stored: str, truth: datetime) -> bool:
-    return abs((datetime.fromisoformat(stored) - truth).total_seconds()) <= 1.15
+    return timing.near(datetime.fromisoformat(stored), truth, timedelta(seconds=1.15))

@@ -10,11 +10,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import pytest
 import pytest_asyncio
 
+from tests import timing
 from tests.e2e.desk import Screen, open_desk
 from tests.e2e.duty import on_duty
 from tests.e2e.office import PRESS, STORIES, Json, Office, When, near
@@ -168,8 +169,7 @@ async def playable(office: Office, number: str, n: int, *, deadline_s: float) ->
 
 def lasts(recording: Json, *spans: tuple[datetime, datetime]) -> bool:
     """Whether the sound is as long as these spans together."""
-    wanted_s = sum((end - start).total_seconds() for start, end in spans)
-    return bool(recording["duration_s"] == pytest.approx(wanted_s, abs=NEAR_S))
+    return timing.lasted(recording["duration_s"], NEAR_S, *spans)
 
 
 @story
@@ -289,7 +289,7 @@ async def nothing_to_record(stage: Stage) -> None:
 
 @asynccontextmanager
 async def open_stage(labs: Labs, version: str, folder: Path) -> AsyncIterator[Stage]:
-    lab = await labs.start(version, CONFIG, fresh=False)
+    lab = await labs.start(version, CONFIG, fresh=True)
     more = "missing_after_s = 8\n"
     async with (
         open_desk(lab, folder, more=more) as desk,
@@ -306,25 +306,23 @@ async def open_stage(labs: Labs, version: str, folder: Path) -> AsyncIterator[St
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def played(
     labs: Labs, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[dict[str, "asyncio.Task[Any]"]]:
+) -> AsyncIterator[timing.Played]:
     """All stories at once; a test awaits its own."""
-    async with open_stage(labs, "22", tmp_path_factory.mktemp("recordings")) as stage:
-        tasks = {
-            name: asyncio.create_task(_play(play, stage)) for name, play in STORIES_HERE.items()
-        }
-        yield tasks
-        for task in tasks.values():
-            task.cancel()
-        await asyncio.gather(*tasks.values(), return_exceptions=True)
 
+    @asynccontextmanager
+    async def opened(names: set[str]) -> AsyncIterator[timing.Tasks]:
+        async with open_stage(labs, "22", tmp_path_factory.mktemp("recordings")) as stage:
+            plays = {name: timing.outcome_of(STORIES_HERE[name](stage)) for name in names}
+            async with timing.playing(plays) as tasks:
+                yield tasks
 
-async def _play(play: Story, stage: Stage) -> None:
-    await play(stage)
+    async with opened(set(STORIES_HERE)) as tasks:
+        yield timing.Played(tasks, opened)
 
 
 @pytest.mark.parametrize("name", STORIES_HERE)
-async def test_story(played: dict[str, "asyncio.Task[Any]"], name: str) -> None:
-    await played[name]
+async def test_story(played: timing.Played, name: str) -> None:
+    await played.went_well(name)
 
 
 @pytest.mark.faults_only

@@ -15,6 +15,7 @@ import pytest
 
 from press3.clock import now
 from press3.settings import load
+from tests import timing
 from tests.e2e.desk import PbxSide, Screen, open_desk
 from tests.e2e.office import STORIES, Office, has_sound, near, reasons
 from tests.e2e.told import LegSeen, answered, check_legs, check_pops, unanswered
@@ -229,10 +230,10 @@ async def _came_back(
     assert [leg["extension"] for leg in call["legs"]] == answered_by
     assert near(call["pressed_at"], pressed)
     ended_at = datetime.fromisoformat(call["ended_at"])
-    assert abs(ended_at - hung_up[0]) <= timedelta(seconds=1.15), "queue_log has whole seconds"
+    whole_seconds = timedelta(seconds=1.15)
+    assert timing.near(ended_at, hung_up[0], whole_seconds), "queue_log has whole seconds"
     (recording,) = call["recordings"]
-    lasted_s = (hung_up[0] - pressed[0]).total_seconds()
-    assert recording["duration_s"] == pytest.approx(lasted_s, abs=1.0)
+    assert timing.lasted(recording["duration_s"], 1.0, (pressed[0], hung_up[0])), recording
 
 
 async def _own_recordings(office: Office, first: str, other: str) -> None:

@@ -14,6 +14,7 @@ from tests.faults.taken import AT_3, Taken
 from tests.faults.telephones import Answer
 from tests.lab.harness import Lab, SippCall
 from tests.lab.scenarios import Bye, Key, Speak, Step, Wait
+from tests.timing import Stopwatch
 from tests.waiting import until
 
 __all__ = ["Callers", "Habit", "Pressed", "SipCallers", "Truth"]
@@ -101,6 +102,7 @@ class Callers(ABC):
         self._calling: asyncio.Task[None] | None = None
         self._starts: list[asyncio.Task[str]] = []
         self._began = self.called_s = 0.0
+        self._stopwatch = Stopwatch()
         self._numbers = (f"+7911{seed % 100:02d}{n:05d}" for n in itertools.count())
 
     @abstractmethod
@@ -118,13 +120,13 @@ class Callers(ABC):
         """Whether a caller has not hung up yet."""
 
     def start(self) -> None:
-        self._began = time.perf_counter()
+        self._began, self._stopwatch = time.perf_counter(), Stopwatch()
         self._calling = asyncio.create_task(self._call_for_ever(), name="callers")
 
     async def stop(self) -> None:
         """Let nobody call any more and wait until the last has hung up."""
         if self._calling is not None:
-            self.called_s = time.perf_counter() - self._began
+            self.called_s = self._stopwatch.own_s
             self._calling.cancel()
             await asyncio.wait({self._calling})
             if not self._calling.cancelled():

@@ -7,13 +7,13 @@ import re
 import sys
 import time
 import uuid
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 import aiohttp
 
+from tests import withheld
 from tests.e2e.desk import Desk
 from tests.waiting import until
 
@@ -34,19 +34,20 @@ _ORPHANED = re.compile(
 class Start:
     """One start: seconds from the spawn until it accepted connections, and until it served its PBX.
 
-    `in_line_s` are those of the latter in which it was ready and other programs had the processor.
+    `withheld_s` are those of the latter that the machine withheld.
     """
 
     log: Path
     spawned: float = field(default_factory=time.perf_counter)
+    spawned_at: float = field(default_factory=time.time)
     ready_s: float | None = None
     serving_s: float | None = None
-    in_line_s: float = 0
+    withheld_s: float = 0
 
     @property
     def own_s(self) -> float | None:
         """Until it served, on a machine where nobody takes the processor from it."""
-        return None if self.serving_s is None else self.serving_s - self.in_line_s
+        return None if self.serving_s is None else self.serving_s - self.withheld_s
 
 
 class Service(Desk):
@@ -120,7 +121,7 @@ class Service(Desk):
         start = self.starts[-1]
         if start.serving_s is None and self.process is not None:
             start.serving_s = time.perf_counter() - start.spawned
-            start.in_line_s = _in_line_s(self.process.pid)
+            start.withheld_s = withheld.since(start.spawned_at)
         return start.serving_s or 0
 
     async def readyz(self) -> tuple[int, str]:
@@ -179,15 +180,6 @@ class Service(Desk):
         if self._without is None:
             return (*self.prefix, sys.executable, "-m", "press3")
         return (*self.prefix, sys.executable, "-m", "tests.faults.without", self._without)
-
-
-def _in_line_s(pid: int) -> float:
-    """How long its main thread, or another that waited longer, was ready without a processor."""
-    waited = []
-    for thread in Path(f"/proc/{pid}/task").iterdir():
-        with suppress(OSError):  # it has ended
-            waited.append(int((thread / "schedstat").read_text().split()[1]) / 1e9)
-    return max(waited)
 
 
 def _descends(pid: int, ancestor: int) -> bool:

@@ -6,11 +6,12 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from ivr.menu import Prompts
+from tests import withheld
 from tests.e2e.desk import PbxSide, open_desk
 from tests.fakes.tcp_proxy import TcpProxy
 from tests.faults.callers import Callers, SipCallers, Truth
@@ -23,7 +24,6 @@ from tests.faults.telephones import answers_of, rings_of
 from tests.faults.verdict import Expected, Verdict, blind_spans, compare
 from tests.lab.harness import QUICK, Lab, LabMenu, SippCall
 from tests.lab.scenarios import TelephoneHabit
-from tests.walk.starved import Starved, watched
 
 __all__ = ["FAULTS", "LINKED_S", "Site", "open_site"]
 
@@ -63,7 +63,6 @@ class Site:
     callers: list[Callers] = field(default_factory=list)
     telephones: list[tuple[str, SippCall]] = field(default_factory=list)
     tabs: list[Tab] = field(default_factory=list)
-    starved: list[Starved] = field(default_factory=list)
     windows: Sequence[dict[str, Any]] = ()
     presses_of: PressesOf | None = None
 
@@ -90,8 +89,6 @@ class Site:
                 habit = TelephoneHabit(ring_s=0.3)
                 telephone = await plugged.enter_async_context(self.lab.telephone(name, habit))
                 self.telephones.append((name, telephone))
-            pbx = self.lab.pbx.pid or 0
-            self.starved.append(await plugged.enter_async_context(watched(pbx)))
             callers.start()
             try:
                 yield callers
@@ -117,10 +114,6 @@ class Site:
         answers = [each for name, phone in self.telephones for each in answers_of(name, phone)]
         return sum((callers.truth for callers in self.callers), Truth(answers=tuple(answers)))
 
-    def late(self, one: datetime, other: datetime) -> timedelta:
-        """Return how long the PBX stood ready between two moments and got no processor."""
-        return sum((each.between(one, other) for each in self.starved), timedelta())
-
     async def verdict(
         self,
         *,
@@ -138,7 +131,8 @@ class Site:
             blind_at=self.blind_at,
             spool_is_whole=spool_is_whole,
             # whose clock was stepped, or who was killed and born again, is not held to 150 ms
-            late=self.late if truth is None and spool_is_whole else None,
+            late=withheld.between,
+            exact=truth is None and spool_is_whole,
             well_at=self.well_at,
         )
         began, unsettled_s = time.perf_counter(), 0.0

@@ -14,7 +14,17 @@ from tests.faults.outside import when
 from tests.lab.harness import SippCall
 from tests.lab.scenarios import RANG_MARK
 
-__all__ = ["Answer", "Experiment", "Ring", "answers_of", "rings_of", "stories", "touched"]
+__all__ = [
+    "Answer",
+    "Experiment",
+    "Late",
+    "Ring",
+    "answers_of",
+    "nobody_late",
+    "rings_of",
+    "stories",
+    "touched",
+]
 
 Json: TypeAlias = dict[str, Any]
 
@@ -51,17 +61,25 @@ class Ring:
     over_at: datetime | None
 
 
+Late: TypeAlias = Callable[[datetime, datetime], timedelta]
+
+
+def nobody_late(one: datetime, other: datetime) -> timedelta:
+    return timedelta(0)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Experiment:
     """`blind` are spans in which press3 heard nothing; `whole` is false when the PBX was killed.
 
-    `late` says by how much the PBX itself may have come late between two moments; None: times are not
-    held to the promised 150 ms at all, for the callers' side does not know them so well.
+    `late` says what the machine withheld between two moments. Unless `exact`, times are not held to the
+    promised 150 ms, for the callers' side does not know them so well.
     """
 
     blind: Sequence[tuple[datetime, datetime]]
     whole: bool = True
-    late: Callable[[datetime, datetime], timedelta] | None = None
+    late: Late = nobody_late
+    exact: bool = False
 
 
 def rings_of(extension: str, telephone: SippCall) -> list[Ring]:
@@ -197,7 +215,7 @@ def _exact(
 ) -> Iterator[str]:
     """The key and the hang-up of a call that no fault touched, by the promise."""
     key, hung_up_at = pressed
-    if experiment.late is None or hung_up_at is None or not call["pressed_at"]:
+    if not experiment.exact or hung_up_at is None or not call["pressed_at"]:
         return
     if touched(key, hung_up_at, experiment.blind):
         return
@@ -210,16 +228,16 @@ def _exact(
 
 def _allowed(call: Json, answer: Answer, experiment: Experiment) -> timedelta:
     over_at = answer.over_at
-    if experiment.late is None or over_at is None or call["recovered"]:
-        return _NEAR
-    if touched(answer.at, over_at, experiment.blind):
-        return _NEAR
+    rough = not experiment.exact or over_at is None or call["recovered"]
+    if rough or touched(answer.at, over_at or answer.at, experiment.blind):
+        return _within(call["answered_at"], answer.at, experiment, _NEAR)
     return _within(call["answered_at"], answer.at, experiment)
 
 
-def _within(stored: str | None, truth: datetime, experiment: Experiment) -> timedelta:
-    assert experiment.late is not None
-    return _EXACT + experiment.late(truth, when(stored) or truth)
+def _within(
+    stored: str | None, truth: datetime, experiment: Experiment, promised: timedelta = _EXACT
+) -> timedelta:
+    return promised + experiment.late(truth, when(stored) or truth)
 
 
 def touched(since: datetime, until: datetime, blind: Sequence[tuple[datetime, datetime]]) -> bool:

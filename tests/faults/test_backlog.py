@@ -1,6 +1,5 @@
 """press3 comes back after hours: the presses of that time are read within seconds of the login."""
 
-import time
 from datetime import timedelta
 
 import pytest
@@ -8,6 +7,7 @@ import pytest
 from tests.faults.backlog import fill_spool
 from tests.faults.conftest import OpenSite
 from tests.faults.outside import look
+from tests.timing import Stopwatch
 
 pytestmark = pytest.mark.asterisk
 
@@ -23,9 +23,9 @@ async def test_two_thousand_presses_are_read_in_ten_seconds(open_a_site: OpenSit
     await service.spawn()
     await service.ready()
     await service.serving()
-    logged_in = time.perf_counter()
+    logged_in = Stopwatch()
     await service.linked(deadline_s=180)
-    read_s = time.perf_counter() - logged_in
+    read_s = logged_in.own_s
     seen = await look(service, site.lab)
     assert len(seen.appeals) == len(seen.spool) == PRESSES
     assert read_s <= READ_S

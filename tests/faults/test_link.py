@@ -3,7 +3,6 @@
 import asyncio
 import json
 import signal
-import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,6 +12,7 @@ from tests.fakes.tcp_proxy import Mode, TcpProxy
 from tests.faults.conftest import OpenSite
 from tests.faults.moments import more_presses
 from tests.faults.site import Site
+from tests.timing import Stopwatch
 from tests.waiting import until
 
 pytestmark = pytest.mark.asterisk
@@ -56,9 +56,9 @@ async def test_a_half_open_line_is_noticed(open_a_site: OpenSite) -> None:
         await asyncio.sleep(2)
         line.mode = Mode.HALF_OPEN
         site.blind()
-        began = time.perf_counter()
+        stopwatch = Stopwatch()
         await not_ready(site, deadline_s=NOTICED_S * 2)
-        noticed_s = time.perf_counter() - began
+        noticed_s = stopwatch.own_s
         await asyncio.sleep(1)
         line.mode = Mode.PASS
         await well_again(site, deadline_s=15)  # a login of the dead time may have to run out first
@@ -90,12 +90,12 @@ async def asked_in_s(site: Site) -> float:
     """Return how long another session on the same line, without events, takes to be told `ASKED` bytes."""
     account = site.lab.config.account
     reader, writer = await asyncio.open_connection("127.0.0.1", line_of(site).port)
-    began = time.perf_counter()
+    stopwatch = Stopwatch()
     login = f"Action: Login\r\nUsername: {account.username}\r\nSecret: {account.secret}\r\n"
     writer.write(f"{login}Events: off\r\n\r\nAction: ListCommands\r\n\r\n".encode())
     await asyncio.wait_for(reader.readexactly(ASKED), 30)
     writer.close()
-    return time.perf_counter() - began
+    return stopwatch.passed_s
 
 
 async def test_a_frozen_press3_goes_on_where_it_was(open_a_site: OpenSite) -> None:
@@ -151,7 +151,7 @@ async def test_a_refused_login_is_loud_and_then_well_again(open_a_site: OpenSite
 
 async def knows(site: Site, pressed: set[str]) -> float:
     """Return how many seconds from now it takes until press3 is up and all who pressed have an appeal."""
-    began = time.perf_counter()
+    stopwatch = Stopwatch()
     chief = await site.service.person("chief")
 
     async def all_there() -> bool:
@@ -160,7 +160,7 @@ async def knows(site: Site, pressed: set[str]) -> float:
 
     await until(all_there, deadline_s=30, what="all who pressed meanwhile have an appeal")
     await site.service.serving()
-    return time.perf_counter() - began
+    return stopwatch.own_s
 
 
 def line_of(site: Site) -> TcpProxy:
@@ -180,9 +180,9 @@ async def not_ready(site: Site, *, deadline_s: float) -> None:
 
 async def well_again(site: Site, *, deadline_s: float = BACK_S * 3) -> float:
     """Return how many seconds from now it takes until press3 hears the PBX."""
-    began = time.perf_counter()
+    stopwatch = Stopwatch()
     await site.service.serving(deadline_s=deadline_s)
-    return time.perf_counter() - began
+    return stopwatch.own_s
 
 
 async def refused(site: Site) -> dict[str, Any] | None:

@@ -4,7 +4,6 @@ The callers are a second Asterisk: who heard «принято» was promised som
 """
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ from tests.faults.options import FaultOptions
 from tests.faults.site import FAULTS, Site
 from tests.faults.world import WorldCallers, with_tone, world_callers
 from tests.lab.fixtures import Labs
+from tests.timing import Stopwatch
 from tests.waiting import until
 
 pytestmark = pytest.mark.asterisk
@@ -92,9 +92,9 @@ async def kill_pbx(site: Site) -> None:
 async def back_again(site: Site) -> float:
     """Start Asterisk; return the seconds from there, booted, to press3's link."""
     await site.lab.pbx.start()
-    booted = time.perf_counter()
+    booted = Stopwatch()
     await site.service.serving()
-    return time.perf_counter() - booted
+    return booted.own_s
 
 
 async def someone_is_promised_something(callers: WorldCallers) -> None:

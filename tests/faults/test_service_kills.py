@@ -34,7 +34,7 @@ async def test_killed_at_random_moments_nothing_is_lost_nothing_doubled(
 
 
 async def test_serving_again_in_five_seconds(open_a_site: OpenSite) -> None:
-    """Each of three restarts under calls; while other programs have the processor is not counted."""
+    """Each of three restarts under calls; what the machine withholds is not counted."""
     site = await open_a_site("22")
     service = site.service
     async with site.calling():
@@ -48,8 +48,8 @@ async def test_serving_again_in_five_seconds(open_a_site: OpenSite) -> None:
 
 
 def serving_times(starts: Sequence[Start]) -> list[tuple[float, float]]:
-    """Return of each start that was left alone the seconds until it served, and those in line of them."""
-    return [(each.serving_s, each.in_line_s) for each in starts if each.serving_s is not None]
+    """Return of each start that was left alone the seconds until it served, and those withheld of them."""
+    return [(each.serving_s, each.withheld_s) for each in starts if each.serving_s is not None]
 
 
 def slowest_s(starts: Sequence[Start]) -> float:
@@ -61,7 +61,7 @@ def slowest_s(starts: Sequence[Start]) -> float:
 
 def test_the_slowest_of_few_starts_counts_and_one_of_twenty_may_be_slower() -> None:
     def starts(*own_s: float | None) -> list[Start]:
-        return [Start(Path(), serving_s=each and each + 2, in_line_s=2) for each in (99, *own_s)]
+        return [Start(Path(), serving_s=each and each + 2, withheld_s=2) for each in (99, *own_s)]
 
     assert slowest_s(starts(1, None, 6, 2)) == 6
     assert slowest_s(starts(*[1] * 18, 4, 6)) == 4

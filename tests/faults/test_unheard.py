@@ -1,6 +1,5 @@
 """A line that is up but does not tell everything: an event damaged on its way, an event that never comes."""
 
-import time
 from collections.abc import Callable
 
 import pytest
@@ -9,6 +8,7 @@ from tests.faults.callers import Habit, Pressed
 from tests.faults.conftest import OpenSite
 from tests.faults.site import Site
 from tests.faults.test_link import line_of
+from tests.timing import Stopwatch
 from tests.waiting import until
 
 pytestmark = pytest.mark.asterisk
@@ -74,6 +74,6 @@ async def registered_though(site: Site, tamper: Callable[[bytes], bytes]) -> flo
             return callers.truth.pressed
 
         await until(pressed, what="the caller has pressed")
-        began = time.perf_counter()
+        stopwatch = Stopwatch()
         await until(appeal, deadline_s=UNHEARD_S + 20, what="the press has its appeal")
-        return time.perf_counter() - began
+        return stopwatch.own_s

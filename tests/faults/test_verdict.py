@@ -103,7 +103,8 @@ def judge_answered(
         truth=truth,
         blind_at=[T + timedelta(seconds=blind_at)],
         spool_is_whole=whole,
-        late=None if late_s is None else lambda one, other: timedelta(seconds=late_s),
+        late=lambda one, other: timedelta(seconds=late_s or 0),
+        exact=late_s is not None,
     )
     return compare(expected, seen(calls=(row,), windows=windows)).differences
 
@@ -329,6 +330,8 @@ def test_the_age_of_a_recording_without_a_state_is_told() -> None:
     truth = Truth(callers=1, pressed=(PRESS,))
     well_at = T + timedelta(seconds=30)
     assert compare(Expected(truth=truth, well_at=well_at), seen(calls=(row,))).unsettled_s == 40
+    withheld = Expected(truth=truth, late=lambda one, other: timedelta(seconds=7))
+    assert compare(withheld, seen(calls=(row,))).unsettled_s == 54
     unlinked = call("+79110000001", recordings=[])
     assert judge(seen(calls=(unlinked,))).unsettled_s == 61
 

@@ -5,14 +5,14 @@ come out. Nothing in it trusts press3: the callers' logs and the PBX's own files
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 
 from tests.faults.callers import Pressed, Truth
 from tests.faults.outside import Outside, when
-from tests.faults.telephones import Experiment, stories
+from tests.faults.telephones import Experiment, Late, nobody_late, stories
 
 __all__ = ["Expected", "Verdict", "blind_spans", "compare"]
 
@@ -32,14 +32,15 @@ class Expected:
     `blind_at`: moments at which press3 could not hear the PBX; a blind window must cover each.
     `spool_is_whole`: false when the PBX was killed, whose database commits once a second: then a
     press may be known by its event alone, and one that nobody confirmed to the caller may be gone.
-    `late`: see `telephones.Experiment`. `well_at`: the end of the last fault; recordings of calls that
+    `late`, `exact`: see `telephones.Experiment`. `well_at`: the end of the last fault; recordings of calls that
     were over by then have their minute from there.
     """
 
     truth: Truth
     blind_at: Sequence[datetime] = ()
     spool_is_whole: bool = True
-    late: Callable[[datetime, datetime], timedelta] | None = None
+    late: Late = nobody_late
+    exact: bool = False
     well_at: datetime | None = None
 
 
@@ -106,7 +107,7 @@ def compare(expected: Expected, seen: Outside) -> Verdict:
         *(sentence for sentence, _ in recordings),
         *_overtaken(truth),
         *_windows(expected.blind_at, seen.windows),
-        *_times(truth.pressed, seen.calls),
+        *_times(expected, seen.calls),
         *_stories(expected, seen),
     ]
     return Verdict(
@@ -153,9 +154,13 @@ def _spool(expected: Expected, appeals: Counter[str], spool: Counter[str]) -> li
 
 
 def _age(call: Json, expected: Expected, seen: Outside) -> float:
-    """Seconds from the hang-up, or from the last fault's end when that was later, to this look."""
+    """Seconds from the hang-up, or from the last fault's end when that was later, to this look.
+
+    Without what the machine withheld.
+    """
     ended_at = when(call["ended_at"]) or seen.at
-    return (seen.at - max(ended_at, expected.well_at or ended_at)).total_seconds()
+    since = max(ended_at, expected.well_at or ended_at)
+    return (seen.at - since - expected.late(since, seen.at)).total_seconds()
 
 
 def _recordings(expected: Expected, seen: Outside) -> Iterator[tuple[str, Json | None]]:
@@ -203,13 +208,13 @@ def _windows(blind_at: Sequence[datetime], windows: Sequence[Json]) -> Iterator[
             yield f"no blind window covers {at.isoformat()}"
 
 
-def _times(pressed: Sequence[Pressed], calls: Sequence[Json]) -> Iterator[str]:
-    by_number = {press.number: press for press in pressed}
+def _times(expected: Expected, calls: Sequence[Json]) -> Iterator[str]:
+    by_number = {press.number: press for press in expected.truth.pressed}
     for call in calls:
         yield from _order(call)
         press = by_number.get(call["from"]["e164"])
         if press is not None:
-            yield from _near(call, press)
+            yield from _near(call, press, expected.late)
 
 
 def _stories(expected: Expected, seen: Outside) -> Iterator[str]:
@@ -220,6 +225,7 @@ def _stories(expected: Expected, seen: Outside) -> Iterator[str]:
         blind=blind_spans(expected.blind_at, seen.windows),
         whole=expected.spool_is_whole,
         late=expected.late,
+        exact=expected.exact,
     )
     pressed = {press.number: (press.at, press.hung_up_at) for press in expected.truth.pressed}
     yield from stories(expected.truth.answers, pressed, seen.calls, experiment)
@@ -254,11 +260,13 @@ def _ascending(whose: str, steps: Iterable[tuple[str, datetime | None]]) -> Iter
         before, earliest = name, at
 
 
-def _near(call: Json, press: Pressed) -> Iterator[str]:
+def _near(call: Json, press: Pressed, late: Late) -> Iterator[str]:
     """The press is when the caller pressed; its end, when he hung up himself, when he hung up."""
     for what, stored, truth in (
         ("pressed", when(call["pressed_at"]), press.at),
         ("hung up", when(call["ended_at"]), press.hung_up_at),
     ):
-        if stored and truth and call["pressed_at"] and abs(stored - truth) > _NEAR:
+        if not stored or not truth or not call["pressed_at"]:
+            continue
+        if abs(stored - truth) > _NEAR and abs(stored - truth) > _NEAR + late(truth, stored):
             yield f"times of {call['id']}: {what} at {truth}, stored is {stored}"

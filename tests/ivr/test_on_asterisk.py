@@ -9,6 +9,7 @@ import pytest
 
 from ami.parser import WANTED
 from ivr.menu import Action, Menu, Prompts
+from tests import timing
 from tests.lab.ami_tap import AmiTap
 from tests.lab.fixtures import Labs, StartAsterisk
 from tests.lab.harness import DID, QUICK, Lab, LabMenu
@@ -25,6 +26,7 @@ BRIEF = replace(QUICK, prompts=SHORT, members=("PJSIP/101", "PJSIP/102"), rounds
 BUSY = TelephoneHabit(then="noanswer")
 PRESS = [Speak(), Wait(0.3), Key("3")]
 
+NEAR = timedelta(milliseconds=150)
 EXISTING_QUEUE = "[complaints]\nstrategy = ringall\ntimeout = 10\nmember => PJSIP/101\n"
 OWN_DIALPLAN = """\
 [incoming](+)
@@ -86,17 +88,17 @@ async def test_a_press_with_all_its_marks(asterisk: StartAsterisk, asterisk_vers
 
     pressed, entered, answered = epoch(fields[3]), epoch(spool["enter"]), epoch(spool["answered"])
     truth = caller.truth
-    assert abs(pressed - truth.at("INFO")) < timedelta(milliseconds=150)
+    assert timing.near(pressed, truth.at("INFO"), NEAR)
     assert entered - pressed >= timedelta(seconds=1.2), "the promise waits until it is safe"
     assert pressed <= epoch(spool["recording"]) < entered < answered < epoch(spool["ended"])
-    assert abs(epoch(spool["ended"]) - truth.at("BYE")) < timedelta(milliseconds=150)
+    assert timing.near(epoch(spool["ended"]), truth.at("BYE"), NEAR)
     assert spool["enter"].endswith("|press3")
     assert "|PJSIP/101-" in spool["answered"]
     recording = lab.monitor / spool["recording"].partition("|")[2]
     assert recording.relative_to(lab.monitor).parts[:-1] == tuple(f"{pressed:%Y/%m/%d}".split("/"))
     assert recording.stem.endswith(f"-{fields[1]}")
     seconds = (recording.stat().st_size - 44) / 16_000
-    assert abs(seconds - (epoch(spool["ended"]) - pressed).total_seconds()) < 0.3
+    assert timing.lasted(seconds, 0.3, (pressed, epoch(spool["ended"])))
     queue_log = (lab.directory / "log/queue_log").read_text()
     assert f"|{fields[1]}|press3|NONE|PRESS3|{hint.get('Key')}|{spool['']}" in queue_log
 
@@ -241,8 +243,8 @@ async def test_no_key_and_a_wrong_key_end_the_call_without_a_press(
     await silent.done()
     await wrong.done()
     assert await lab.spool() == {}
-    took = silent.truth.at("BYE", "R") - silent.truth.at("INVITE")
-    assert timedelta(seconds=1.5) < took < timedelta(seconds=4), "greeting and menu_timeout_s"
+    called, let_go = silent.truth.at("INVITE"), silent.truth.at("BYE", "R")
+    assert timing.lasted(2.75, 1.25, (called, let_go)), "greeting and menu_timeout_s"
     assert wrong.truth.at("BYE", "R")
 
 

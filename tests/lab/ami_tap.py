@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TypeVar
 
+from tests.waiting import patience
+
 __all__ = ["AmiMessage", "AmiTap", "ami_tap"]
 
 END = b"\r\n\r\n"
@@ -77,7 +79,7 @@ class AmiTap:
 
     async def _wait(self, found: Callable[[], T | None], deadline_s: float, what: str = "") -> T:
         try:
-            async with asyncio.timeout(deadline_s):
+            async with patience(deadline_s):
                 while (value := found()) is None:
                     self._news.clear()
                     await self._news.wait()

@@ -17,6 +17,7 @@ from push.hub import Hub
 from push.relay import Relay
 from push.server import PushServer, PushSettings
 from tests.push.desk import Desk
+from tests.waiting import patience
 
 __all__ = ["PushStack", "Screen", "pushing"]
 
@@ -58,7 +59,7 @@ class Screen:
         await self.connection.send(json.dumps(message))
 
     async def hear(self) -> dict[str, Any]:
-        async with asyncio.timeout(10):
+        async with patience(10):
             said = json.loads(await self.connection.recv())
         assert isinstance(said, dict)
         return said
@@ -72,7 +73,7 @@ class Screen:
     async def closed(self) -> tuple[int, str]:
         """Return code and reason of the close, whatever comes before it."""
         with suppress(ConnectionClosed):
-            async with asyncio.timeout(10):
+            async with patience(10):
                 while True:
                     await self.connection.recv()
         return self.connection.close_code or 0, self.connection.close_reason or ""

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import pytest
 from recordings import audio
 from recordings.errors import BrokenAudio, WorkerDied
 from recordings.pool import SoundPool
+from tests import timing
 from tests.recordings.test_audio import job
 from tests.waiting import until
 
@@ -101,7 +101,7 @@ async def test_a_service_killed_in_mid_conversion_leaves_nothing_running(tmp_pat
     ffmpeg = (await until(lambda: _children(worker), what="ffmpeg runs"))[0]
     service.send_signal(signal.SIGKILL)
     service.wait()
-    began = time.monotonic()
+    stopwatch = timing.Stopwatch()
     await until(lambda: not alive(worker) and not alive(ffmpeg), what="worker and ffmpeg are gone")
-    assert time.monotonic() - began < 3
+    assert stopwatch.own_s < 3
     service.stdout.close()

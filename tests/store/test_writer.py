@@ -15,6 +15,7 @@ from store import outbox
 from store.errors import CommitFailed, WriterBusy, WriterClosed
 from store.writer import Work, Writer
 from tests.store.samples import add, message, names, say
+from tests.waiting import patience
 
 Sessions = async_sessionmaker[AsyncSession]
 
@@ -398,7 +399,7 @@ async def test_readers_that_hold_every_connection_do_not_stop_the_writer(
     await writer.run(add("connected"))
     readers = [await engine.connect() for _ in range(14)]  # all that the pool has left
     try:
-        async with asyncio.timeout(5):
+        async with patience(5):
             await writer.run(add("written"))
     finally:
         for reader in readers:
@@ -416,7 +417,7 @@ async def test_killed_in_mid_commit_nothing_told_is_lost_and_nobody_hangs(
             await asyncio.sleep(0.001)
         assert writer._task is not None
         writer._task.cancel()
-        async with asyncio.timeout(10):
+        async with patience(10):
             results = await asyncio.gather(*waiting, return_exceptions=True)
     await engine.dispose()
     stored = await names(sessions)

@@ -17,6 +17,7 @@ from ivr.menu import Action, Prompts
 from ivr.render import render
 from press3.settings import load
 from store.engine import create_engine
+from tests import withheld
 from tests.e2e.desk import Desk, Person, open_desk
 from tests.lab.fixtures import Labs
 from tests.lab.harness import PRESS3, QUICK, Lab, LabMenu, SippCall
@@ -27,7 +28,6 @@ from tests.walk.logs import caller_log, cdr, lateness, queue_log, ringings
 from tests.walk.plan import HANDED, HANDING, MOODS, TELEPHONES, TOKEN, Caller, mood_pattern, plan
 from tests.walk.recount import Evidence, Given, Json, Late, differences, table
 from tests.walk.sip_trace import begin_trace, end_trace
-from tests.walk.starved import watched
 
 pytestmark = pytest.mark.asterisk
 
@@ -166,13 +166,12 @@ async def test_press3_agrees_with_everybody(
     lab = await labs.start(version, MENU, fresh=True)
     async with a_walk(lab, tmp_path) as walk:
         await begin_trace(lab)
-        async with watched(lab.pbx.pid or 0) as starved:
-            logs = await walk.place(callers, 3.0, rng)
-            await lab.quiet()
+        logs = await walk.place(callers, 3.0, rng)
+        await lab.quiet()
         messages = lateness(lab.directory.glob("*.log"), await end_trace(lab))
 
         def late(seen: datetime, stored: datetime) -> timedelta:
-            return messages.of(seen) + starved.between(seen, stored)
+            return messages.of(seen) + withheld.between(seen, stored)
 
         chief = await walk.desk.person("chief")
         told = await with_holds(walk.desk, await settled(chief, calls))
