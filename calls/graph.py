@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
-from ami.events import Channel
+from ami.events import Channel, DialBegin
 from calls.numbers import NumberRules
+from calls.sides import Side, Sides
 
 if TYPE_CHECKING:
     from calls.journey import Journey
@@ -33,7 +34,8 @@ _MARKS = ("<ZOMBIE>", "<MASQ>")
 class Chan:
     """A living channel. `extension` is the operator's, own or inherited from the Local that dialled it.
 
-    `incoming`: it came into the dialplan by itself. `place`: where the dialplan was last seen with it.
+    `incoming`: it came into the dialplan by itself, from `context`. `settled`: whose it is was looked
+    at when it came, or was dialled. `is_second`: it is the half of a Local that runs what the Local names. `place`: where the dialplan was last seen with it.
     `rung`: its one ringing has been told or is over. `end_status`: what DialEnd said of it.
     """
 
@@ -47,6 +49,8 @@ class Chan:
     number: str
     caller_name: str
     exten: str
+    context: str = ""
+    settled: bool = False
     place: tuple[str, str] = ("", "")
     journey: "Journey" = field(init=False, repr=False)
     bridge: str | None = None
@@ -61,6 +65,7 @@ class Chan:
     recordings: dict[str, datetime] = field(default_factory=dict)
     told_recordings: set[str] = field(default_factory=set)
     recorders_stopped: int = 0
+    is_second: bool = False
 
     def begins_recording(self, path: str, at: datetime) -> bool:
         """Note a recorder; False when one of this file is known: a stopped one may be running again."""
@@ -90,7 +95,7 @@ class Graph:
     """
 
     def __init__(self, numbers: NumberRules, *, remember_dead: int = 5_000) -> None:
-        self._numbers = numbers
+        self.sides = Sides(numbers)
         self._remember_dead = remember_dead
         self._dead: OrderedDict[str, str] = OrderedDict()
         self._bridges: dict[str, dict[str, Chan]] = {}
@@ -106,7 +111,7 @@ class Graph:
         """Return the call that a channel belonged to when it died; None when that is long ago."""
         return self._dead.get(uniqueid) or None
 
-    def add(self, channel: Channel, at: datetime, *, born_at: datetime) -> Chan:
+    def add(self, channel: Channel, at: datetime, *, born_at: datetime, born: bool = False) -> Chan:
         """Take up a channel that is not known yet."""
         name = plain_name(channel.name)
         kind, extension = self._classify(name)
@@ -121,9 +126,26 @@ class Graph:
             number=channel.caller_number,
             caller_name=channel.caller_name,
             exten=channel.exten,
+            context=channel.context,
+            is_second=kind == "local" and name.endswith(";2"),
+            # found in the middle: where it is in the dialplan now does not tell where it came from
+            settled=not born and channel.state == "Up",
         )
         self.channels[chan.uniqueid] = chan
         return chan
+
+    def entered(self, chan: Chan) -> None:
+        """`chan` runs the dialplan by itself: how it came tells whose it is."""
+        if chan.settled or chan.kind not in ("external", "operator"):
+            return
+        chan.settled = True
+        self._belongs(
+            chan, self.sides.entering(chan.name, number=chan.number, context=chan.context)
+        )
+
+    def _belongs(self, chan: Chan, side: Side) -> None:
+        chan.extension = side.extension
+        chan.kind = "external" if side.is_outside else "operator"
 
     def rename(self, chan: Chan, name: str) -> None:
         """A zombie keeps what it was: it is about to hang up."""
@@ -133,14 +155,23 @@ class Graph:
     def pair(self, one: Chan, two: Chan) -> None:
         one.half, two.half = two, one
 
-    def dial(self, source: Chan | None, dest: Chan) -> None:
-        """`source` dials `dest`. Behind a Local that is an operator's, whatever is dialled is his."""
+    def dial(self, source: Chan | None, dest: Chan, event: DialBegin | None) -> None:
+        """`source` dials `dest`. Behind a Local that is an operator's, whatever is dialled is theirs."""
         dest.was_dialled = True
+        if event is not None and not dest.settled and dest.kind in ("external", "operator"):
+            dest.settled = True
+            side = self.sides.dialled(
+                dest.name,
+                dial_string=event.dial_string,
+                number=event.dest.caller_number,
+                dialled_from=event.source.exten if event.source else "",
+            )
+            self._belongs(dest, side)
         if source is None or source is dest or dest.dialled_by is not None:
             return
         dest.dialled_by = source
         source.dialled[dest.uniqueid] = dest
-        inherited = source.half.extension if source.half is not None else None
+        inherited = source.half.extension if source.is_second and source.half is not None else None
         if dest.kind == "external" and inherited is not None:
             dest.kind, dest.extension = "operator", inherited
 
@@ -215,7 +246,7 @@ class Graph:
             self._dead.popitem(last=False)
 
     def _classify(self, name: str) -> tuple[ChanKind, str | None]:
-        extension = self._numbers.extension(name)
+        extension = self.sides.by_name(name).extension
         if name.startswith("Local/"):
             return "local", extension
         if name.startswith(_INNER):

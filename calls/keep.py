@@ -7,11 +7,9 @@ from ami.events import DialBegin
 from calls.facts import Party
 from calls.graph import Chan
 from calls.journey import Journey
-from calls.numbers import NumberRules
+from calls.numbers import NumberRules, dialled_user, resource
 
 __all__ = ["KeepRules", "Parties"]
-
-_NUMBER = re.compile(r"\+?[0-9]{3,15}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +43,15 @@ class Parties:
         self._numbers = numbers
 
     def caller(self, chan: Chan) -> Party:
-        """Return the party of an incoming or originating channel; an operator is his extension."""
-        return self._numbers.party(chan.extension or chan.number, chan.caller_name)
+        """Return the party of an incoming or originating channel; an operator is an extension."""
+        if chan.extension:
+            return self._numbers.ours(chan.extension, chan.caller_name)
+        read = self._numbers.outsider if chan.kind == "external" else self._numbers.party
+        return read(chan.number, chan.caller_name)
 
     def dialled(self, chan: Chan) -> Party:
         """Return what an incoming channel dialled."""
-        return self._numbers.party(chan.exten)
+        return self._numbers.ours(chan.exten)
 
     def originator(self, journey: Journey, customer: Chan) -> Party:
         """Return who placed an outgoing call: the operator in it, else its first channel's caller id."""
@@ -63,15 +64,25 @@ class Parties:
         return self._numbers.party("")
 
     def called(self, customer: Chan, event: DialBegin | None) -> Party:
-        """Return the number an outgoing call goes to: as dialled by a person, else as sent to the trunk."""
+        """Return the number an outgoing call goes to: as dialled by a person, else as sent to the trunk.
+
+        What a person dialled within the house is not where a forwarding sends the call; and a prefix
+        that one of both has more than the other is none of the number's.
+        """
         source = customer.dialled_by
-        texts = [
-            source.exten if source else "",
-            event.dial_string if event else "",
-            customer.number,
-        ]
-        for text in texts:
-            found = _NUMBER.search(text)
-            if found is not None:
-                return self._numbers.party(found.group())
-        return self._numbers.party(customer.number)
+        typed = dialled_user(source.exten) if source else ""
+        sent = dialled_user(event.dial_string, resource=resource(customer.name)) if event else ""
+        number = _wanted(typed, sent, self._numbers) or dialled_user(customer.number)
+        return self._numbers.outsider(number or customer.number)
+
+
+def _wanted(typed: str, sent: str, numbers: NumberRules) -> str:
+    if not (typed and sent):
+        return typed or sent
+    if typed.endswith(sent):
+        return sent
+    if sent.endswith(typed):
+        return typed
+    if numbers.is_public(sent) and not numbers.is_public(typed):
+        return sent
+    return typed

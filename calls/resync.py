@@ -109,8 +109,8 @@ def _tell_press(told: _Telling, press: SpoolPress, pbx: str, numbers: NumberRule
                 uniqueid=first,
                 linkedid=first,
                 direction="in",
-                caller=numbers.party(press.number, press.name),
-                to=numbers.party(press.did),
+                caller=numbers.outsider(press.number, press.name),
+                to=numbers.ours(press.did),
             )
         )
     call = told.now.id

@@ -57,9 +57,21 @@ class Switchboard:
             chan.seen_at = max(chan.seen_at, at)
             if not chan.number:
                 chan.number, chan.caller_name = channel.caller_number, channel.caller_name
+        if not chan.settled:
+            self._look_at(chan, channel, born=born)
         if not chan.journey.arrived:
             self._arrive_incoming(chan, at, wait_for_number=born)
         return chan
+
+    def _look_at(self, chan: Chan, channel: Channel, *, born: bool) -> None:
+        """Whose is it? A channel comes in when it is in state Ring, by whatever states before; its
+        number may come one event later than itself."""
+        if channel.state == "Ring" and channel.exten and not chan.was_dialled:
+            if not chan.incoming:
+                chan.incoming, chan.exten = True, channel.exten
+            chan.context = chan.context or channel.context
+            if chan.number or not born:
+                self.graph.entered(chan)
 
     def named(self, chan: Chan, channel: Channel, at: datetime) -> None:
         """The dialplan set the caller id of `chan`: routes rewrite numbers and look up names."""
@@ -92,7 +104,7 @@ class Switchboard:
     def _adopt(self, channel: Channel, at: datetime, *, born: bool) -> Chan:
         """Take up a channel: at its birth, or in the middle when its beginning fell into a gap."""
         since = at if born else born_at(channel.uniqueid, at)
-        chan = self.graph.add(channel, at, born_at=since)
+        chan = self.graph.add(channel, at, born_at=since, born=born)
         if self._keep.ignores(chan.name):
             chan.kind, chan.extension = "inner", None
         self._journey_for(channel, since).take(chan)
@@ -145,7 +157,7 @@ class Switchboard:
     def arrive(self, chan: Chan, at: datetime, *, queue: str = "") -> None:
         """`chan` is the caller of a call worth keeping."""
         direction: Direction = "in" if chan.kind == "external" else "internal"
-        to = self._numbers.party(chan.exten or queue)
+        to = self._numbers.ours(chan.exten or queue)
         journey = chan.journey
         journey.arrive(direction, chan, self._parties.caller(chan), to, journey.tick(at))
 
@@ -172,7 +184,9 @@ class Switchboard:
 
     def dial(self, source: Chan | None, dest: Chan, event: DialBegin | None, at: datetime) -> None:
         """`source` (None: Originate) dials `dest`: an operator's telephone rings, or an outside one."""
-        self.graph.dial(source, dest)
+        if source is not None and not source.was_dialled:
+            self.graph.entered(source)
+        self.graph.dial(source, dest, event)
         if source is not None:
             self._link_dialled(source, dest, at)
         if dest.kind == "external":
@@ -243,7 +257,7 @@ def _reason(chan: Chan, cause: int) -> RingStop:
 
 def _called_off(source: Chan | None) -> bool:
     """A Local whose ringing was taken back still dials what is behind it: that rings for nobody."""
-    return source is not None and source.kind == "local" and source.rung
+    return source is not None and source.is_second and source.rung
 
 
 def _speaks_for_operator(chan: Chan) -> bool:

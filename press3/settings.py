@@ -184,10 +184,14 @@ class CallsSettings(Section):
     )
     internal: str = DEFAULT_INTERNAL
     interface: list[str] = list(DEFAULT_INTERFACES)
+    trunks: list[str] = []
+    trunk_contexts: list[str] = []
+    phone_contexts: list[str] = []
+    withheld: list[str] = []
     keep: Literal["external", "all"] = "external"
     ignore: str = ""
 
-    @field_validator("internal", "interface", "ignore")
+    @field_validator("internal", "interface", "trunks", "ignore")
     @classmethod
     def _compiles(cls, value: str | list[str]) -> str | list[str]:
         for pattern in [value] if isinstance(value, str) else value:
@@ -195,6 +199,16 @@ class CallsSettings(Section):
                 re.compile(pattern)
             except re.error as error:
                 raise ValueError(f"{pattern!r} is no regular expression: {error}") from error
+        return value
+
+    @field_validator("interface")
+    @classmethod
+    def _names_an_extension(cls, value: list[str]) -> list[str]:
+        for pattern in value:
+            if "ext" not in re.compile(pattern).groupindex:
+                raise ValueError(
+                    f"{pattern!r} has no group ext; write (?P<ext>[0-9]+) around the extension"
+                )
         return value
 
 

@@ -53,7 +53,13 @@ def number_rules(settings: Settings) -> NumberRules:
     """Return how this configuration reads numbers and extensions."""
     calls = settings.calls
     return NumberRules(
-        country=calls.country, internal=calls.internal, interfaces=tuple(calls.interface)
+        country=calls.country,
+        internal=calls.internal,
+        interfaces=tuple(calls.interface),
+        withheld=tuple(calls.withheld),
+        trunks=tuple(calls.trunks),
+        trunk_contexts=tuple(calls.trunk_contexts),
+        phone_contexts=tuple(calls.phone_contexts),
     )
 
 
