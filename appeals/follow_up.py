@@ -102,6 +102,7 @@ def _first_contact(appeal: Appeal, story: CallStory, now: datetime) -> list[Entr
     if contact is None or (known is not None and known <= contact):
         return []
     appeal.first_contact_at = contact
+    by = next((leg for leg in story.legs if leg.answered_at == contact), None)
     return [
         noted(
             now,
@@ -109,7 +110,7 @@ def _first_contact(appeal: Appeal, story: CallStory, now: datetime) -> list[Entr
             call=story.id,
             at=contact.isoformat(),
             direction=story.direction,
-            extension=next((g.extension for g in story.legs if g.answered_at == contact), None),
+            extension=by.telephone if by is not None else None,
         )
     ]
 

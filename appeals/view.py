@@ -221,6 +221,7 @@ _LEG_OUTCOME: Final[Mapping[str, str]] = {
     "failed": "failed",
     "abandoned": "no_answer",
     "transferred": "elsewhere",
+    "forwarded": "forwarded",
 }
 
 
@@ -263,6 +264,7 @@ def _call(call: Call, legs: list[Json], recordings: list[Recording], appeal: int
         "answered_at": _time(call.answered_at),
         "ended_at": _time(call.ended_at),
         "outcome": call.outcome or "in_progress",
+        "ended_by": call.ended_by,
         "appeal": appeal,
         "legs": legs,
         "transfers": call.transfers,
@@ -286,7 +288,8 @@ async def _legs(session: AsyncSession, calls: Sequence[str]) -> dict[str, list[J
 
 def _leg(leg: Leg, name: str | None) -> Json:
     return {
-        "extension": leg.extension,
+        "extension": leg.extension or None,
+        "number": leg.number,
         "employee": _named(leg.employee_id, name),
         "rang_at": _time(leg.rang_at),
         "answered_at": _time(leg.answered_at),

@@ -16,9 +16,11 @@ __all__ = [
     "CallEnded",
     "CallerNamed",
     "ComplaintRequested",
+    "EndedBy",
     "Evidence",
     "Fact",
     "HeldBy",
+    "LegFact",
     "MenuKeyPressed",
     "OperatorAnswered",
     "OperatorLeft",
@@ -39,8 +41,12 @@ __all__ = [
 
 Direction = Literal["in", "out", "internal"]
 Evidence = Literal["verified", "verified_live", "unverified"]
-Outcome = Literal["answered", "abandoned", "no_answer", "busy", "failed"]
-# Why a telephone stopped ringing. `elsewhere`: another operator answered.
+# `closed`: the PBX ended the call, and nobody had answered it.
+Outcome = Literal["answered", "abandoned", "no_answer", "busy", "failed", "closed"]
+# Which side ended the call: the customer's, an employee's, or neither.
+EndedBy = Literal["caller", "operator", "pbx"]
+# Why a telephone stopped ringing. `elsewhere`: another operator answered; `forwarded`: the telephone
+# itself sent the call on (302, call forward on the set).
 RingStop = Literal[
     "answered",
     "elsewhere",
@@ -50,6 +56,7 @@ RingStop = Literal[
     "failed",
     "abandoned",
     "transferred",
+    "forwarded",
     "unknown",
 ]
 QueueLeftReason = Literal["answered", "abandoned", "timeout", "empty", "transferred", "unknown"]
@@ -128,50 +135,56 @@ class QueueLeft(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OperatorRang(Fact):
-    """`leg` is the uniqueid of the ringing channel; `round` counts from 1 per (call, extension).
+class LegFact(Fact):
+    """What happened at one telephone. `leg` is the uniqueid of its (first) channel.
+
+    An employee's telephone has an `extension`. An outside telephone that takes part for the company
+    (a follow-me mobile, an overflow) has none and has a `number`: E.164 where it is a public one.
+    """
+
+    leg: str
+    extension: str | None = None
+    number: str | None = None
+
+    @property
+    def telephone(self) -> str:
+        """What tells this telephone from the others of the call."""
+        return self.extension or self.number or ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatorRang(LegFact):
+    """`round` counts from 1 per (call, telephone).
 
     Recovered: it was found ringing at `at`, and began in a gap, nobody knows when.
     """
 
-    leg: str
-    extension: str
     round: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OperatorStoppedRinging(Fact):
-    leg: str
-    extension: str
+class OperatorStoppedRinging(LegFact):
     reason: RingStop
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OperatorAnswered(Fact):
+class OperatorAnswered(LegFact):
     """First non-holding bridge of customer and operator: human contact, not the menu's Answer()."""
 
-    leg: str
-    extension: str
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OperatorLeft(Fact):
+class OperatorLeft(LegFact):
     """An operator who had answered is out of the call (hung up or transferred it away)."""
 
-    leg: str
-    extension: str
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldBy(LegFact):
+    """The operator put the customer on hold."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HeldBy(Fact):
-    leg: str
-    extension: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Resumed(Fact):
-    leg: str
-    extension: str
+class Resumed(LegFact):
+    """The operator took the customer off hold."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,7 +210,10 @@ class RecordingStopped(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallEnded(Fact):
+    """`ended_by` None: the end was not seen, or its source does not say."""
+
     outcome: Outcome
+    ended_by: EndedBy | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -205,14 +205,15 @@ async def _store_leg(
         "outcome": leg.outcome,
     }
     if known is not None:
-        same = {"call": call, "leg": leg.uniqueid, "telephone": leg.extension}
+        same = {"call": call, "leg": leg.uniqueid, "telephone": leg.extension or ""}
         await session.execute(_UPDATE_LEG, same | values)
         return
-    owner = await employee_at(session, leg.extension, leg.rang_at or leg.answered_at or seen_at)
+    owner = await employee_at(session, leg.telephone, leg.rang_at or leg.answered_at or seen_at)
     row = {
         "call_id": call,
         "uniqueid": leg.uniqueid,
-        "extension": leg.extension,
+        "extension": leg.extension or "",
+        "number": leg.number,
         "employee_id": owner,
     }
     await session.execute(_INSERT_LEG, row | values)
@@ -245,6 +246,7 @@ def _call_values(story: CallStory) -> dict[str, Any]:
         "answered_at": story.answered_at,
         "ended_at": story.ended_at,
         "outcome": story.outcome,
+        "ended_by": story.ended_by,
         "recovered": story.recovered,
         "transfers": [
             {

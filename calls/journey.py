@@ -12,6 +12,7 @@ from calls.facts import (
     CallerNamed,
     ComplaintRequested,
     Direction,
+    EndedBy,
     Fact,
     HeldBy,
     MenuKeyPressed,
@@ -32,6 +33,7 @@ from calls.facts import (
     Transferred,
 )
 from calls.graph import Chan
+from calls.hang_ups import HangUps
 from calls.outcomes import unanswered_outcome
 from calls.queues import QueueStay
 from calls.rings import Ring, Rings
@@ -64,6 +66,7 @@ class Journey:
         self._presses: set[datetime] = set()
         self._transferers: set[str] = set()
         self._transferred_at: datetime | None = None
+        self._hang_ups = HangUps()
 
     @property
     def arrived(self) -> bool:
@@ -158,6 +161,7 @@ class Journey:
         if not self.arrived or chan.extension is None:
             return
         chan.rung = True
+        self._hang_ups.call_goes_on()
         self.moved_on(chan.dialled_by, at)
         ring, number = self.rings.start(chan, chan.extension, at)
         if number is not None:
@@ -221,6 +225,7 @@ class Journey:
         ring.devices[chan.uniqueid] = chan
         if ring.talking:
             return
+        self._hang_ups.call_goes_on()
         self.stop(ring, "answered", at)
         self.leave_queue("answered", at)  # he waits no more, though his leaving fell into a gap
         ring.talking, self.answered = True, True
@@ -235,6 +240,19 @@ class Journey:
         del ring.devices[chan.uniqueid]
         if not any(device.kind != "local" for device in ring.devices.values()):
             self._left(ring, at)
+
+    def asked_to_hang_up(self, chan: Chan, at: datetime) -> None:
+        """The party at `chan` hangs up: is that the end of the call, and whose doing?"""
+        ring = self.rings.of(chan)
+        talked = ring is not None and ring.talking
+        self.out_of_talk(chan, at)
+        if chan is self.customer:
+            if self.direction != "out" or self.answered:
+                self._hang_ups.note("caller", at)
+            return
+        was_ours = talked or (self.direction == "out" and chan.kind == "operator")
+        if was_ours and not self.rings.anybody_talks() and chan.uniqueid not in self._transferers:
+            self._hang_ups.note("operator", at)
 
     def _left(self, ring: Ring, at: datetime) -> None:
         if not ring.left:
@@ -269,6 +287,7 @@ class Journey:
         if stay is not None and stay.left_at is None and stay.queue == queue:
             return
         self.leave_queue("timeout", at)
+        self._hang_ups.call_goes_on()
         self._stay = QueueStay(queue=queue, chan=chan.uniqueid, joined_at=at)
         self._out.append(QueueEntered(call=self.id, at=at, queue=queue))
 
@@ -382,10 +401,12 @@ class Journey:
                 self._left(ring, at)
         for chan in tuple(self.channels.values()):
             self.recordings_stopped(chan, at)
-        self._out.append(CallEnded(call=self.id, at=at, outcome=self._outcome(hung_up)))
+        ended_by = self._hang_ups.ended_by(self.customer, lost=lost)
+        outcome = self._outcome(hung_up, ended_by)
+        self._out.append(CallEnded(call=self.id, at=at, outcome=outcome, ended_by=ended_by))
         self.ended = True
 
-    def _outcome(self, hung_up: bool) -> Outcome:
+    def _outcome(self, hung_up: bool, ended_by: EndedBy | None) -> Outcome:
         if self.answered:
             return "answered"
         if self.broken:
@@ -396,4 +417,5 @@ class Journey:
             queue=self._last_queue_reason,
             ring=self.rings.last_reason,
             hung_up=hung_up,
+            ended_by=ended_by,
         )

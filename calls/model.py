@@ -56,6 +56,7 @@ class Call(Base):
     answered_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
     outcome: Mapped[str | None]
+    ended_by: Mapped[str | None]
     recovered: Mapped[bool] = mapped_column(default=False)
     department_id: Mapped[int | None] = mapped_column(ForeignKey("departments.id"))
     transfers: Mapped[list[Any]]
@@ -83,7 +84,7 @@ class CallText(Base):
 
 
 class Leg(Base):
-    """An operator's telephone in the call: one row per ringing."""
+    """A telephone in the call: one row per ringing. An outside one has an empty `extension` and a `number`."""
 
     __tablename__ = "legs"
     __table_args__ = (Index("ix_legs_employee_id_call_id", "employee_id", "call_id"),)
@@ -92,6 +93,7 @@ class Leg(Base):
     call_id: Mapped[str] = mapped_column(ForeignKey("calls.id"), index=True)
     uniqueid: Mapped[str]
     extension: Mapped[str]
+    number: Mapped[str | None]
     employee_id: Mapped[int | None] = mapped_column(ForeignKey("employees.id"))
     rang_at: Mapped[datetime | None]
     answered_at: Mapped[datetime | None]

@@ -1,6 +1,6 @@
 """How a call that nobody answered ended. Pure."""
 
-from calls.facts import Direction, Outcome, QueueLeftReason, RingStop
+from calls.facts import Direction, EndedBy, Outcome, QueueLeftReason, RingStop
 
 __all__ = ["unanswered_outcome"]
 
@@ -20,16 +20,19 @@ def unanswered_outcome(
     queue: QueueLeftReason | None,
     ring: RingStop | None,
     hung_up: bool,
+    ended_by: EndedBy | None = None,
 ) -> Outcome:
     """Return the outcome of a call without human contact.
 
     `dial_status`: DialEnd of the external party called; `queue`: why the last queue was left;
-    `ring`: why the last telephone stopped; `hung_up`: the caller asked for the hang-up.
+    `ring`: why the last telephone stopped; `hung_up`: the caller asked for the hang-up;
+    `ended_by`: which side ended the call, None when nobody knows. A caller abandons, a PBX ends.
     """
+    gave_up: Outcome = "closed" if ended_by == "pbx" else "abandoned"
     if direction == "out":
         return _BY_DIAL.get(dial_status, "no_answer")
     if queue == "transferred":  # taken out of the queue by somebody else, then let go or gone
         return "abandoned" if hung_up else "no_answer"
     if queue is not None:
-        return "no_answer" if queue in ("timeout", "empty") else "abandoned"
-    return "abandoned" if hung_up else _BY_RING.get(ring, "abandoned")
+        return "no_answer" if queue in ("timeout", "empty") else gave_up
+    return "abandoned" if hung_up else _BY_RING.get(ring, gave_up)

@@ -20,6 +20,7 @@ _WEIGHT: dict[RingStop, int] = {
     "busy": 3,
     "rejected": 4,
     "transferred": 5,
+    "forwarded": 5,
     "abandoned": 5,
     "elsewhere": 6,
     "answered": 7,
@@ -138,6 +139,9 @@ class Rings:
             if ring.extension == extension and ring.talking:
                 return ring
         return None
+
+    def anybody_talks(self) -> bool:
+        return any(ring.talking and not ring.left for ring in self._rings)
 
     def answered_since(self, at: datetime) -> bool:
         return self.last_answer_at is not None and self.last_answer_at >= at

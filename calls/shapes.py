@@ -4,7 +4,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from calls.facts import Direction, Evidence, Fact, Outcome, Party, QueueLeftReason, RingStop
+from calls.facts import (
+    Direction,
+    EndedBy,
+    Evidence,
+    Fact,
+    Outcome,
+    Party,
+    QueueLeftReason,
+    RingStop,
+)
 
 __all__ = [
     "CallChange",
@@ -23,16 +32,23 @@ class LegStory:
 
     `rang_at` is null when it did not ring for this customer, or began to ring in a gap.
     `ended_at` is the end of the ringing, or of the talk when it was answered. `holds` are (from, to).
+    An outside telephone has no `extension` but a `number`.
     """
 
     uniqueid: str
-    extension: str
+    extension: str | None
     round: int
     rang_at: datetime | None
     answered_at: datetime | None
     ended_at: datetime | None
     outcome: RingStop | None
     holds: tuple[tuple[datetime, datetime | None], ...] = ()
+    number: str | None = None
+
+    @property
+    def telephone(self) -> str:
+        """As `calls.facts.LegFact.telephone`."""
+        return self.extension or self.number or ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +112,7 @@ class CallStory:
     answered_at: datetime | None = None
     ended_at: datetime | None = None
     outcome: Outcome | None = None
+    ended_by: EndedBy | None = None
     recovered: bool = False
     legs: tuple[LegStory, ...] = ()
     transfers: tuple[TransferStory, ...] = ()

@@ -170,6 +170,7 @@ def _rang(story: CallStory, fact: OperatorRang) -> CallStory:
     leg = LegStory(
         uniqueid=fact.leg,
         extension=fact.extension,
+        number=fact.number,
         round=fact.round,
         rang_at=None if fact.recovered else fact.at,
         answered_at=None,
@@ -195,7 +196,8 @@ def _answered(story: CallStory, fact: OperatorAnswered) -> CallStory:
         leg = LegStory(
             uniqueid=fact.leg,
             extension=fact.extension,
-            round=1 + sum(each.extension == fact.extension for each in story.legs),
+            number=fact.number,
+            round=1 + sum(each.telephone == fact.telephone for each in story.legs),
             rang_at=None,
             answered_at=None,
             ended_at=None,
@@ -217,12 +219,12 @@ def _answered(story: CallStory, fact: OperatorAnswered) -> CallStory:
 
 
 def _answering_leg(story: CallStory, fact: OperatorAnswered) -> LegStory | None:
-    """The leg by its id; else, for a source that knows only the extension, the one that it must be."""
+    """The leg by its id; else, for a source that knows only the telephone, the one that it must be."""
     known = _leg(story, fact.leg)
     if known is not None:
         return known
     for leg in reversed(story.legs):
-        if leg.extension != fact.extension:
+        if leg.telephone != fact.telephone:
             continue
         if leg.answered_at is not None and (
             abs(leg.answered_at - fact.at) < _SAME or (fact.recovered and leg.ended_at is None)
@@ -234,7 +236,7 @@ def _answering_leg(story: CallStory, fact: OperatorAnswered) -> LegStory | None:
 
 
 def _operator_left(story: CallStory, fact: OperatorLeft) -> CallStory:
-    leg = _leg(story, fact.leg) or _talking_leg(story, fact.extension)
+    leg = _leg(story, fact.leg) or _talking_leg(story, fact.telephone)
     if leg is None or leg.ended_at is not None:
         return story
     return _with_leg(story, leg, ended_at=_not_before(leg.answered_at or leg.rang_at, fact.at))
@@ -302,6 +304,7 @@ def _ended(story: CallStory, fact: CallEnded) -> CallStory:
         queue_left_at=at if waiting else story.queue_left_at,
         stays=tuple(_waits_no_more(stay, at) for stay in story.stays),
         outcome="answered" if story.answered_at is not None else fact.outcome,
+        ended_by=fact.ended_by,
         legs=tuple(_closed(leg, at) for leg in story.legs),
         recordings=tuple(
             replace(each, stopped_at=each.stopped_at or at) for each in story.recordings
@@ -340,10 +343,10 @@ def _leg(story: CallStory, uniqueid: str) -> LegStory | None:
     return next((leg for leg in story.legs if leg.uniqueid == uniqueid), None)
 
 
-def _talking_leg(story: CallStory, extension: str) -> LegStory | None:
+def _talking_leg(story: CallStory, telephone: str) -> LegStory | None:
     """A leg learned from the spool has no uniqueid: its operator tells it."""
     for leg in story.legs:
-        if leg.extension == extension and leg.answered_at is not None and leg.ended_at is None:
+        if leg.telephone == telephone and leg.answered_at is not None and leg.ended_at is None:
             return leg
     return None
 

@@ -225,7 +225,7 @@ class Tracker:
         chan = self._graph.get(event.channel.uniqueid)
         if chan is not None:
             chan.hangup_requested = True
-            chan.journey.out_of_talk(chan, chan.journey.tick(event.at))
+            chan.journey.asked_to_hang_up(chan, chan.journey.tick(event.at))
 
     def _on_hangup(self, event: Hangup) -> None:
         chan = self._graph.get(event.channel.uniqueid)

@@ -22,7 +22,10 @@ __all__ = [
 
 
 async def employee_at(session: AsyncSession, extension: str, at: datetime) -> int | None:
-    """Return the id of whose telephone `extension` was at `at`, disabled people too; None when nobody's."""
+    """Return the id of whose telephone `extension` was at `at`, disabled people too; None when nobody's.
+
+    An outside telephone is asked for by its number in E.164.
+    """
     return await session.scalar(_EMPLOYEE_AT, {"number": extension, "at": at})
 
 
@@ -41,10 +44,14 @@ _EMPLOYEE_AT = prepared(
 
 
 async def extension_of(session: AsyncSession, employee_id: int) -> str | None:
-    """Return the telephone an employee has now, the newest of several."""
+    """Return the extension an employee has now, the newest of several; an outside number is none."""
     return await session.scalar(
         select(Extension.number)
-        .where(Extension.employee_id == employee_id, Extension.until.is_(None))
+        .where(
+            Extension.employee_id == employee_id,
+            Extension.until.is_(None),
+            ~Extension.number.startswith("+"),
+        )
         .order_by(Extension.since.desc(), Extension.id.desc())
         .limit(1)
     )

@@ -48,7 +48,10 @@ class Employee(Base):
 
 
 class Extension(Base):
-    """Which telephone was whose, and when: `until` null is now. A call keeps the owner of its time."""
+    """Which telephone was whose, and when: `until` null is without an end. A call keeps the owner of its time.
+
+    `number` is an extension, or an outside number in E.164.
+    """
 
     __tablename__ = "extensions"
     __table_args__ = (

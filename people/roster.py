@@ -3,7 +3,7 @@
 import re
 from datetime import datetime
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import ColumnElement, and_, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from people import directory, passwords, signin
@@ -17,9 +17,17 @@ from people.errors import (
 )
 from people.model import Department, Employee, Extension, Role
 
-__all__ = ["add_employee", "department", "disable", "find", "give_extension", "set_password"]
+__all__ = [
+    "add_employee",
+    "department",
+    "disable",
+    "find",
+    "give_extension",
+    "give_telephone",
+    "set_password",
+]
 
-_EXTENSION = re.compile(r"[0-9A-Za-z*#._-]{1,32}")
+_TELEPHONE = re.compile(r"\+[1-9][0-9]{6,14}|[0-9A-Za-z*#._-]{1,32}")
 
 
 async def add_employee(
@@ -78,7 +86,10 @@ async def disable(session: AsyncSession, login: str, now: datetime) -> Employee:
     employee.disabled_at = employee.disabled_at or now
     await session.execute(
         update(Extension)
-        .where(Extension.employee_id == employee.id, Extension.until.is_(None))
+        .where(
+            Extension.employee_id == employee.id,
+            or_(Extension.until.is_(None), Extension.until > now),
+        )
         .values(until=now)
     )
     await signin.revoke_all(session, employee.id, now)
@@ -95,22 +106,41 @@ async def set_password(session: AsyncSession, login: str, password: str, now: da
 
 
 async def give_extension(
-    session: AsyncSession, employee_id: int, extension: str, now: datetime
+    session: AsyncSession,
+    employee_id: int,
+    extension: str,
+    now: datetime,
+    *,
+    until: datetime | None = None,
 ) -> None:
-    """Give a telephone from `now` on; giving again what he has changes nothing.
+    """Give a telephone from `now` on, an extension or an outside number (E.164).
+
+    `until` None: without an end. Given again, the telephone stays the employee's and gets the new end.
 
     Raises:
         ExtensionTaken: it is somebody else's now, or will be.
-        WrongValue: not the form of an extension.
+        WrongValue: neither the form of an extension nor E.164.
     """
-    if _EXTENSION.fullmatch(extension) is None:
+    if _TELEPHONE.fullmatch(extension) is None:
         raise WrongValue(f"{extension!r} is no extension")
     owner = await _owner(session, extension, now)
     if owner is None:
-        session.add(Extension(number=extension, employee_id=employee_id, since=now))
+        session.add(Extension(number=extension, employee_id=employee_id, since=now, until=until))
         await session.flush()
     elif owner.id != employee_id:
         raise ExtensionTaken(extension, owner.name)
+    else:
+        await session.execute(update(Extension).where(_held_at(extension, now)).values(until=until))
+
+
+async def give_telephone(
+    session: AsyncSession, login: str, telephone: str, now: datetime, *, until: datetime | None
+) -> None:
+    """As `give_extension`, by login; raises UnknownEmployee too, and WrongValue for a disabled employee."""
+    employee = await find(session, login)
+    if employee.disabled_at is not None:
+        raise WrongValue(f"employee {employee.login} is disabled")
+    await give_extension(session, employee.id, telephone, now, until=until)
 
 
 async def department(session: AsyncSession, name: str) -> Department:
@@ -148,6 +178,12 @@ async def _owner(session: AsyncSession, extension: str, now: datetime) -> Employ
     return await session.scalar(
         select(Employee)
         .join(Extension, Extension.employee_id == Employee.id)
-        .where(Extension.number == extension, or_(Extension.until.is_(None), Extension.until > now))
+        .where(_held_at(extension, now))
         .limit(1)
+    )
+
+
+def _held_at(extension: str, now: datetime) -> ColumnElement[bool]:
+    return and_(
+        Extension.number == extension, or_(Extension.until.is_(None), Extension.until > now)
     )

@@ -232,6 +232,18 @@ def user_disable(file: Path, login: str) -> None:
     _say(f"employee {login} is disabled")
 
 
+@user.command("telephone")
+@click.argument("login")
+@click.argument("number")
+@_config
+@click.option("--until", type=Day(), help="The last day on which it is; left out: no end.")
+def user_telephone(file: Path, login: str, number: str, until: date | None) -> None:
+    """Give an employee a telephone: an extension, or an outside number such as a mobile."""
+    from press3.give_telephone import give_telephone
+
+    _run(give_telephone(settings.load(file), login, number, until, _say))
+
+
 def _ask_password(*, stdin: bool) -> str:
     if stdin:
         return sys.stdin.readline().rstrip("\r\n")

@@ -60,6 +60,7 @@ REASONS: Mapping[RingStop, WithdrawReason] = {
     "failed": "unknown",
     "abandoned": "abandoned",
     "transferred": "transferred",
+    "forwarded": "transferred",
     "unknown": "unknown",
 }
 
@@ -165,7 +166,7 @@ class _Board:
     async def _rang(self, fact: OperatorRang) -> None:
         if fact.recovered and not self._rings_still(fact.leg):
             return
-        employee = await directory.employee_at(self._session, fact.extension, fact.at)
+        employee = await directory.employee_at(self._session, fact.telephone, fact.at)
         if employee is None or await self._is_flood():
             return
         pop = self._pops.get(employee)
@@ -184,9 +185,9 @@ class _Board:
 
     async def _joined(self, fact: OperatorAnswered) -> None:
         """He talks by a line that never rang for this customer."""
-        if fact.recovered and not self._talks_still(fact.extension):
+        if fact.recovered and not self._talks_still(fact.telephone):
             return
-        employee = await directory.employee_at(self._session, fact.extension, fact.at)
+        employee = await directory.employee_at(self._session, fact.telephone, fact.at)
         if employee is None:
             return
         pop = self._pops.get(employee)
@@ -211,7 +212,7 @@ class _Board:
         )
 
     async def _show(self, pop: Pop, fact: OperatorRang | OperatorAnswered) -> Pop:
-        pop.extension = fact.extension
+        pop.extension = fact.telephone
         pop.round += 1
         pop.ringing = [fact.leg]
         pop.shown_at = self._now
@@ -249,9 +250,9 @@ class _Board:
             for story in self._story.legs
         )
 
-    def _talks_still(self, extension: str) -> bool:
+    def _talks_still(self, telephone: str) -> bool:
         return self._story.ended_at is None and any(
-            leg.extension == extension and leg.answered_at is not None and leg.ended_at is None
+            leg.telephone == telephone and leg.answered_at is not None and leg.ended_at is None
             for leg in self._story.legs
         )
 

@@ -190,9 +190,9 @@ async def _around(session: AsyncSession, at: datetime, pbx: str) -> Sequence[Cal
 
 async def _spans(session: AsyncSession, calls: Sequence[Call]) -> list[CallSpan]:
     numbers = {c.id: {c.from_raw, c.from_e164 or "", c.to_raw, c.to_e164 or ""} for c in calls}
-    legs = select(Leg.call_id, Leg.extension).where(Leg.call_id.in_(numbers))
-    for call_id, extension in await session.execute(legs):
-        numbers[call_id].add(extension)
+    legs = select(Leg.call_id, Leg.extension, Leg.number).where(Leg.call_id.in_(numbers))
+    for call_id, extension, number in await session.execute(legs):
+        numbers[call_id].add(extension or number or "")
     return [
         CallSpan(
             call_id=call.id,

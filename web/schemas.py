@@ -101,12 +101,21 @@ class Appeal(Told):
 
 
 class Leg(Told):
-    extension: str
+    """`extension` of an employee's telephone, or `number` of an outside one that rang for the company.
+
+    `forwarded`: the telephone sent the call on, and another rang.
+    """
+
+    extension: str | None
+    number: str | None
     employee: Named | None
     rang_at: datetime | None
     answered_at: datetime | None
     ended_at: datetime | None
-    outcome: Literal["answered", "elsewhere", "no_answer", "rejected", "busy", "failed"] | None
+    outcome: (
+        Literal["answered", "elsewhere", "no_answer", "rejected", "busy", "failed", "forwarded"]
+        | None
+    )
 
 
 class Transfer(Told):
@@ -131,6 +140,9 @@ class CallRecording(Told):
 
 
 class Call(Told):
+    """`closed`: the PBX ended the call and nobody had answered. `ended_by`: the customer (`caller`), an
+    employee (`operator`) or the PBX; null while the call goes on, and when nobody saw its end."""
+
     id: str
     pbx: str
     direction: Literal["in", "out"]
@@ -144,7 +156,10 @@ class Call(Told):
     first_ring_at: datetime | None
     answered_at: datetime | None
     ended_at: datetime | None
-    outcome: Literal["answered", "abandoned", "no_answer", "busy", "failed", "in_progress"]
+    outcome: Literal[
+        "answered", "abandoned", "no_answer", "busy", "failed", "closed", "in_progress"
+    ]
+    ended_by: Literal["caller", "operator", "pbx"] | None
     appeal: int | None
     legs: list[Leg]
     transfers: list[Transfer]

@@ -22,9 +22,9 @@ __all__ = ["say_stored", "sentence"]
 _SAYS: dict[type[Fact], Callable[..., str]] = {
     CallArrived: lambda f: f"{f.caller.raw or 'anonymous'} calls {f.to.raw}",
     ComplaintRequested: lambda f: f"PRESSED 3 → complaint opened ({f.evidence})",
-    OperatorRang: lambda f: f"{f.extension} rings → pop",
-    OperatorStoppedRinging: lambda f: f"{f.extension} stops ringing: {f.reason}",
-    OperatorAnswered: lambda f: f"{f.extension} talks with the customer",
+    OperatorRang: lambda f: f"{f.telephone} rings → pop",
+    OperatorStoppedRinging: lambda f: f"{f.telephone} stops ringing: {f.reason}",
+    OperatorAnswered: lambda f: f"{f.telephone} talks with the customer",
     QueueLeft: lambda f: f"left the queue: {f.reason}",
     RecordingStarted: lambda f: "is being recorded",
     Transferred: lambda f: f"{f.kind} transfer from {f.from_extension} to {f.to}",

@@ -37,6 +37,7 @@ _STOPPED = {
     "failed": "can't be reached",
     "abandoned": "stops: the caller hung up",
     "transferred": "stops: the call was transferred",
+    "forwarded": "sends the call on",
 }
 _BY_READ = (
     "its class is missing in read= of the AMI user, or an eventfilter keeps it back: press3 doctor"
@@ -88,11 +89,11 @@ class WatchedCall:
             case QueueEntered():
                 yield self._saw("queued", fact.at, f"the caller waits in queue {fact.queue}")
             case OperatorRang():
-                yield self._saw("rang", fact.at, self._rings(fact.extension))
+                yield self._saw("rang", fact.at, self._rings(fact.telephone))
             case OperatorStoppedRinging() if fact.reason in _STOPPED:
-                yield self._line(fact.at, f"telephone {fact.extension} {_STOPPED[fact.reason]}")
+                yield self._line(fact.at, f"telephone {fact.telephone} {_STOPPED[fact.reason]}")
             case OperatorAnswered():
-                yield self._saw("answered", fact.at, f"{fact.extension} talks with the caller")
+                yield self._saw("answered", fact.at, f"{fact.telephone} talks with the caller")
             case CallEnded():
                 yield self._saw("ended", fact.at, f"the call is over: {fact.outcome}")
 

@@ -15,6 +15,7 @@ from calls.facts import (
     CallEnded,
     ComplaintRequested,
     Direction,
+    EndedBy,
     Evidence,
     Fact,
     MenuKeyPressed,
@@ -245,13 +246,13 @@ class PhoneCall:
     def ring(self, *extensions: str) -> "PhoneCall":
         for extension in extensions:
             leg = self._legs[extension] = f"{self.uniqueid}{len(self._legs) + 1}"
-            self._tell(OperatorRang(**self._when, leg=leg, extension=extension, round=1))
+            self._tell(OperatorRang(**self._when, leg=leg, **_telephone(extension), round=1))
         return self
 
     def stop(self, extension: str, reason: RingStop = "elsewhere") -> "PhoneCall":
         leg = self._legs[extension]
         return self._tell(
-            OperatorStoppedRinging(**self._when, leg=leg, extension=extension, reason=reason)
+            OperatorStoppedRinging(**self._when, leg=leg, **_telephone(extension), reason=reason)
         )
 
     def answer(self, extension: str) -> "PhoneCall":
@@ -259,13 +260,13 @@ class PhoneCall:
             self.ring(extension)
         self.stop(extension, "answered")
         leg = self._legs[extension]
-        return self._tell(OperatorAnswered(**self._when, leg=leg, extension=extension))
+        return self._tell(OperatorAnswered(**self._when, leg=leg, **_telephone(extension)))
 
     def transfer(self, extension: str, to: str) -> "PhoneCall":
         return self._tell(Transferred(**self._when, kind="blind", from_extension=extension, to=to))
 
-    def end(self, outcome: Outcome = "answered") -> "PhoneCall":
-        return self._tell(CallEnded(**self._when, outcome=outcome))
+    def end(self, outcome: Outcome = "answered", by: EndedBy | None = None) -> "PhoneCall":
+        return self._tell(CallEnded(**self._when, outcome=outcome, ended_by=by))
 
     def change(self) -> CallChange | None:
         """What the facts told since the last storing add to the call."""
@@ -302,3 +303,8 @@ class PhoneCall:
             await (writer or self.world.writer).run(self._store(change))
             self._stored = change.story
         return self
+
+
+def _telephone(called: str) -> dict[str, str]:
+    """`101` is an extension, `+79110000009` an outside telephone."""
+    return {"number": called} if called.startswith("+") else {"extension": called}

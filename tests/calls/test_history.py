@@ -9,10 +9,12 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from calls import history
-from calls.facts import Fact, OperatorRang
+from calls.codec import fact_from_row
+from calls.facts import CallEnded, Fact, LegFact, OperatorRang
 from calls.model import Call, Leg, PbxState, StoredFact
 from calls.story import CallChange, CallStory, fold
-from people.roster import add_employee
+from people import directory
+from people.roster import add_employee, give_telephone
 from store.writer import Writer
 from tests.calls.builders import START, stories_of
 from tests.calls.traces import facts_of
@@ -113,6 +115,49 @@ async def test_the_leg_of_who_was_found_ringing_is_his(writer: Writer, sessions:
     assert legs["101"].employee_id is not None
     assert (legs["101"].rang_at, call.first_ring_at) == (None, None)
     assert legs["101"].answered_at == call.answered_at
+
+
+async def test_an_outside_telephone_is_a_leg_of_whose_number_it_is(
+    writer: Writer, sessions: Sessions
+) -> None:
+    facts = [_from_outside(fact) for fact in facts_of("answered-22")]
+    await writer.run(partial(_hire_anna, at=facts[0].at - timedelta(days=2)))
+    given_at = facts[0].at - timedelta(days=1)
+
+    async def give(session: AsyncSession) -> None:
+        await give_telephone(session, "anna", MOBILE, given_at, until=None)
+
+    await writer.run(give)
+    story = await store_piecemeal(writer, facts)
+    async with sessions() as session:
+        legs = {leg.number or leg.extension: leg for leg in await session.scalars(select(Leg))}
+        call = await session.get_one(Call, story.id)
+        assert await history.load_story(session, story.id) == story
+        assert await directory.employee_at(session, MOBILE, facts[-1].at) is not None
+    assert (legs[MOBILE].extension, legs[MOBILE].answered_at) == ("", call.answered_at)
+    assert legs[MOBILE].employee_id is not None
+    assert (legs["102"].number, legs["102"].employee_id) == (None, None)
+    assert (call.outcome, call.ended_by) == ("answered", "caller")
+
+
+MOBILE = "+79110000009"
+
+
+def _from_outside(fact: Fact) -> Fact:
+    """101 is a mobile."""
+    if isinstance(fact, LegFact) and fact.extension == "101":
+        return replace(fact, extension=None, number=MOBILE)
+    return fact
+
+
+def test_facts_stored_before_legs_had_numbers_and_calls_a_side_that_ended_them() -> None:
+    rang = {"recovered": False, "leg": "1.1", "extension": "101", "round": 1}
+    fact = fact_from_row("main-1.0", "OperatorRang", START, rang)
+    assert fact == OperatorRang(call="main-1.0", at=START, leg="1.1", extension="101", round=1)
+    ended = {"recovered": False, "outcome": "abandoned"}
+    assert fact_from_row("main-1.0", "CallEnded", START, ended) == CallEnded(
+        call="main-1.0", at=START, outcome="abandoned", ended_by=None
+    )
 
 
 async def _hire_anna(session: AsyncSession, at: datetime) -> None:

@@ -108,7 +108,7 @@ EXPECTED = {
         legs=(("101", "elsewhere", False), LOST, ("103", "answered", True)),
     ),
     "observed-menu": Expected(outcome="answered", legs=(WON, LOST)),
-    "no-choice": Expected(outcome="abandoned", queue=(), pressed=False),
+    "no-choice": Expected(outcome="closed", queue=(), pressed=False),
     "outbound": Expected(outcome="answered", legs=(WON,), queue=(), direction="out", pressed=False),
     "click-to-call": Expected(
         outcome="answered", legs=(WON,), queue=(), direction="out", pressed=False
@@ -128,6 +128,21 @@ def story_of(trace: str) -> CallStory:
 
 def of(facts: list[Fact], kind: type[T]) -> list[T]:
     return [fact for fact in facts if isinstance(fact, kind)]
+
+
+# Which side ended it. All others of EXPECTED: the operator.
+CALLER_ENDS = {
+    "answered", "attended-transfer-fails", "blind-transfer", "click-to-call", "gave-up", "on-hold",
+    "outbound", "parked", "picked-up",
+}  # fmt: skip
+PBX_ENDS = {"no-choice", "queue-timeout"}
+
+
+@pytest.mark.parametrize("trace", [t for t in ALL if story_name(t) in EXPECTED])
+def test_which_side_ended_it(trace: str) -> None:
+    name = story_name(trace)
+    by = "caller" if name in CALLER_ENDS else "pbx" if name in PBX_ENDS else "operator"
+    assert story_of(trace).ended_by == by
 
 
 def test_every_story_has_its_expectation() -> None:

@@ -1,5 +1,6 @@
 """Adding and changing employees: what is accepted, and what the refusal says."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from store.writer import Writer
 from tests.people.conftest import PASSWORD, Clock, Hire
 
 Sessions = async_sessionmaker[AsyncSession]
+MOBILE = "+79110000009"
 
 
 async def test_an_employee_is_kept_as_given(hire: Hire, writer: Writer, sessions: Sessions) -> None:
@@ -107,6 +109,58 @@ async def test_an_employee_may_have_two_telephones_and_keeps_what_he_has(
     async with sessions() as session:
         for extension in ("101", "102"):
             assert await directory.employee_at(session, extension, clock()) == anna.id
+
+
+async def test_an_outside_number_is_a_persons_until_its_day_and_no_extension(
+    hire: Hire, writer: Writer, sessions: Sessions, clock: Clock
+) -> None:
+    anna, boris = await hire("anna", extension="101"), await hire("boris")
+    clock.move(minutes=1)
+
+    async def give(login: str, until: timedelta | None) -> None:
+        now = clock()
+        end = None if until is None else now + until
+        await writer.run(
+            lambda session: roster.give_telephone(session, login, MOBILE, now, until=end)
+        )
+
+    async def owner() -> int | None:
+        async with sessions() as session:
+            return await directory.employee_at(session, MOBILE, clock())
+
+    await give("anna", None)
+    async with sessions() as session:
+        assert await directory.extension_of(session, anna.id) == "101"
+    assert await owner() == anna.id
+    await give("anna", timedelta(hours=1))  # the same again, now with an end
+    with pytest.raises(ExtensionTaken, match="belongs to 'Anna'"):
+        await give("boris", None)
+    clock.move(minutes=61)
+    assert await owner() is None
+    await give("boris", None)
+    assert await owner() == boris.id
+    await writer.run(lambda session: roster.disable(session, "boris", clock()))
+    clock.move(minutes=1)
+    assert await owner() is None
+    with pytest.raises(WrongValue, match="disabled"):
+        await give("boris", None)
+    with pytest.raises(UnknownEmployee):
+        await give("eve", None)
+
+
+async def test_a_disabled_employee_loses_a_number_that_had_an_end_as_well(
+    hire: Hire, writer: Writer, sessions: Sessions, clock: Clock
+) -> None:
+    await hire("anna")
+    end = clock() + timedelta(days=30)
+    await writer.run(
+        lambda session: roster.give_telephone(session, "anna", MOBILE, clock(), until=end)
+    )
+    clock.move(minutes=1)
+    await writer.run(lambda session: roster.disable(session, "anna", clock()))
+    clock.move(minutes=1)
+    async with sessions() as session:
+        assert await directory.employee_at(session, MOBILE, clock()) is None
 
 
 async def test_a_new_password_ends_old_sessions(

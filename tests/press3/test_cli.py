@@ -98,6 +98,25 @@ def test_an_employee_is_added_gets_a_new_password_and_is_disabled(config: Path) 
     assert "Traceback" not in said
 
 
+def test_an_employee_is_given_a_mobile(config: Path) -> None:
+    add = ("user", "add", "anna", "-c", str(config), "--role", "operator", "--password-stdin")
+    assert press3(*add, text="correct horse battery\n")[0] == 0
+    give = ("user", "telephone", "anna")
+    code, said = press3(*give, "8 911 000-00-09", "-c", str(config))
+    assert (code, said.splitlines()[-1]) == (0, "telephone +79110000009 is anna's")
+    code, said = press3(*give, "102", "-c", str(config), "--until", "2126-11-29")
+    assert (code, said.splitlines()[-1]) == (
+        0,
+        "telephone 102 is anna's until the end of 2126-11-29",
+    )
+    for number, until, says in (
+        ("secret", "2126-11-29", "neither an extension"),
+        ("+79110000009", "2026-01-01", "--until 2026-01-01 is over"),
+    ):
+        code, said = press3(*give, number, "-c", str(config), "--until", until)
+        assert (code, says in said, "Traceback" in said) == (1, True, False), said
+
+
 def test_a_telephone_that_is_none_is_refused_with_what_may_be_one(config: Path) -> None:
     add = ("user", "add", "anna", "-c", str(config), "--role", "operator", "--password-stdin")
     code, said = press3(*add, "--extension", "abc", text="correct horse battery\n")

@@ -45,6 +45,27 @@ async def test_calls_with_and_without_an_appeal(site: Site, world: World) -> Non
         assert (await site.get(f"/calls?cursor={cursor}", by=boss)).problem == "invalid"
 
 
+async def test_the_legs_and_the_end_of_a_call_in_the_words_of_the_contract(
+    site: Site, world: World
+) -> None:
+    boss = await world.hire("boss", Role.SUPERVISOR)
+    ann = await world.hire("ann", extension="+79110000009")
+    forwarded = world.call().ring("101").stop("101", "forwarded").answer("+79110000009")
+    await forwarded.end(by="operator").stored()
+    world.pass_s(60)
+    await world.call("+79990000001").end("closed", by="pbx").stored()
+    closed, answered = (await site.get("/calls", by=boss)).body["items"]
+    assert (answered["outcome"], answered["ended_by"]) == ("answered", "operator")
+    legs = [(leg["extension"], leg["number"], leg["outcome"]) for leg in answered["legs"]]
+    assert legs == [("101", None, "forwarded"), (None, "+79110000009", "answered")]
+    assert [leg["employee"] for leg in answered["legs"]] == [None, {"id": ann.id, "name": "ann"}]
+    assert (closed["outcome"], closed["ended_by"], closed["answered_at"]) == ("closed", "pbx", None)
+    for query in ({"missed": "true"}, {"outcome": "closed"}):
+        listed = (await site.get("/calls", by=boss, params=query)).body["items"]
+        assert [call["id"] for call in listed] == [closed["id"]], query
+    assert len((await site.get("/calls", by=ann)).body["items"]) == 1
+
+
 async def test_an_operator_sees_the_calls_of_his_telephone(site: Site, world: World) -> None:
     ann = await world.hire("ann", extension="101")
     eve = await world.hire("eve", extension="109")

@@ -20,7 +20,8 @@ class CallFilter(Page):
 
     direction: Literal["in", "out"] | None = None
     outcome: (
-        Literal["answered", "abandoned", "no_answer", "busy", "failed", "in_progress"] | None
+        Literal["answered", "abandoned", "no_answer", "busy", "failed", "closed", "in_progress"]
+        | None
     ) = None
     pressed: bool | None = None
     missed: bool | None = None

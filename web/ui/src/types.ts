@@ -48,7 +48,9 @@ export type Times = { [name in TimeName]: number | null } & {
 }
 
 export interface Leg {
-  extension: string
+  extension: string | null
+  /** An outside telephone has no extension. */
+  number?: string | null
   employee: Named | null
   rang_at: string | null
   answered_at: string | null
@@ -89,6 +91,8 @@ export interface Call {
   answered_at: string | null
   ended_at: string | null
   outcome: string | null
+  /** Null while it goes on, and when nobody saw its end. */
+  ended_by?: string | null
   appeal: number | null
   legs: Leg[]
   transfers: Transfer[]

@@ -23,6 +23,7 @@ export function CallCard({ call, of, mayListen }: Props) {
         </span>
         <Outcome call={call} />
         <Talk call={call} />
+        {call.ended_by ? <span class="muted">{label('ended_by', call.ended_by)}</span> : null}
         {call.pressed_at ? (
           <span class={pressCall(of)?.id === call.id ? 'strong' : ''}>
             {t('calls.pressed', { at: '' })}
@@ -78,14 +79,19 @@ export function Recovered() {
 
 function Legs({ legs }: { legs: readonly Leg[] }) {
   const columns: Column<Leg>[] = [
-    { key: 'extension', head: t('leg.extension'), cell: (leg) => leg.extension },
+    { key: 'extension', head: t('leg.extension'), cell: (leg) => <bdi>{telephoneOf(leg)}</bdi> },
     { key: 'employee', head: t('leg.employee'), cell: (leg) => <bdi>{leg.employee?.name ?? '—'}</bdi> },
     { key: 'rang', head: t('leg.rang'), cell: (leg) => <Moment at={leg.rang_at} /> },
     { key: 'answered', head: t('leg.answered'), cell: (leg) => <Moment at={leg.answered_at} /> },
     { key: 'ended', head: t('leg.ended'), cell: (leg) => <Moment at={leg.ended_at} /> },
     { key: 'outcome', head: t('leg.outcome'), cell: (leg) => label('leg.outcome', leg.outcome ?? (leg.ended_at ? 'unknown' : leg.answered_at ? 'talking' : 'ringing')) },
   ]
-  return <Table caption={t('calls.legs')} columns={columns} rows={legs} rowKey={(leg) => `${leg.extension} ${leg.rang_at} ${leg.answered_at}`} />
+  return <Table caption={t('calls.legs')} columns={columns} rows={legs} rowKey={(leg) => `${telephoneOf(leg)} ${leg.rang_at} ${leg.answered_at}`} />
+}
+
+/** The extension of an employee's telephone; an outside one shows its number. */
+function telephoneOf(leg: Leg): string {
+  return leg.extension ?? leg.number ?? '—'
 }
 
 function Transfers({ transfers }: { transfers: readonly Transfer[] }) {
