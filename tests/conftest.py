@@ -39,9 +39,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Who talks to a real Asterisk plays a script in time: such a test compares times."""
+    """Callers of a real Asterisk follow a script in time, and Playwright waits only so long."""
     for item in items:
-        if item.get_closest_marker("asterisk") and not item.get_closest_marker("timing"):
+        names = {mark.name for mark in item.iter_markers()}
+        if names & {"asterisk", "browser"} and "timing" not in names:
             item.add_marker(pytest.mark.timing)
 
 

@@ -26,6 +26,8 @@ from tests.fakes.ami_peer import Action, AmiPeer, message
 from tests.fakes.tcp_proxy import Mode, TcpProxy
 from tests.waiting import patience, until
 
+pytestmark = pytest.mark.timing
+
 NOW = datetime(2026, 11, 21, 18, 33, 44, tzinfo=UTC)
 QUICK: dict[str, Any] = {
     "connect_timeout_s": 0.5,

@@ -21,6 +21,8 @@ from tests.ami.test_connection import Reading, hangup, new_link, running
 from tests.fakes.ami_peer import Action, AmiPeer, message
 from tests.waiting import until
 
+pytestmark = pytest.mark.timing
+
 
 @pytest.fixture
 async def peer() -> AsyncIterator[AmiPeer]:

@@ -21,6 +21,8 @@ from ami.spool import (
 from tests.ami.test_connection import Reading, new_link, running
 from tests.fakes.ami_peer import Action, AmiPeer
 
+pytestmark = pytest.mark.timing
+
 PRESSED = datetime(2026, 11, 21, 18, 33, 43, 657000, UTC)
 KEY = "press3/202611211833/lab-1795286023.0-660084"
 ROW = (

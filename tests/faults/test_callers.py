@@ -11,6 +11,8 @@ import pytest
 from tests.faults.callers import Callers, Habit, Pressed, Truth
 from tests.waiting import until
 
+pytestmark = pytest.mark.timing
+
 RATE = 50
 SLOW_S = 0.2  # to start one call, as SIPp's on a busy machine
 

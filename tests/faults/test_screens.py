@@ -26,6 +26,8 @@ from tests.faults.without import SERVICE
 from tests.timing import Stopwatch
 from tests.waiting import patience, until
 
+pytestmark = pytest.mark.timing
+
 OPERATORS, SCREENS_EACH = 100, 10  # a person may have so many
 WELCOMED_S = 30  # all of them, from the cut, on 2 cores that also run the thousand clients
 _PATIENCE_S = 240  # however many other programs want the processor

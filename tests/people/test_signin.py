@@ -232,6 +232,7 @@ async def test_old_failures_are_forgotten_in_the_database(
         assert (await session.scalars(select(LoginAttempt.login))).all() == ["d"]
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 async def test_an_unknown_login_takes_as_long_as_a_known_one(entrance: SignIn, hire: Hire) -> None:
     await hire("anna")

@@ -33,6 +33,8 @@ from tests.press3.gaps import (
 )
 from tests.waiting import until
 
+pytestmark = pytest.mark.timing
+
 
 async def test_a_gap_that_can_not_be_read_at_the_login_is_read_by_the_sweep(
     served: Served, writer: Writer

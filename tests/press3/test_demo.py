@@ -22,6 +22,8 @@ from press3.clock import now
 from tests.lab.fixtures import Labs
 from tests.waiting import until
 
+pytestmark = pytest.mark.timing
+
 TRACES = Path(__file__).parents[1] / "traces"
 COPIES = Path(__file__).parents[2] / "press3" / "demo" / "traces"
 

@@ -14,6 +14,8 @@ from press3.evidence import with_evidence
 from tests.ami.test_connection import Reading, new_link, running
 from tests.fakes.ami_peer import AmiPeer
 
+pytestmark = pytest.mark.timing
+
 AT = datetime(2026, 11, 21, 18, 33, 43, tzinfo=UTC)
 MINUTE = "press3/202611211833"
 

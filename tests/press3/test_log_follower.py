@@ -19,6 +19,8 @@ from store.writer import Writer
 from tests.press3.gaps import BACK, IN_THE_GAP, PBX, Served
 from tests.waiting import until
 
+pytestmark = pytest.mark.timing
+
 SINCE = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 GAPS: list[Gap] = [(SINCE, SINCE + timedelta(minutes=10))]
 

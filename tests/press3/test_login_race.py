@@ -18,7 +18,10 @@ from tests.waiting import until
 
 Act: TypeAlias = Callable[[datetime], bytes]
 
-pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+pytestmark = [
+    pytest.mark.timing,
+    pytest.mark.parametrize("database_url", ["sqlite"], indirect=True),
+]
 
 QUESTIONS = ("Login", "Ping", "CoreShowChannels", "CoreStatus", "CoreSettings")
 LOGIN = BACK + timedelta(seconds=10)

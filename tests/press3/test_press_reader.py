@@ -18,6 +18,8 @@ from press3.settings import Settings
 from tests.fakes.ami_peer import Action, AmiPeer
 from tests.waiting import until
 
+pytestmark = pytest.mark.timing
+
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 PRESSED = NOW - timedelta(minutes=30)
 

@@ -26,6 +26,8 @@ from store.writer import Writer
 from tests.fakes.ami_peer import AmiPeer, message
 from tests.waiting import until
 
+pytestmark = pytest.mark.timing
+
 NOW = datetime(2026, 11, 21, 18, 34, tzinfo=UTC)
 UNIQUEID = "1795286020.7"
 

@@ -27,6 +27,8 @@ from tests.push.desk import Desk, Line
 from tests.push.screens import Screen, pushing
 from tests.waiting import until
 
+pytestmark = pytest.mark.timing
+
 
 def to(*people: Employee) -> dict[str, Any]:
     return Audience(employees=tuple(person.id for person in people)).to_json()

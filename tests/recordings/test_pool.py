@@ -16,6 +16,8 @@ from tests import timing
 from tests.recordings.test_audio import job
 from tests.waiting import until
 
+pytestmark = pytest.mark.timing
+
 
 @pytest.fixture
 async def pool() -> AsyncIterator[SoundPool]:

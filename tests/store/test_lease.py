@@ -17,6 +17,8 @@ from store.writer import Writer
 from tests.store.samples import add, names
 from tests.waiting import until
 
+pytestmark = pytest.mark.timing
+
 Sessions = async_sessionmaker[AsyncSession]
 
 QUICK = LeaseTimes(renew_every_s=0.05, expire_after_s=0.5, ask_every_s=0.02)

@@ -14,6 +14,8 @@ from tests.waiting import until
 from web import splice
 from web.splice import Splices
 
+pytestmark = pytest.mark.timing
+
 _ASKS = b"GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
 _MUCH = b"x" * 32_000_000  # more than the kernel keeps for a connection
 

@@ -24,7 +24,10 @@ from tests.appeals.world import World
 from tests.waiting import until
 from tests.web.site import Site
 
-pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+pytestmark = [
+    pytest.mark.timing,
+    pytest.mark.parametrize("database_url", ["sqlite"], indirect=True),
+]
 
 
 class Stack:
