@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
@@ -26,6 +27,7 @@ __all__ = [
     "Office",
     "When",
     "has_sound",
+    "is_whole",
     "module_office",
     "near",
     "office",
@@ -57,6 +59,9 @@ STORIES = LabMenu(
 )
 PRESS: list[Step] = [Speak(), Wait(0.5), Key("3")]
 SILENT = TelephoneHabit(then="noanswer")
+# A head, and so many bytes a second: 8 kHz, 16 bits; GSM in a WAV; GSM.
+_FORMATS = {".wav": (44, 16_000), ".WAV": (60, 1_625), ".gsm": (0, 1_650)}
+_ROUNDED_S = 0.1
 _COMING_S = 30  # deadline for what must come; the machine may be busy with other things
 
 
@@ -131,12 +136,29 @@ class Office:
         since, until = (datetime.fromisoformat(call[name]) for name in ("pressed_at", "ended_at"))
         lasts_s = recording["duration_s"]
         assert timing.lasted(lasts_s, 1.0, (since, until)), f"{lasts_s} s of {until - since}"
+        if call["pbx"] == "main":
+            assert is_whole(recording, self.lab.monitor, call["id"].removeprefix("main-"))
         chief = await self.desk.person("chief")
         path = f"/recordings/{recording['id']}/audio"
         status, sound, answer = await chief.bytes(path, Range="bytes=0-999")
         assert (status, len(sound)) == (206, 1000), answer.headers
         found: Json = recording
         return found
+
+
+def is_whole(recording: Json, monitor: Path, *names: str) -> bool:
+    """Whether the copy is as long as a file on the PBX's disk in whose name one of `names` is.
+
+    However busy the machine: Asterisk leaves out of a file what comes too late, press3 leaves out nothing.
+    """
+    files = [file for name in names for file in monitor.rglob(f"*{name}*") if file.is_file()]
+    return any(abs(_sound_s(file) - recording["duration_s"]) <= _ROUNDED_S for file in files)
+
+
+def _sound_s(file: Path) -> float:
+    """Seconds of sound, by the size: Asterisk writes 8 kHz, 16 bits or GSM."""
+    head, bytes_per_s = _FORMATS[file.suffix]
+    return (file.stat().st_size - head) / bytes_per_s
 
 
 def has_sound(call: Json) -> bool:

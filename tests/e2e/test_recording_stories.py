@@ -18,7 +18,7 @@ import pytest_asyncio
 from tests import timing
 from tests.e2e.desk import Screen, open_desk
 from tests.e2e.duty import on_duty
-from tests.e2e.office import PRESS, STORIES, Json, Office, When, near
+from tests.e2e.office import PRESS, STORIES, Json, Office, When, is_whole, near
 from tests.e2e.told import LegSeen, answered, check_legs, check_pops
 from tests.lab.ami_tap import AmiMessage, AmiTap
 from tests.lab.dialogs import Dialog, Keys
@@ -163,6 +163,8 @@ async def playable(office: Office, number: str, n: int, *, deadline_s: float) ->
         path = f"/recordings/{recording['id']}/audio"
         status, sound, _ = await chief.bytes(path, Range="bytes=0-499")
         assert (status, len(sound)) == (206, 500)
+        names = call["id"].removeprefix("main-"), number.lstrip("+")
+        assert is_whole(recording, office.lab.monitor, *names), recording
     found: list[Json] = call["recordings"]
     return found
 
