@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
 from ami.events import Channel, DialBegin
-from calls.numbers import NumberRules
+from calls.numbers import NumberRules, dialled_user, resource
 from calls.sides import Side, Sides
 
 if TYPE_CHECKING:
@@ -171,12 +171,24 @@ class Graph:
             return
         dest.dialled_by = source
         source.dialled[dest.uniqueid] = dest
-        inherited = source.half.extension if source.is_second and source.half is not None else None
-        if dest.kind == "external" and inherited is not None:
-            dest.kind, dest.extension = "operator", inherited
+        if dest.kind == "external" and (whose := self._whose(source, event)) is not None:
+            dest.kind, dest.extension = "operator", whose
+
+    @staticmethod
+    def _whose(source: Chan, event: DialBegin | None) -> str | None:
+        """Return whose telephone a Local dials outside: the extension's that it names.
+
+        None when it names nobody, or the very number that is dialled: `Local/112@…` is a call to 112.
+        """
+        if not source.is_second or source.half is None:
+            return None
+        extension = source.half.extension
+        sent = dialled_user(event.dial_string, resource=resource(event.dest.name)) if event else ""
+        return None if extension is None or sent.endswith(extension) else extension
 
     def make_operator(self, chan: Chan, extension: str) -> None:
         """A queue rang `chan` as its member: it is an operator's, though its name is no number."""
+        chan.settled = True
         if chan.extension is None and chan.kind != "inner":
             chan.extension = extension
             if chan.kind == "external":

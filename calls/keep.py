@@ -54,14 +54,17 @@ class Parties:
         return self._numbers.ours(chan.exten)
 
     def originator(self, journey: Journey, customer: Chan) -> Party:
-        """Return who placed an outgoing call: the operator in it, else its first channel's caller id."""
+        """Return who placed an outgoing call: the operator who talks in it, else any operator in it, else
+        the extension that a program named, else its first channel's caller id."""
         others = [chan for chan in journey.channels.values() if chan is not customer]
-        for chan in others:
-            if chan.kind == "operator" or chan.extension is not None:
-                return self.caller(chan)
-        for chan in others:
-            return self.caller(chan)
-        return self._numbers.party("")
+        operators = [chan for chan in others if chan.kind == "operator"]
+        found = [
+            *(chan for chan in operators if chan.bridge is not None),
+            *operators,
+            *(chan for chan in others if chan.extension is not None),
+            *others,
+        ]
+        return self.caller(found[0]) if found else self._numbers.ours("")
 
     def called(self, customer: Chan, event: DialBegin | None) -> Party:
         """Return the number an outgoing call goes to: as dialled by a person, else as sent to the trunk.

@@ -161,8 +161,18 @@ class Switchboard:
         journey = chan.journey
         journey.arrive(direction, chan, self._parties.caller(chan), to, journey.tick(at))
 
-    def watches(self, queue: str) -> bool:
-        return self._keep.watches(queue)
+    def waits_for_somebody(self, chan: Chan, queue: str) -> bool:
+        """Return whether a call worth keeping begins with `chan` in `queue`.
+
+        A Local half that no caller is behind is a program's: it looks for an agent, and the customer
+        is called afterwards.
+        """
+        if chan.kind == "local" and not any(
+            each.incoming and each.kind in ("external", "operator")
+            for each in chan.journey.channels.values()
+        ):
+            return False
+        return chan.kind == "external" or self._keep.watches(queue)
 
     def _arrive_incoming(self, chan: Chan, at: datetime, *, wait_for_number: bool) -> None:
         if chan.was_dialled or not chan.incoming or (wait_for_number and not chan.number):

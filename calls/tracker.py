@@ -319,9 +319,7 @@ class Tracker:
         chan = self._board.see(event.channel, event.at)
         if chan is None:
             return
-        if not chan.journey.arrived and (
-            chan.kind == "external" or self._board.watches(event.queue)
-        ):
+        if not chan.journey.arrived and self._board.waits_for_somebody(chan, event.queue):
             self._board.arrive(chan, event.at, queue=event.queue)
         chan.journey.joined_queue(chan, event.queue, chan.journey.tick(event.at))
 

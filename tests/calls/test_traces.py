@@ -113,6 +113,16 @@ EXPECTED = {
     "click-to-call": Expected(
         outcome="answered", legs=(WON,), queue=(), direction="out", pressed=False
     ),
+    "crm-call": Expected(outcome="answered", legs=(WON,), queue=(), direction="out", pressed=False),
+    "crm-call-optimized": Expected(
+        outcome="answered", legs=(WON,), queue=(), direction="out", pressed=False
+    ),
+    "call-back-agent-first": Expected(
+        outcome="answered", legs=(WON,), queue=(), direction="out", pressed=False
+    ),
+    "call-back-customer-first": Expected(
+        outcome="answered", legs=(WON,), direction="out", pressed=False
+    ),
 }
 
 
@@ -133,7 +143,8 @@ def of(facts: list[Fact], kind: type[T]) -> list[T]:
 # Which side ended it. All others of EXPECTED: the operator.
 CALLER_ENDS = {
     "answered", "attended-transfer-fails", "blind-transfer", "click-to-call", "gave-up", "on-hold",
-    "outbound", "parked", "picked-up",
+    "outbound", "parked", "picked-up", "crm-call", "crm-call-optimized", "call-back-agent-first",
+    "call-back-customer-first",
 }  # fmt: skip
 PBX_ENDS = {"no-choice", "queue-timeout"}
 
@@ -254,6 +265,21 @@ def test_an_anonymous_caller(trace: str) -> None:
     assert (caller.kind, caller.e164) == ("anonymous", None)
 
 
+@pytest.mark.parametrize(
+    "trace", [t for t in ALL if story_name(t).startswith(("crm-call", "call-back"))]
+)
+def test_a_call_placed_by_a_program_goes_from_its_operator_to_the_customer(trace: str) -> None:
+    story = story_of(trace)
+    assert story.to.e164 == "+79110000002"
+    if "customer-first" not in trace:
+        assert (story.caller.raw, story.caller.kind) == ("101", "internal")
+        return
+    (leg,) = story.legs
+    assert leg.rang_at is not None
+    assert leg.answered_at is not None
+    assert leg.answered_at - leg.rang_at > timedelta(seconds=0.9)
+
+
 @pytest.mark.parametrize("trace", [t for t in ALL if story_name(t) == "internal"])
 def test_a_call_between_employees_is_not_kept(trace: str) -> None:
     assert facts_of(trace) == []
@@ -263,7 +289,8 @@ def test_a_call_between_employees_is_not_kept(trace: str) -> None:
 def test_a_call_has_its_recording(trace: str) -> None:
     story = story_of(trace)
     recorded = story_name(trace) not in (
-        "picked-up", "no-choice", "outbound", "click-to-call", "observed-menu"
+        "picked-up", "no-choice", "outbound", "click-to-call", "observed-menu", "crm-call",
+        "crm-call-optimized", "call-back-agent-first", "call-back-customer-first",
     )  # fmt: skip
     assert len(story.recordings) == int(recorded)
     for recording in story.recordings:

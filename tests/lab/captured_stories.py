@@ -375,3 +375,60 @@ async def picked_up_from_queue(stage: Stage) -> None:
     pick = await stage.call([Speak(), Wait(2), Bye()], number="103", name="", to="**101")
     await call.done()
     await pick.done()
+
+
+CALL_BACK = LabMenu(
+    menu=replace(TWO, members=("PJSIP/101",)),
+    files={
+        "extensions_more.conf": "[from-internal](+)\n"
+        "exten => 613,1,Answer()\n same => n,Queue(press3,,,,20)\n"
+        "exten => 614,1,Queue(press3,,,,20)\n"
+    },
+)
+
+
+async def _placed(stage: Stage, local: str, exten: str) -> None:
+    """A program places a call through a Local channel; the customer hangs up."""
+    await stage.phone("101", TelephoneHabit(ring_s=1))
+    await stage.phone("customer", TelephoneHabit(ring_s=0.5, talk_s=3))
+    await stage.control.action(
+        "Originate",
+        Channel=f"Local/{local}",
+        Context="from-internal",
+        Exten=exten,
+        Priority="1",
+        Async="true",
+        CallerID="+79110000002",
+    )
+    await until(lambda: _over(stage), deadline_s=40, what="everybody has hung up")
+
+
+def _over(stage: Stage) -> bool:
+    born, gone = (len(stage.tap.all(event)) for event in ("Newchannel", "Hangup"))
+    return born == gone and any(
+        event.get("Channel").startswith("PJSIP/customer") for event in stage.tap.all("Hangup")
+    )
+
+
+@story()
+async def crm_call(stage: Stage) -> None:
+    """A CRM places a call by Local/101@from-internal/n: 101 answers, then the customer does."""
+    await _placed(stage, "101@from-internal/n", "89110000002")
+
+
+@story()
+async def crm_call_optimized(stage: Stage) -> None:
+    """The same without /n: the Local channel is optimised away when both talk."""
+    await _placed(stage, "101@from-internal", "89110000002")
+
+
+@story(CALL_BACK)
+async def call_back_agent_first(stage: Stage) -> None:
+    """A queue's call-back: an agent is found by queue 614, then the customer is called."""
+    await _placed(stage, "614@from-internal/n", "89110000002")
+
+
+@story(CALL_BACK)
+async def call_back_customer_first(stage: Stage) -> None:
+    """The customer is called, then waits in the queue, whose agent answers."""
+    await _placed(stage, "89110000002@from-internal/n", "613")
