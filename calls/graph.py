@@ -182,9 +182,11 @@ class Graph:
         """
         if not source.is_second or source.half is None:
             return None
-        extension = source.half.extension
         sent = dialled_user(event.dial_string, resource=resource(event.dest.name)) if event else ""
-        return None if extension is None or sent.endswith(extension) else extension
+        if source.extension is not None and sent.endswith(source.extension):
+            for half in (source, source.half):
+                half.extension, half.ringing = None, False
+        return source.half.extension
 
     def make_operator(self, chan: Chan, extension: str) -> None:
         """A queue rang `chan` as its member: it is an operator's, though its name is no number."""
