@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from ami.spool import SpoolAnswer, SpoolPress
 from ami.wire import text_of
 
-__all__ = ["BadRow", "CdrRow", "calls_in", "parse_row", "time_of"]
+__all__ = ["BadRow", "CdrRow", "calls_in", "channel_of", "parse_row", "time_of"]
 
 _UNIQUEID = re.compile(r"(?:.*-)?([0-9]{9,11})\.[0-9]+")
 _NAME = re.compile(r'"(.*)" <[^<>]*>')
@@ -82,6 +82,14 @@ def parse_row(line: bytes) -> CdrRow:
         end=end,
         answered=fields[14] == "ANSWERED",
     )
+
+
+def channel_of(line: bytes) -> str:
+    """Return the uniqueid of the row, empty for what is no row."""
+    try:
+        return parse_row(line).uniqueid
+    except BadRow:
+        return ""
 
 
 def time_of(line: bytes) -> datetime | None:

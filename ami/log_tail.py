@@ -16,7 +16,15 @@ from typing import BinaryIO, cast
 
 from ami.errors import LogUnreadable
 
-__all__ = ["LogChunk", "LogPosition", "TimeOf", "lines_between", "oldest_line_at", "read_on"]
+__all__ = [
+    "CHUNK_BYTES",
+    "LogChunk",
+    "LogPosition",
+    "TimeOf",
+    "lines_between",
+    "oldest_line_at",
+    "read_on",
+]
 
 # When was this line written? None: it can't be told.
 TimeOf = Callable[[bytes], datetime | None]

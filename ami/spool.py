@@ -8,7 +8,7 @@ import re
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import unquote_to_bytes
 
 import structlog
@@ -16,14 +16,27 @@ import structlog
 from ami.actions import db_get_tree, getvar
 from ami.asking import Asking
 from ami.errors import ActionFailed, IncompleteList, ReplyTooLong, SpoolUnread
+from ami.spool_shapes import (
+    Hand,
+    SpoolAnswer,
+    SpoolDamage,
+    SpoolPress,
+    SpoolRecording,
+    SpoolStay,
+    SpoolTransfer,
+    TimedBy,
+)
 from ami.wire import text_of
 
 __all__ = [
     "KEPT",
+    "Hand",
     "SpoolAnswer",
     "SpoolDamage",
     "SpoolPress",
     "SpoolRecording",
+    "SpoolStay",
+    "SpoolTransfer",
     "TimedBy",
     "parse_tree",
     "read_families",
@@ -44,58 +57,7 @@ _NARROWER = {0: 8, 8: 10, 10: 11, 11: 12}
 _TRIES = 2  # a list that something foreign fell into is whole the next time
 _KEY = re.compile(r"/?(press3/\d{12}/[^/%\x00-\x1f]{1,150})(?:/([a-z]+)(?:/([^/]*))?)?")
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
-# What the time of a press is the time of: the key itself, or what followed or came before it.
-TimedBy = Literal["key", "queue_entry", "call_start"]
 _LATER_MARKS = frozenset({"message", "survey"})  # written for parts that read them themselves
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SpoolAnswer:
-    """`uniqueid` is the answering channel's, empty in AstDB. queue_log may give the member's name as `channel`."""
-
-    at: datetime
-    channel: str
-    uniqueid: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SpoolRecording:
-    at: datetime
-    path: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SpoolPress:
-    """One press with its marks, all PBX time. `entered_at`: before Queue(); `queue_left`: (at, QUEUESTATUS).
-
-    `key` is its AstDB key, null for a call that only queue_log or the CDR tell of (`ami.queue_log`).
-    """
-
-    key: str | None
-    uniqueid: str
-    linkedid: str
-    pressed_at: datetime
-    number: str
-    name: str
-    did: str
-    menu: str
-    queue: str
-    again: tuple[datetime, ...] = ()
-    entered_at: datetime | None = None
-    answered: tuple[SpoolAnswer, ...] = ()
-    queue_left: tuple[datetime, str] | None = None
-    recordings: tuple[SpoolRecording, ...] = ()
-    ended_at: datetime | None = None
-    timed_by: TimedBy = "key"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SpoolDamage:
-    """A row that can't be read. The press it belongs to may be whole all the same."""
-
-    key: str
-    value: str
-    problem: str
 
 
 class _Unreadable(Exception):

@@ -59,7 +59,10 @@ RingStop = Literal[
     "forwarded",
     "unknown",
 ]
-QueueLeftReason = Literal["answered", "abandoned", "timeout", "empty", "transferred", "unknown"]
+# `key`: the caller pressed a key that leads out of the queue.
+QueueLeftReason = Literal[
+    "answered", "abandoned", "timeout", "empty", "transferred", "key", "unknown"
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,8 +133,11 @@ class QueueEntered(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueLeft(Fact):
+    """`key` is what the caller pressed to leave; None for any other reason, or when nothing says."""
+
     queue: str
     reason: QueueLeftReason
+    key: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

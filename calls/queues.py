@@ -23,6 +23,7 @@ QUEUE_RESULTS: dict[str, QueueLeftReason] = {
     "WITHDRAW": "transferred",
     "ABANDON": "abandoned",
     "ABANDONED": "abandoned",
+    "EXITWITHKEY": "key",  # queue_log's word: no QUEUESTATUS says so
 }
 
 

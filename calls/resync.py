@@ -6,34 +6,32 @@ happened in a blind window is marked `recovered`.
 
 from collections.abc import Collection, Iterable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from ami.spool import SpoolAnswer, SpoolPress
+from ami.spool import SpoolPress
 from calls.facts import (
     CallArrived,
     CallEnded,
     ComplaintRequested,
     Fact,
     MenuKeyPressed,
-    OperatorAnswered,
     OperatorLeft,
     OperatorStoppedRinging,
     Outcome,
-    QueueEntered,
     QueueLeft,
     QueueLeftReason,
     RecordingStarted,
     RecordingStopped,
+    StateLost,
 )
-from calls.numbers import NumberRules, resource
+from calls.numbers import NumberRules
+from calls.queue_marks import tell_queues
 from calls.queues import QUEUE_RESULTS
-from calls.story import CallStory, LegStory, fold
+from calls.story import CallStory, LegStory
 from calls.switchboard import born_at
+from calls.telling import Telling
 
 __all__ = ["from_channels", "from_spool"]
-
-_NEAR = timedelta(seconds=2)
-_CUT_OFF = timedelta(seconds=1)  # queue_log leaves the fraction of a second out
 
 
 def from_spool(
@@ -51,7 +49,7 @@ def from_spool(
     `blind_until`: when the last blind window ended; what is younger happened while we listened, and
     the PBX just says it in more words than its events. None: everything happened in the window.
     """
-    told = _Telling(story, blind_until)
+    told = Telling(story, blind_until)
     if settled_before is not None and press.pressed_at >= settled_before:
         return []
     _tell_press(told, press, pbx, numbers)
@@ -65,40 +63,13 @@ def from_channels(stories: Iterable[CallStory], alive: Collection[str], at: date
     for story in stories:
         known = {story.uniqueid, story.press_uniqueid, *(leg.uniqueid for leg in _open(story))}
         if story.ended_at is None and story.started_at <= at and known.isdisjoint(alive):
-            told = _Telling(story)
+            told = Telling(story)
             _tell_end(told, at, _outcome(told.now))
             facts += told.facts
     return facts
 
 
-class _Telling:
-    """Collects the facts that say something new to the story as it grows."""
-
-    def __init__(self, story: CallStory | None, blind_until: datetime | None = None) -> None:
-        self._story = story
-        self._blind_until = blind_until
-        self.facts: list[Fact] = []
-
-    @property
-    def known(self) -> bool:
-        return self._story is not None
-
-    @property
-    def now(self) -> CallStory:
-        if self._story is None:
-            raise ValueError("nothing was told yet")
-        return self._story
-
-    def tell(self, fact: Fact, *, recovered: bool = True) -> None:
-        blind = self._blind_until is None or fact.at <= self._blind_until
-        fact = replace(fact, recovered=recovered and blind)
-        after = fold(self._story, fact)
-        if after is not self._story:
-            self.facts.append(fact)
-            self._story = after
-
-
-def _tell_press(told: _Telling, press: SpoolPress, pbx: str, numbers: NumberRules) -> None:
+def _tell_press(told: Telling, press: SpoolPress, pbx: str, numbers: NumberRules) -> None:
     if not told.known:
         first = press.linkedid or press.uniqueid
         told.tell(
@@ -137,7 +108,7 @@ def _pressed_at(story: CallStory, press: SpoolPress) -> datetime:
     return story.pressed_at or max(press.pressed_at, story.started_at)
 
 
-def _tell_marks(told: _Telling, press: SpoolPress, numbers: NumberRules) -> None:
+def _tell_marks(told: Telling, press: SpoolPress, numbers: NumberRules) -> None:
     call = told.now.id
     for recording in press.recordings:
         told.tell(
@@ -145,81 +116,14 @@ def _tell_marks(told: _Telling, press: SpoolPress, numbers: NumberRules) -> None
                 call=call, at=recording.at, path=recording.path, uniqueid=press.uniqueid
             )
         )
-    if press.entered_at is not None:
-        at = _after(told.now.pressed_at, press.entered_at)
-        told.tell(QueueEntered(call=call, at=at, queue=press.queue))
-    for answer in press.answered:
-        _tell_answer(told, answer, numbers)
-    if press.queue_left is not None:
-        _tell_queue_left(told, press, *press.queue_left)
+    tell_queues(told, press, numbers)
+    if press.restarted_at is not None:
+        told.tell(StateLost(call=call, at=press.restarted_at, reason="pbx_restarted"))
     if press.ended_at is not None:
         _tell_end(told, press.ended_at, _outcome(told.now, press.queue_left))
 
 
-def _tell_answer(told: _Telling, answer: SpoolAnswer, numbers: NumberRules) -> None:
-    extension = numbers.extension(answer.channel) or resource(answer.channel)
-    answer = replace(answer, at=_after(_waits_since(told.now), answer.at))
-    leg = _leg_at(told.now, extension, answer)
-    if leg is not None and leg.outcome not in (None, "answered", "unknown"):
-        return  # it was lifted, but customer and operator never heard each other
-    told.tell(
-        OperatorAnswered(
-            call=told.now.id,
-            at=answer.at,
-            leg=leg.uniqueid if leg else answer.uniqueid or answer.channel,
-            extension=extension,
-        )
-    )
-
-
-def _after(known: datetime | None, at: datetime) -> datetime:
-    """Return `at`, or `known` for what came after it in that second and was told without the fraction.
-
-    A time with a fraction is exact: what it tells of did come before `known`.
-    """
-    cut_off = not at.microsecond
-    return known if cut_off and known is not None and at < known < at + _CUT_OFF else at
-
-
-def _waits_since(story: CallStory) -> datetime | None:
-    return story.stays[-1].entered_at if story.stays else story.pressed_at
-
-
-def _leg_at(story: CallStory, extension: str, answer: SpoolAnswer) -> LegStory | None:
-    """Return the leg that answered: by its channel, else that of `extension` within whose ringing or talk it lies.
-
-    queue_log may know the operator by a name of the queue's: then who answered just then.
-    """
-    at = answer.at
-    for leg in story.legs:
-        if leg.uniqueid == answer.uniqueid:
-            return leg
-        if answer.uniqueid and leg.answered_at is not None and abs(leg.answered_at - at) <= _NEAR:
-            return leg
-    for leg in reversed(story.legs):
-        since = leg.rang_at or leg.answered_at
-        if leg.extension != extension or (since is not None and at < since - _NEAR):
-            continue
-        if leg.ended_at is None or at <= leg.ended_at + _NEAR:
-            return leg
-    return None
-
-
-def _tell_queue_left(told: _Telling, press: SpoolPress, at: datetime, status: str) -> None:
-    answered_at = told.now.answered_at
-    at = _after(_waits_since(told.now), at)
-    reason: QueueLeftReason = QUEUE_RESULTS.get(status, "unknown" if status else "abandoned")
-    if answered_at is not None and reason in ("answered", "abandoned"):
-        # Queue() comes back only after the talk: he left the queue when he was answered.
-        reason, at = "answered", answered_at
-    told.tell(QueueLeft(call=told.now.id, at=at, queue=press.queue, reason=reason))
-    if press.entered_at is None and not told.now.stays and reason == "empty":
-        # Refused at the door (FULL, JOINEMPTY): entered and left at once.
-        told.tell(QueueEntered(call=told.now.id, at=at, queue=press.queue))
-        told.tell(QueueLeft(call=told.now.id, at=at, queue=press.queue, reason=reason))
-
-
-def _tell_end(told: _Telling, at: datetime, outcome: Outcome) -> None:
+def _tell_end(told: Telling, at: datetime, outcome: Outcome) -> None:
     story = told.now
     at = story.ended_at or at
     for leg in _open(story):
@@ -243,7 +147,7 @@ def _tell_end(told: _Telling, at: datetime, outcome: Outcome) -> None:
     told.tell(CallEnded(call=story.id, at=at, outcome=outcome))
 
 
-def _tell_waiting_over(told: _Telling, at: datetime) -> None:
+def _tell_waiting_over(told: Telling, at: datetime) -> None:
     story = told.now
     for stay in story.stays:
         if stay.left_at is not None:
@@ -264,8 +168,10 @@ def _outcome(story: CallStory, left: tuple[datetime, str] | None = None) -> Outc
         return "answered"
     if story.direction == "out":
         return "no_answer"
+    if story.lost is not None:
+        return "failed"
     last = story.stays[-1].reason if story.stays else QUEUE_RESULTS.get(left[1] if left else "")
-    return "no_answer" if last in ("timeout", "empty", "transferred") else "abandoned"
+    return "no_answer" if last in ("timeout", "empty", "transferred", "key") else "abandoned"
 
 
 def _open(story: CallStory) -> list[LegStory]:

@@ -62,12 +62,13 @@ class KeyStory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueStory:
-    """One stay in a queue. `left_at` and `reason` null while he waits."""
+    """One stay in a queue. `left_at` and `reason` None while the caller waits; `key` pressed to leave."""
 
     queue: str
     entered_at: datetime
     left_at: datetime | None = None
     reason: QueueLeftReason | None = None
+    key: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -140,18 +140,19 @@ def _queue_entered(story: CallStory, fact: QueueEntered) -> CallStory:
 
 
 def _same_stay(stay: QueueStory, fact: QueueEntered) -> bool:
-    """He is still there; or another source tells of it. Events tell of who comes back at once."""
-    if stay.entered_at == fact.at or (stay.left_at is None and stay.queue == fact.queue):
+    """The caller is still there; or another source tells of it. Who comes back has left before."""
+    if stay.queue != fact.queue:
+        return False
+    if stay.entered_at == fact.at or stay.left_at is None:
         return True
-    back = not fact.recovered and stay.left_at is not None and fact.at >= stay.left_at
-    return not back and abs(stay.entered_at - fact.at) < _SAME
+    return fact.at < stay.left_at and abs(stay.entered_at - fact.at) < _SAME
 
 
 def _queue_left(story: CallStory, fact: QueueLeft) -> CallStory:
     for i, stay in enumerate(story.stays):
         if stay.left_at is None and stay.queue == fact.queue and not _of_before(stay, fact):
             left_at = max(fact.at, stay.entered_at)
-            left = replace(stay, left_at=left_at, reason=fact.reason)
+            left = replace(stay, left_at=left_at, reason=fact.reason, key=fact.key)
             stays = (*story.stays[:i], left, *story.stays[i + 1 :])
             waiting = any(each.left_at is None for each in stays)
             return replace(story, queue_left_at=None if waiting else left_at, stays=stays)

@@ -5,7 +5,7 @@ kept in the database, so that a restart goes on there.
 """
 
 import asyncio
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from ami import spool
 from ami.errors import LogUnreadable
-from ami.log_tail import LogChunk, LogPosition, read_on
+from ami.log_tail import CHUNK_BYTES, LogChunk, LogPosition, lines_between, read_on
 from ami.spool import SpoolPress
 from calls import history, resync
 from calls.facts import Fact
@@ -26,7 +26,7 @@ from calls.switchboard import born_at
 from press3.pbx_logs import PbxLog, PbxLogs
 from press3.pipeline import Pipeline
 
-__all__ = ["LogFollower", "came_in_gap"]
+__all__ = ["LogFollower", "came_in_gap", "known_now"]
 
 log = structlog.get_logger(__name__)
 
@@ -54,8 +54,9 @@ class _Reading:
 class LogFollower:
     """The logs of one PBX for one run of its pipeline, whose turn the caller holds."""
 
-    def __init__(self, sources: PbxLogs) -> None:
+    def __init__(self, sources: PbxLogs, *, chunk_bytes: int = CHUNK_BYTES) -> None:
         self._sources = sources
+        self._chunk_bytes = chunk_bytes
         self._since: datetime | None = None
         self._positions: dict[str, LogPosition | None] = {}
         self._trouble: dict[str, str] = {}
@@ -74,32 +75,52 @@ class LogFollower:
         return await self._read(pipeline, _Reading(until, False, blind_until=blind_until))
 
     async def _read(self, pipeline: Pipeline, reading: _Reading) -> list[CallChange]:
+        """Read each log up to the reading's end; only then is its place kept, so that a crash repeats it whole."""
         changes: list[CallChange] = []
         for source in self._sources.logs:
-            while chunk := await self._next(pipeline, source, reading):
-                calls = source.calls_of(chunk.lines)
-                for n in range(0, len(calls), _STORED_AT_ONCE):
-                    part = calls[n : n + _STORED_AT_ONCE]
-                    changes += await pipeline.store(await self._told(pipeline, part, reading))
-                await self._note(pipeline, source, chunk)
+            position = await self._position(pipeline, source)
+            in_hand = _in_hand(pipeline)
+            new: dict[str, SpoolPress] = {}
+            restarted = False
+            while chunk := await self._next(source, position, reading):
+                position = chunk.position
+                restarted = restarted or any(map(source.tells_start, chunk.lines))
+                for call in source.calls_of(chunk.lines):
+                    if call.uniqueid in in_hand or self._may_be_pressed(call):
+                        new.setdefault(call.uniqueid, call)
+            if restarted and reading.in_gap:  # it ended calls without a line of theirs
+                for uniqueid in in_hand.keys() - reading.alive - new.keys():
+                    new[uniqueid] = _of_before(in_hand[uniqueid], uniqueid)
+            calls = await self._whole(pipeline, source, new, reading)
+            for n in range(0, len(calls), _STORED_AT_ONCE):
+                part = calls[n : n + _STORED_AT_ONCE]
+                changes += await pipeline.store(await self._told(pipeline, part, reading))
+            if position is not None and position != self._positions[source.name]:
+                await self._note(pipeline, source, position)
         return changes
 
-    async def _next(self, pipeline: Pipeline, source: PbxLog, reading: _Reading) -> LogChunk | None:
+    async def _position(self, pipeline: Pipeline, source: PbxLog) -> LogPosition | None:
+        if source.name not in self._positions:
+            self._positions[source.name] = await pipeline.read(partial(_position_of, source))
+        return self._positions[source.name]
+
+    async def _next(
+        self, source: PbxLog, position: LogPosition | None, reading: _Reading
+    ) -> LogChunk | None:
         """Return the next lines; None when there are no more now, or the file can't be read now."""
 
         def is_later(line: bytes) -> bool:
             at = source.time_of(line)
             return at is not None and at >= reading.until
 
-        if source.name not in self._positions:
-            self._positions[source.name] = await pipeline.read(partial(_position_of, source))
         ask = partial(
             read_on,
             source.path,
-            self._positions[source.name],
+            position,
             since=self._since or reading.until,
             time_of=source.time_of,
             stop=is_later,
+            limit_bytes=self._chunk_bytes,
         )
         try:
             chunk = await asyncio.to_thread(ask)
@@ -115,6 +136,40 @@ class LogFollower:
             )
         return chunk if chunk.lines else None
 
+    def _may_be_pressed(self, call: SpoolPress) -> bool:
+        queues = {call.queue, *(stay.queue for stay in call.stays)}
+        return call.key is not None or not queues.isdisjoint(self._sources.queues)
+
+    async def _whole(
+        self,
+        pipeline: Pipeline,
+        source: PbxLog,
+        new: Mapping[str, SpoolPress],
+        reading: _Reading,
+    ) -> list[SpoolPress]:
+        """Return the calls with what older lines say of them: where a reading ends must not matter.
+
+        Where the events told the call, new lines are evidence alone, and are enough.
+        """
+        told = set() if reading.in_gap else await self._pressed(pipeline, new)
+        wanted = {uniqueid: call for uniqueid, call in new.items() if uniqueid not in told}
+        if not wanted:
+            return list(new.values())
+        try:
+            lines = await asyncio.to_thread(_lines_of, source, wanted, reading.until)
+        except LogUnreadable as error:
+            self._say(source, str(error))
+            return list(new.values())
+        whole = {call.uniqueid: call for call in source.calls_of(lines)}
+        return [whole.get(uniqueid, call) for uniqueid, call in new.items()]
+
+    async def _pressed(self, pipeline: Pipeline, uniqueids: Collection[str]) -> set[str]:
+        """Return which channels are known to have pressed 3, or to have begun a call that is stored."""
+        if not uniqueids:
+            return set()
+        pbx = pipeline.parts.pbx
+        return await pipeline.read(lambda session: history.known_channels(session, pbx, uniqueids))
+
     def _say(self, source: PbxLog, trouble: str) -> None:
         """Log that a file can't be read, and that it can again, once each."""
         if trouble != self._trouble.get(source.name, ""):
@@ -128,10 +183,7 @@ class LogFollower:
             else:
                 log.info("a log of the PBX can be read again", pbx=source.pbx, log=source.name)
 
-    async def _note(self, pipeline: Pipeline, source: PbxLog, chunk: LogChunk) -> None:
-        position = chunk.position
-        assert position is not None  # there were lines
-
+    async def _note(self, pipeline: Pipeline, source: PbxLog, position: LogPosition) -> None:
         async def work(session: AsyncSession) -> None:
             await session.merge(
                 LogRead(
@@ -149,11 +201,7 @@ class LogFollower:
     async def _told(
         self, pipeline: Pipeline, calls: Iterable[SpoolPress], reading: _Reading
     ) -> list[Fact]:
-        open_stories: dict[str, CallStory] = {}
-        for story in pipeline.book.open_stories:
-            open_stories[story.uniqueid] = story
-            if story.press_uniqueid is not None:
-                open_stories[story.press_uniqueid] = story
+        open_stories = _in_hand(pipeline)
         facts: list[Fact] = []
         for call in calls:
             facts += await self._told_by(pipeline, call, open_stories.get(call.uniqueid), reading)
@@ -178,7 +226,7 @@ class LogFollower:
             return []
         return resync.from_spool(
             story,
-            _over(told, reading.alive) if reading.in_gap else told,
+            known_now(told, reading.alive) if reading.in_gap else told,
             pbx=pipeline.parts.pbx,
             numbers=self._sources.numbers,
             blind_until=None if told.key is None else reading.blind_until,
@@ -209,6 +257,52 @@ async def _position_of(source: PbxLog, session: AsyncSession) -> LogPosition | N
     return LogPosition(inode=row.inode, offset=row.offset, head=row.head) if row else None
 
 
+def _in_hand(pipeline: Pipeline) -> dict[str, CallStory]:
+    """Return the open calls by the channels that began them or pressed in them."""
+    stories: dict[str, CallStory] = {}
+    for story in pipeline.book.open_stories:
+        stories[story.uniqueid] = story
+        if story.press_uniqueid is not None:
+            stories[story.press_uniqueid] = story
+    return stories
+
+
+def _of_before(story: CallStory, uniqueid: str) -> SpoolPress:
+    """Return a call of which no new line tells anything."""
+    return SpoolPress(
+        key=None,
+        uniqueid=uniqueid,
+        linkedid=uniqueid,
+        pressed_at=story.pressed_at or story.started_at,
+        number="",
+        name="",
+        did="",
+        menu="",
+        queue="",
+        timed_by="queue_entry",
+    )
+
+
+def _lines_of(source: PbxLog, calls: Mapping[str, SpoolPress], until: datetime) -> list[bytes]:
+    """Return all lines before `until` of the channels in `calls`, and each start of the PBX.
+
+    The line before a start is with it: until then the PBX lived. Raises LogUnreadable.
+    """
+    since = min(born_at(uniqueid, call.pressed_at) for uniqueid, call in calls.items()) - _CUT_OFF
+    lines: list[bytes] = []
+    before: bytes | None = None
+    for line in lines_between(source.path, since, until, source.time_of):
+        if source.channel_of(line) in calls:
+            lines.append(line)
+            before = None
+        elif source.tells_start(line):
+            lines += [line] if before is None else [before, line]
+            before = None
+        else:
+            before = line
+    return lines
+
+
 def came_in_gap(call: SpoolPress, gaps: Iterable[Gap]) -> bool:
     """Return whether the key of `call`, in the queue it leads to, may have been pressed unseen."""
     born = born_at(call.uniqueid, call.pressed_at)
@@ -230,11 +324,46 @@ def _of_known(
         return None
     if reading.in_gap and story.ended_at is None:
         return call
-    return replace(call, entered_at=None, answered=(), queue_left=None, ended_at=None)
+    return replace(
+        call,
+        entered_at=None,
+        answered=(),
+        queue_left=None,
+        ended_at=None,
+        stays=(),
+        transfers=(),
+        restarted_at=None,
+    )
 
 
-def _over(call: SpoolPress, alive: frozenset[str]) -> SpoolPress:
-    """Who left the queue and is gone: queue_log tells no later time of him."""
-    if call.ended_at is None and call.queue_left is not None and call.uniqueid not in alive:
-        return replace(call, ended_at=call.queue_left[0])
+def known_now(call: SpoolPress, alive: frozenset[str]) -> SpoolPress:
+    """Return `call` as it is known now: who left the queue and is gone has ended, who is there has not.
+
+    queue_log tells no later time of who is gone; and after an operator's hang-up the dialplan may go on.
+    """
+    if call.uniqueid in alive:
+        return _goes_on(call)
+    last = [stay.left[0] for stay in call.stays if stay.left is not None]
+    last += [call.queue_left[0]] if call.queue_left is not None else []
+    last += [transfer.at for transfer in call.transfers]
+    waits = bool(call.stays) and call.stays[-1].left is None
+    if call.ended_at is None and last and not waits:
+        return replace(call, ended_at=max(last))
     return call
+
+
+def _goes_on(call: SpoolPress) -> SpoolPress:
+    """Return `call` without its end. Whoever was taken out of a queue only seems to have given up."""
+    stays, queue_left = call.stays, call.queue_left
+    if queue_left is not None and queue_left[1] == "ABANDON":
+        queue_left = queue_left[0], "TIMEOUT"
+        if stays:
+            stays = (*stays[:-1], replace(stays[-1], left=queue_left))
+    return replace(
+        call,
+        stays=stays,
+        queue_left=queue_left,
+        ended_at=None,
+        ended_by=None,
+        restarted_at=None,
+    )

@@ -28,7 +28,9 @@ T = TypeVar("T")
 class PbxLog:
     """One file. `calls_of` makes calls and presses of its lines and says aloud what it can't read.
 
-    `tells_keys`: the rendered dialplan writes each press into it.
+    `channel_of` says whose line it is, empty for what is no line. `unreadable` counts lines that can't
+    be read. `tells_keys`: the rendered dialplan writes each press into it. `tells_start`: the PBX writes
+    this line when it starts.
     """
 
     pbx: str
@@ -36,6 +38,9 @@ class PbxLog:
     path: Path
     time_of: TimeOf
     calls_of: Callable[[Iterable[bytes]], list[SpoolPress]]
+    channel_of: Callable[[bytes], str]
+    unreadable: Callable[[Iterable[bytes]], list[str]]
+    tells_start: Callable[[bytes], bool]
     tells_keys: bool
 
 
@@ -55,7 +60,7 @@ class PbxLogs:
     numbers: NumberRules
 
     def is_observed_press(self, call: SpoolPress) -> bool:
-        """Return whether `call` is a press because of the queue it was in."""
+        """Return whether `call` is a press because of a queue it was in (`calls_of` chooses which)."""
         if call.key is not None or call.queue not in self.queues:
             return False
         if call.timed_by == "queue_entry" and call.entered_at is None:
@@ -69,7 +74,7 @@ def logs_of(settings: Settings, pbx: AsteriskSettings, numbers: NumberRules) -> 
     queues = frozenset(rule.leads_to for rule in rules if rule.leads_to)
     logs = []
     if pbx.queue_log is not None:
-        logs.append(_queue_log(pbx.name, pbx.queue_log))
+        logs.append(_queue_log(pbx.name, pbx.queue_log, queues))
     if pbx.cdr is not None:
         logs.append(_cdr(pbx.name, pbx.cdr, queues, rules))
     return PbxLogs(
@@ -87,10 +92,10 @@ def logs_by_pbx(settings: Settings, numbers: NumberRules) -> dict[str, PbxLogs]:
     return {pbx.name: logs_of(settings, pbx, numbers) for pbx in settings.asterisk}
 
 
-def _queue_log(pbx: str, path: Path) -> PbxLog:
+def _queue_log(pbx: str, path: Path, queues: frozenset[str]) -> PbxLog:
     def calls_of(lines: Iterable[bytes]) -> list[SpoolPress]:
         read = _readable(lines, queue_log.parse_line, queue_log.BadLine, pbx, path)
-        return list(queue_log.calls_in(read))
+        return list(queue_log.calls_in(read, queues))
 
     return PbxLog(
         pbx=pbx,
@@ -98,6 +103,9 @@ def _queue_log(pbx: str, path: Path) -> PbxLog:
         path=path,
         time_of=queue_log.time_of,
         calls_of=calls_of,
+        channel_of=queue_log.channel_of,
+        unreadable=lambda lines: _refused(lines, queue_log.parse_line, queue_log.BadLine),
+        tells_start=queue_log.is_start,
         tells_keys=True,
     )
 
@@ -110,8 +118,29 @@ def _cdr(pbx: str, path: Path, queues: frozenset[str], rules: Iterable[ObserveSe
         return list(cdr.calls_in(read, queues, places))
 
     return PbxLog(
-        pbx=pbx, name="CDR", path=path, time_of=cdr.time_of, calls_of=calls_of, tells_keys=False
+        pbx=pbx,
+        name="CDR",
+        path=path,
+        time_of=cdr.time_of,
+        calls_of=calls_of,
+        channel_of=cdr.channel_of,
+        unreadable=lambda lines: _refused(lines, cdr.parse_row, cdr.BadRow),
+        tells_start=lambda line: False,
+        tells_keys=False,
     )
+
+
+def _refused(
+    lines: Iterable[bytes], parse: Callable[[bytes], object], bad: type[ValueError]
+) -> list[str]:
+    """Return why each line that `parse` refuses can't be read."""
+    refused = []
+    for line in lines:
+        try:
+            parse(line)
+        except bad as error:
+            refused.append(str(error))
+    return refused
 
 
 def _readable(

@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import pytest
 
+from ami.queue_log import calls_in, parse_line
 from ami.spool import SpoolAnswer, SpoolPress, SpoolRecording
 from calls.facts import CallEnded, Fact, QueueEntered, QueueLeft
 from calls.numbers import NumberRules
@@ -384,3 +385,100 @@ def test_an_exact_mark_of_an_earlier_stay_is_none_of_the_new_one() -> None:
     assert [stay.reason for stay in story.stays] == ["timeout", None]
     marked = replace(PRESS, entered_at=START, queue_left=(START + seconds(0.3), "TIMEOUT"))
     assert recover(marked, story)[1].stays == story.stays
+
+
+# -- several queues of one call -----------------------------------------------------------------
+
+
+def logged(*lines: str) -> SpoolPress:
+    """The call that lines of queue_log tell of, each `seconds after START|queue|agent|EVENT|data`."""
+    records = []
+    for line in lines:
+        after, rest = line.split("|", 1)
+        epoch = int(START.timestamp()) + int(after)
+        records.append(parse_line(f"{epoch}|{UNIQUEID}|{rest}".encode()))
+    (call,) = calls_in(records, {"600"})
+    return call
+
+
+STORY = (
+    "0|500|NONE|ENTERQUEUE||79110000001|2",
+    "30|500|NONE|EXITWITHKEY|3|2|2|30",
+    "31|600|NONE|ENTERQUEUE||79110000001|1",
+    "40|600|PJSIP/101|CONNECT|9|1795262416.4|4",
+    "70|600|PJSIP/101|BLINDTRANSFER|700|internal|9|30|1",
+    "70|700|NONE|ENTERQUEUE||79110000001|1",
+    "75|700|Anna | Desk 3|CONNECT|5|1795262416.9|4",
+    "100|700|Anna | Desk 3|COMPLETEAGENT|5|25|1",
+)
+
+
+def test_the_story_of_a_call_in_three_queues() -> None:
+    _, story = recover(logged(*STORY))
+    assert [
+        (stay.queue, stay.entered_at - START, stay.left_at and stay.left_at - START, stay.reason)
+        for stay in story.stays
+    ] == [
+        ("500", seconds(0), seconds(30), "key"),
+        ("600", seconds(31), seconds(40), "answered"),
+        ("700", seconds(70), seconds(75), "answered"),
+    ]
+    assert story.stays[0].key == "3"
+    assert (story.pressed_at, story.queue_wait_s) == (START + seconds(31), 44)
+    assert [(leg.extension, leg.answered_at, leg.ended_at) for leg in story.legs] == [
+        ("101", START + seconds(40), START + seconds(70)),
+        ("Anna | Desk 3", START + seconds(75), START + seconds(100)),
+    ]
+    (transfer,) = story.transfers
+    assert (transfer.kind, transfer.from_extension, transfer.to) == ("blind", "101", "700")
+    assert (story.outcome, story.ended_at) == ("answered", START + seconds(100))
+
+
+@pytest.mark.parametrize("cut", range(1, len(STORY)))
+def test_a_story_that_is_told_in_two_parts_is_the_same(cut: int) -> None:
+    """The second part tells the whole file, as a reading does."""
+    _, part = recover(replace(logged(*STORY[: max(3, cut)]), ended_at=None))
+    _, story = recover(logged(*STORY), part)
+    assert story == recover(logged(*STORY))[1]
+    assert recover(logged(*STORY), story)[0] == []
+
+
+def test_queues_changed_within_two_seconds_are_two_stays() -> None:
+    quick = (STORY[0], "1|500|NONE|EXITWITHKEY|3|2|2|1", "1|600|NONE|ENTERQUEUE||79110000001|1")
+    assert [stay.queue for stay in recover(logged(*quick))[1].stays] == ["500", "600"]
+    back = (*quick, "2|600|NONE|EXITEMPTY|1|1|1", "2|600|NONE|ENTERQUEUE||79110000001|1")
+    _, story = recover(logged(*back))
+    assert [stay.reason for stay in story.stays] == ["key", "empty", None]
+    assert recover(logged(*back), story)[0] == []
+
+
+def test_stays_that_were_heard_to_the_millisecond_are_not_told_again() -> None:
+    _, story = recover(logged(*STORY[:2], STORY[2]))
+    heard = tuple(
+        replace(
+            stay,
+            entered_at=stay.entered_at + seconds(0.7),
+            left_at=stay.left_at and stay.left_at + seconds(0.9),
+        )
+        for stay in story.stays
+    )
+    facts, story = recover(logged(*STORY), replace(story, stays=heard))
+    assert "QueueEntered" not in names(facts)[:1]
+    assert [stay.queue for stay in story.stays] == ["500", "600", "700"]
+    assert story.stays[0] == heard[0]
+
+
+def test_the_pbx_started_anew_while_the_caller_waited() -> None:
+    epoch = int(START.timestamp())
+    lines = (
+        f"{epoch}|{UNIQUEID}|600|NONE|ENTERQUEUE||79110000001|1",
+        f"{epoch + 9}|NONE|600|PJSIP/101|PAUSE|",
+        f"{epoch + 60}|NONE|NONE|NONE|QUEUESTART|",
+    )
+    (call,) = calls_in([parse_line(line.encode()) for line in lines], {"600"})
+    _, story = recover(call)
+    assert (story.outcome, story.lost, story.ended_at) == (
+        "failed",
+        "pbx_restarted",
+        START + seconds(9),
+    )

@@ -1,0 +1,204 @@
+"""Queues, answers and transfers of a call as AstDB, queue_log or the CDR tell them, made into facts. Pure.
+
+The same stay, talk or transfer may be known from events, to the millisecond: it is found by queue or
+telephone and by its time, and not told again.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime
+from typing import TypeVar
+
+from ami.spool import SpoolAnswer, SpoolPress, SpoolStay, SpoolTransfer
+from calls.facts import (
+    OperatorAnswered,
+    OperatorLeft,
+    QueueEntered,
+    QueueLeft,
+    QueueLeftReason,
+    Transferred,
+)
+from calls.numbers import NumberRules, resource
+from calls.queues import QUEUE_RESULTS
+from calls.story import CallStory, LegStory
+from calls.telling import NEAR, Telling, after
+
+__all__ = ["tell_queues"]
+
+M = TypeVar("M", SpoolAnswer, SpoolTransfer)
+
+
+def tell_queues(told: Telling, press: SpoolPress, numbers: NumberRules) -> None:
+    """Tell the stays of `press` in order, each with the answers and transfers of its time."""
+    stays = press.stays or _only_stay(press)
+    answers, transfers = list(press.answered), list(press.transfers)
+    known: set[int] = set()
+    for n, stay in enumerate(stays):
+        until = stays[n + 1].entered_at if n + 1 < len(stays) else None
+        place = _tell_entered(told, press, stay, known)
+        since = told.now.pressed_at if place is None else told.now.stays[place].entered_at
+        for answer in _taken(answers, until):
+            _tell_answer(told, answer, since, numbers, exact=press.timed_by != "call_start")
+        for transfer in _taken(transfers, until):
+            _tell_transfer(told, transfer, numbers)
+        if stay.left is not None and (place is None or told.now.stays[place].left_at is None):
+            _tell_left(told, stay, stay.left, since, until)
+    for answer in answers:  # of no queue that is told of
+        since = told.now.stays[-1].entered_at if told.now.stays else told.now.pressed_at
+        _tell_answer(told, answer, since, numbers, exact=press.timed_by != "call_start")
+
+
+def _only_stay(press: SpoolPress) -> tuple[SpoolStay, ...]:
+    if press.entered_at is None and press.queue_left is None:
+        return ()
+    return (SpoolStay(queue=press.queue, entered_at=press.entered_at, left=press.queue_left),)
+
+
+def _taken(marks: list[M], until: datetime | None) -> list[M]:
+    """Take out of the list, and return, what came before `until`."""
+    taken = [mark for mark in marks if until is None or mark.at < until]
+    marks[:] = marks[len(taken) :]
+    return taken
+
+
+def _tell_entered(told: Telling, press: SpoolPress, stay: SpoolStay, known: set[int]) -> int | None:
+    """Tell the entering unless it is known; return where the stay is in the story, None for nowhere.
+
+    `known` are places in the story's stays that earlier stays were found at; the stay's own is added.
+    """
+    at = stay.entered_at
+    place = _place_of(told.now, stay, known)
+    if place is None and at is not None:
+        if press.queue in ("", stay.queue):
+            at = after(told.now.pressed_at, at)
+        left = [each.left_at for each in told.now.stays if each.left_at is not None]
+        at = after(max(left, default=None), at)
+        told.tell(QueueEntered(call=told.now.id, at=at, queue=stay.queue))
+        place = _place_of(told.now, replace(stay, entered_at=at), known)
+    if place is not None:
+        known.add(place)
+    return place
+
+
+def _place_of(story: CallStory, stay: SpoolStay, known: set[int]) -> int | None:
+    """Return where `stay` is in the story: by its time, or the one that lasts when it has none."""
+    at = stay.entered_at
+    found = [
+        (abs(each.entered_at - at) if at is not None else NEAR, n)
+        for n, each in enumerate(story.stays)
+        if n not in known
+        and each.queue == stay.queue
+        and (each.left_at is None if at is None else abs(each.entered_at - at) < NEAR)
+    ]
+    return min(found)[1] if found else None
+
+
+def _tell_left(
+    told: Telling,
+    stay: SpoolStay,
+    left: tuple[datetime, str],
+    since: datetime | None,
+    until: datetime | None,
+) -> None:
+    at, status = left
+    at = after(since, at)
+    reason: QueueLeftReason = QUEUE_RESULTS.get(status, "unknown" if status else "abandoned")
+    answered_at = _answered_in(told.now, since if told.now.stays else None, until)
+    if answered_at is not None and reason in ("answered", "abandoned"):
+        # Queue() comes back only after the talk: the queue was left when somebody answered.
+        reason, at = "answered", answered_at
+    call = told.now.id
+    told.tell(QueueLeft(call=call, at=at, queue=stay.queue, reason=reason, key=stay.key or None))
+    if stay.entered_at is None and not told.now.stays and reason == "empty":
+        # Refused at the door (FULL, JOINEMPTY): entered and left at once.
+        told.tell(QueueEntered(call=call, at=at, queue=stay.queue))
+        told.tell(QueueLeft(call=call, at=at, queue=stay.queue, reason=reason))
+
+
+def _answered_in(
+    story: CallStory, since: datetime | None, until: datetime | None
+) -> datetime | None:
+    answers = [leg.answered_at for leg in story.legs if leg.answered_at is not None]
+    within = [
+        at for at in answers if (since is None or at >= since) and (until is None or at < until)
+    ]
+    return min(within, default=None)
+
+
+def _tell_answer(
+    told: Telling,
+    answer: SpoolAnswer,
+    since: datetime | None,
+    numbers: NumberRules,
+    *,
+    exact: bool,
+) -> None:
+    """Tell who answered, and when that talk ended. `exact`: the time of the answer is its own."""
+    extension = numbers.extension(answer.channel) or resource(answer.channel)
+    answer = replace(answer, at=after(since, answer.at))
+    leg = _leg_at(told.now, extension, answer, exact=exact)
+    if leg is not None and leg.outcome not in (None, "answered", "unknown"):
+        return  # it was lifted, but customer and operator never heard each other
+    uniqueid = leg.uniqueid if leg else _new_leg(told.now.legs, answer)
+    told.tell(OperatorAnswered(call=told.now.id, at=answer.at, leg=uniqueid, extension=extension))
+    if answer.left_at is not None:
+        left_at = max(answer.at, answer.left_at)
+        told.tell(OperatorLeft(call=told.now.id, at=left_at, leg=uniqueid, extension=extension))
+
+
+def _new_leg(legs: Iterable[LegStory], answer: SpoolAnswer) -> str:
+    """Return an id of its own for the leg of an answer whose channel may have no uniqueid."""
+    name = answer.uniqueid or answer.channel
+    if all(leg.uniqueid != name for leg in legs):
+        return name
+    return f"{name} {answer.at.timestamp():.0f}"
+
+
+def _leg_at(
+    story: CallStory, extension: str, answer: SpoolAnswer, *, exact: bool
+) -> LegStory | None:
+    """Return the leg that answered: by its channel, else that of `extension` within whose ringing or talk it lies.
+
+    queue_log may know the operator by a name of the queue's: then who answered just then.
+    """
+    at = answer.at
+    for leg in story.legs:
+        if leg.uniqueid == answer.uniqueid:
+            return leg
+        if answer.uniqueid and leg.answered_at is not None and abs(leg.answered_at - at) <= NEAR:
+            return leg
+    for leg in reversed(story.legs):
+        since = leg.rang_at or leg.answered_at
+        if leg.extension != extension or (since is not None and at < since - NEAR):
+            continue
+        if leg.answered_at is not None and abs(leg.answered_at - at) < NEAR:
+            return leg
+        if leg.ended_at is None or at <= leg.ended_at + (NEAR if _unsure(leg, exact) else -NEAR):
+            return leg
+    return None
+
+
+def _unsure(leg: LegStory, exact: bool) -> bool:
+    """Return whether an answer just after the leg's end may be the leg's own."""
+    return leg.answered_at is None or not exact
+
+
+def _tell_transfer(told: Telling, transfer: SpoolTransfer, numbers: NumberRules) -> None:
+    story, at = told.now, transfer.at
+    if any(each.kind == transfer.kind and abs(each.at - at) < NEAR for each in story.transfers):
+        return
+    # An attended one names a channel, half of a Local for the most part: whose it is it may not say.
+    to = transfer.to if transfer.kind == "blind" else numbers.extension(transfer.to) or ""
+    told.tell(
+        Transferred(
+            call=story.id,
+            at=at,
+            kind=transfer.kind,
+            from_extension=_extension(transfer.channel, numbers),
+            to=to,
+        )
+    )
+
+
+def _extension(channel: str, numbers: NumberRules) -> str:
+    return numbers.extension(channel) or resource(channel)
