@@ -24,12 +24,14 @@ Hand = Literal["caller", "operator"]
 class SpoolAnswer:
     """`uniqueid` is the answering channel's, empty in AstDB. queue_log may give the member's name as `channel`.
 
-    `left_at`: when the operator's talk ended; None when the source does not say.
+    `left_at`: when the operator's talk ended; None when the source does not say. `dialled`: what Dial()
+    was given, `PJSIP/+79110000009@trunk`, where a line to the outside answered.
     """
 
     at: datetime
     channel: str
     uniqueid: str = ""
+    dialled: str = ""
     left_at: datetime | None = None
 
 

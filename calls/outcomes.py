@@ -34,5 +34,5 @@ def unanswered_outcome(
     if queue == "transferred":  # taken out of the queue by somebody else, then let go or gone
         return "abandoned" if hung_up else "no_answer"
     if queue is not None:
-        return "no_answer" if queue in ("timeout", "empty") else gave_up
+        return "no_answer" if queue in ("timeout", "empty", "key") else gave_up
     return "abandoned" if hung_up else _BY_RING.get(ring, gave_up)

@@ -134,16 +134,33 @@ def _tell_answer(
     exact: bool,
 ) -> None:
     """Tell who answered, and when that talk ended. `exact`: the time of the answer is its own."""
-    extension = numbers.extension(answer.channel) or resource(answer.channel)
+    extension, number = _telephone(answer, numbers)
     answer = replace(answer, at=after(since, answer.at))
-    leg = _leg_at(told.now, extension, answer, exact=exact)
+    leg = _leg_at(told.now, extension or number or "", answer, exact=exact)
     if leg is not None and leg.outcome not in (None, "answered", "unknown"):
         return  # it was lifted, but customer and operator never heard each other
     uniqueid = leg.uniqueid if leg else _new_leg(told.now.legs, answer)
-    told.tell(OperatorAnswered(call=told.now.id, at=answer.at, leg=uniqueid, extension=extension))
+    call = told.now.id
+    told.tell(
+        OperatorAnswered(call=call, at=answer.at, leg=uniqueid, extension=extension, number=number)
+    )
     if answer.left_at is not None:
         left_at = max(answer.at, answer.left_at)
-        told.tell(OperatorLeft(call=told.now.id, at=left_at, leg=uniqueid, extension=extension))
+        told.tell(
+            OperatorLeft(call=call, at=left_at, leg=uniqueid, extension=extension, number=number)
+        )
+
+
+def _telephone(answer: SpoolAnswer, numbers: NumberRules) -> tuple[str | None, str | None]:
+    """Return (extension, None) of an employee's telephone, (None, number) of an outside one."""
+    extension = numbers.extension(answer.channel)
+    line = f"@{resource(answer.channel)}"
+    dialled = [text for text in answer.dialled.split("&") if line in f"{text}/"]
+    for text in (*dialled, answer.channel) if extension is None else ():
+        party = numbers.party(resource(text))
+        if party.kind == "public":
+            return None, party.e164
+    return extension or resource(answer.channel), None
 
 
 def _new_leg(legs: Iterable[LegStory], answer: SpoolAnswer) -> str:
@@ -155,9 +172,9 @@ def _new_leg(legs: Iterable[LegStory], answer: SpoolAnswer) -> str:
 
 
 def _leg_at(
-    story: CallStory, extension: str, answer: SpoolAnswer, *, exact: bool
+    story: CallStory, telephone: str, answer: SpoolAnswer, *, exact: bool
 ) -> LegStory | None:
-    """Return the leg that answered: by its channel, else that of `extension` within whose ringing or talk it lies.
+    """Return the leg that answered: by its channel, else that of `telephone` within whose ringing or talk it lies.
 
     queue_log may know the operator by a name of the queue's: then who answered just then.
     """
@@ -169,7 +186,7 @@ def _leg_at(
             return leg
     for leg in reversed(story.legs):
         since = leg.rang_at or leg.answered_at
-        if leg.extension != extension or (since is not None and at < since - NEAR):
+        if leg.telephone != telephone or (since is not None and at < since - NEAR):
             continue
         if leg.answered_at is not None and abs(leg.answered_at - at) < NEAR:
             return leg

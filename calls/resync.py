@@ -13,6 +13,7 @@ from calls.facts import (
     CallArrived,
     CallEnded,
     ComplaintRequested,
+    EndedBy,
     Fact,
     MenuKeyPressed,
     OperatorLeft,
@@ -120,10 +121,13 @@ def _tell_marks(told: Telling, press: SpoolPress, numbers: NumberRules) -> None:
     if press.restarted_at is not None:
         told.tell(StateLost(call=call, at=press.restarted_at, reason="pbx_restarted"))
     if press.ended_at is not None:
-        _tell_end(told, press.ended_at, _outcome(told.now, press.queue_left))
+        outcome = _outcome(told.now, press.queue_left)
+        _tell_end(told, press.ended_at, outcome, press.ended_by)
 
 
-def _tell_end(told: Telling, at: datetime, outcome: Outcome) -> None:
+def _tell_end(
+    told: Telling, at: datetime, outcome: Outcome, ended_by: EndedBy | None = None
+) -> None:
     story = told.now
     at = story.ended_at or at
     for leg in _open(story):
@@ -134,17 +138,26 @@ def _tell_end(told: Telling, at: datetime, outcome: Outcome) -> None:
                     at=at,
                     leg=leg.uniqueid,
                     extension=leg.extension,
+                    number=leg.number,
                     reason="unknown",
                 )
             )
         else:
-            told.tell(OperatorLeft(call=story.id, at=at, leg=leg.uniqueid, extension=leg.extension))
+            told.tell(
+                OperatorLeft(
+                    call=story.id,
+                    at=at,
+                    leg=leg.uniqueid,
+                    extension=leg.extension,
+                    number=leg.number,
+                )
+            )
     _tell_waiting_over(told, at)
     for recording in story.recordings:
         told.tell(
             RecordingStopped(call=story.id, at=at, path=recording.path, uniqueid=recording.uniqueid)
         )
-    told.tell(CallEnded(call=story.id, at=at, outcome=outcome))
+    told.tell(CallEnded(call=story.id, at=at, outcome=outcome, ended_by=ended_by))
 
 
 def _tell_waiting_over(told: Telling, at: datetime) -> None:

@@ -291,7 +291,7 @@ def _lines_of(source: PbxLog, calls: Mapping[str, SpoolPress], until: datetime) 
     since = min(born_at(uniqueid, call.pressed_at) for uniqueid, call in calls.items()) - _CUT_OFF
     lines: list[bytes] = []
     before: bytes | None = None
-    for line in lines_between(source.path, since, until, source.time_of):
+    for line in source.rows(lines_between(source.path, since, until, source.time_of)):
         if source.channel_of(line) in calls:
             lines.append(line)
             before = None

@@ -28,8 +28,8 @@ T = TypeVar("T")
 class PbxLog:
     """One file. `calls_of` makes calls and presses of its lines and says aloud what it can't read.
 
-    `channel_of` says whose line it is, empty for what is no line. `unreadable` counts lines that can't
-    be read. `tells_keys`: the rendered dialplan writes each press into it. `tells_start`: the PBX writes
+    `rows` joins lines that are one entry, `channel_of` says whose it is, empty for what is none.
+    `unreadable` says why entries can't be read. `tells_keys`: the rendered dialplan writes each press into it. `tells_start`: the PBX writes
     this line when it starts.
     """
 
@@ -38,6 +38,7 @@ class PbxLog:
     path: Path
     time_of: TimeOf
     calls_of: Callable[[Iterable[bytes]], list[SpoolPress]]
+    rows: Callable[[Iterable[bytes]], Iterable[bytes]]
     channel_of: Callable[[bytes], str]
     unreadable: Callable[[Iterable[bytes]], list[str]]
     tells_start: Callable[[bytes], bool]
@@ -103,6 +104,7 @@ def _queue_log(pbx: str, path: Path, queues: frozenset[str]) -> PbxLog:
         path=path,
         time_of=queue_log.time_of,
         calls_of=calls_of,
+        rows=lambda lines: lines,
         channel_of=queue_log.channel_of,
         unreadable=lambda lines: _refused(lines, queue_log.parse_line, queue_log.BadLine),
         tells_start=queue_log.is_start,
@@ -114,7 +116,7 @@ def _cdr(pbx: str, path: Path, queues: frozenset[str], rules: Iterable[ObserveSe
     places = [(r.context, r.exten, r.leads_to) for r in rules if r.exten and r.leads_to]
 
     def calls_of(lines: Iterable[bytes]) -> list[SpoolPress]:
-        read = _readable(lines, cdr.parse_row, cdr.BadRow, pbx, path)
+        read = _readable(cdr.rows_of(lines), cdr.parse_row, cdr.BadRow, pbx, path)
         return list(cdr.calls_in(read, queues, places))
 
     return PbxLog(
@@ -123,8 +125,9 @@ def _cdr(pbx: str, path: Path, queues: frozenset[str], rules: Iterable[ObserveSe
         path=path,
         time_of=cdr.time_of,
         calls_of=calls_of,
+        rows=cdr.rows_of,
         channel_of=cdr.channel_of,
-        unreadable=lambda lines: _refused(lines, cdr.parse_row, cdr.BadRow),
+        unreadable=lambda lines: _refused(cdr.rows_of(lines), cdr.parse_row, cdr.BadRow),
         tells_start=lambda line: False,
         tells_keys=False,
     )

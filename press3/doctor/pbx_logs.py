@@ -41,10 +41,17 @@ async def _log(patient: Patient, log: PbxLog, at: datetime) -> Finding:
     since = at - _LOOK_BACK
     lines = await asyncio.to_thread(lambda: list(lines_between(log.path, since, at, log.time_of)))
     where = f"{patient.name}: {log.name} {log.path}"
+    refused = log.unreadable(lines)
+    if lines and len(refused) == len(list(log.rows(lines))):
+        return fail(f"{where} can't be understood: {refused[-1]}", _HOW_TO_WRITE[log.name])
     if not any(log.time_of(line) for line in lines):
         return warn(f"{where} has no line of the last day", _HOW_TO_WRITE[log.name])
     if not log.tells_keys:
-        return ok(f"{where} is read and being written")
+        return (
+            _unreadable(where, len(refused))
+            if refused
+            else ok(f"{where} is read and being written")
+        )
     known = {call.key for call in log.calls_of(lines)}
     kept = [
         press.key
@@ -58,4 +65,13 @@ async def _log(patient: Patient, log: PbxLog, at: datetime) -> Finding:
             f"{where} lacks {len(lacks)} of {len(kept)} presses that AstDB has of the last day",
             f"is this the file of that PBX? {_HOW_TO_WRITE[log.name]}",
         )
+    if refused:
+        return _unreadable(where, len(refused))
     return ok(f"{where} is read and being written")
+
+
+def _unreadable(where: str, count: int) -> Finding:
+    return warn(
+        f"{where} has {count} lines of the last day that can't be read",
+        "press3's log shows the first of each reading; does a queue member's name hold a bar, or was the disk full?",
+    )

@@ -482,3 +482,22 @@ def test_the_pbx_started_anew_while_the_caller_waited() -> None:
         "pbx_restarted",
         START + seconds(9),
     )
+
+
+@pytest.mark.parametrize(
+    ("answer", "telephone"),
+    [
+        (SpoolAnswer(at=START, channel="PJSIP/trunk-00000009", dialled="PJSIP/101&PJSIP/89110000009@trunk"), (None, "+79110000009")),
+        (SpoolAnswer(at=START, channel="Local/89110000009@from-internal/n"), (None, "+79110000009")),
+        (SpoolAnswer(at=START, channel="PJSIP/101-00000009", dialled="PJSIP/101"), ("101", None)),
+        (SpoolAnswer(at=START, channel="Anna"), ("Anna", None)),
+    ],
+)  # fmt: skip
+def test_whose_telephone_answered(
+    answer: SpoolAnswer, telephone: tuple[str | None, str | None]
+) -> None:
+    ended = replace(LOGGED, answered=(answer,), ended_at=START + seconds(9), ended_by="operator")
+    facts, story = recover(ended)
+    assert [(leg.extension, leg.number) for leg in story.legs] == [telephone]
+    assert (story.outcome, story.ended_by) == ("answered", "operator")
+    assert recover(ended, story)[0] == [], facts

@@ -30,6 +30,12 @@ async def said(link: AmiLink, **main: Any) -> Finding:  # noqa: F811 - the fixtu
         (OLD + PRESS, "ok", "is read and being written"),
         (OLD, "warn", "has no line of the last day"),
         (OLD + line(PRESSED, "NONE|NONE|NONE|RELOAD|"), "warn", "lacks 1 of 1 presses"),
+        (
+            OLD + PRESS + line(PRESSED, "1.7|q|Anna | Desk|CONNECT|"),
+            "warn",
+            "1 lines of the last day",
+        ),
+        (OLD + line(PRESSED, "1.7|q|Anna | Desk|CONNECT|"), "fail", "can't be understood"),
     ],
 )
 async def test_queue_log(
@@ -50,3 +56,12 @@ async def test_a_file_that_is_not_there(link: AmiLink, tmp_path: Path) -> None: 
     finding = await said(link, cdr=tmp_path / "Master.csv")
     assert finding.level == "fail"
     assert "Master.csv can't be read" in finding.what
+
+
+async def test_a_file_of_cdr_custom(link: AmiLink, tmp_path: Path) -> None:  # noqa: F811
+    row = '"c","1","6","x","PJSIP/t-1","","Hangup","","{0}","{0}","{0}",1,1,"ANSWERED","D","","1795297986.4"\n'
+    file = tmp_path / "Master.csv"
+    file.write_text(row.format(f"{PRESSED:%F %T}"))
+    finding = await said(link, cdr=file)
+    assert finding.level == "fail"
+    assert "cdr_custom wrote this file" in finding.what
