@@ -98,6 +98,7 @@ class Graph:
         self.sides = Sides(numbers)
         self._remember_dead = remember_dead
         self._dead: OrderedDict[str, str] = OrderedDict()
+        self._dead_kept: set[str] = set()
         self._bridges: dict[str, dict[str, Chan]] = {}
         self.channels: dict[str, Chan] = {}
 
@@ -110,6 +111,11 @@ class Graph:
     def call_of_dead(self, uniqueid: str) -> str | None:
         """Return the call that a channel belonged to when it died; None when that is long ago."""
         return self._dead.get(uniqueid) or None
+
+    def is_kept(self, uniqueid: str) -> bool:
+        """Return whether a channel belongs, or belonged when it died, to a call worth keeping."""
+        chan = self.channels.get(uniqueid)
+        return chan.journey.arrived if chan is not None else uniqueid in self._dead_kept
 
     def add(self, channel: Channel, at: datetime, *, born_at: datetime, born: bool = False) -> Chan:
         """Take up a channel that is not known yet."""
@@ -252,12 +258,15 @@ class Graph:
             child.dialled_by = None
         if chan.half is not None:
             chan.half.half = None
-        self.bury(chan.uniqueid, chan.journey.id)
+        self.bury(chan.uniqueid, chan.journey.id, kept=chan.journey.arrived)
 
-    def bury(self, uniqueid: str, call: str = "") -> None:
+    def bury(self, uniqueid: str, call: str = "", *, kept: bool = False) -> None:
         self._dead[uniqueid] = call
+        if kept:
+            self._dead_kept.add(uniqueid)
         if len(self._dead) > self._remember_dead:
-            self._dead.popitem(last=False)
+            oldest, _ = self._dead.popitem(last=False)
+            self._dead_kept.discard(oldest)
 
     def _classify(self, name: str) -> tuple[ChanKind, str | None]:
         extension = self.sides.by_name(name).extension

@@ -39,6 +39,7 @@ from ami.events import (
     UnparkedCall,
     VarSet,
 )
+from calls.employees import EmployeeCalls
 from calls.facts import Fact
 from calls.graph import Chan
 from calls.keep import KeepRules
@@ -48,6 +49,7 @@ from calls.queues import QUEUE_REFUSALS, QUEUE_RESULTS
 from calls.switchboard import Switchboard, born_at
 from calls.transfers import Transfers
 from calls.triggers import TriggerRules
+from calls.uniqueids import uniqueids
 
 __all__ = ["Tracker"]
 
@@ -58,7 +60,8 @@ class Tracker:
     """The calls of one PBX. `feed` events in the order of the link; facts come back in order.
 
     Late, doubled, reordered and missing events are taken as they come: none raises, none brings a
-    dead channel back to life.
+    dead channel back to life. `of_employees`: calls between employees are worth keeping at once, as
+    they are to the listener behind `EmployeeCalls`.
     """
 
     def __init__(
@@ -67,11 +70,19 @@ class Tracker:
         rules: TriggerRules,
         numbers: NumberRules,
         keep: KeepRules | None = None,
+        *,
+        of_employees: bool = False,
     ) -> None:
+        keep = keep or KeepRules()
+        self._employees: EmployeeCalls | None = None
+        if keep.internal and not of_employees:
+            listener = Tracker(pbx, rules, numbers, keep, of_employees=True)
+            self._employees = EmployeeCalls(listener, self._is_kept)
+            keep = replace(keep, internal=False)
         self._rules = rules
         self._numbers = numbers
         self._out: list[Fact] = []
-        self._board = Switchboard(pbx, numbers, keep or KeepRules(), self._out)
+        self._board = Switchboard(pbx, numbers, keep, self._out)
         self._graph = self._board.graph
         transfers = Transfers(self._board)
         self._handlers: dict[type[Event], Callable[[Any], None]] = {
@@ -111,16 +122,24 @@ class Tracker:
         if handler is None:
             return []
         handler(event)
-        return self._told()
+        told = self._told()
+        return told if self._employees is None else [*told, *self._employees.feed(event)]
 
     def call_of(self, event: Event) -> str | None:
         """Return the call that an event, already fed, belongs to; None when it belongs to none."""
-        for uniqueid in _uniqueids(event):
-            chan = self._graph.get(uniqueid)
-            call = chan.journey.id if chan else self._graph.call_of_dead(uniqueid)
-            if call is not None:
-                return call
-        return None
+        calls = (self._call_of(uniqueid) for uniqueid in uniqueids(event))
+        return next((call for call in calls if call is not None), None)
+
+    def calls_of(self, event: Event) -> set[str]:
+        """Return every call that the channels of an event, already fed, belong to."""
+        return {call for uniqueid in uniqueids(event) if (call := self._call_of(uniqueid))}
+
+    def _call_of(self, uniqueid: str) -> str | None:
+        chan = self._graph.get(uniqueid)
+        return chan.journey.id if chan else self._graph.call_of_dead(uniqueid)
+
+    def _is_kept(self, event: Event) -> bool:
+        return any(self._graph.is_kept(uniqueid) for uniqueid in uniqueids(event))
 
     def open_calls(self) -> set[str]:
         """Return the ids of the calls that have arrived and not ended."""
@@ -136,7 +155,7 @@ class Tracker:
             journey.lost(journey.tick(at), "pbx_restarted")
         for chan in gone:
             self._board.drop(chan)
-        return _recovered(self._told())
+        return _recovered([*self._told(), *self._of_employees(lambda each: each.restarted(at))])
 
     def reconcile(self, alive: Collection[str], at: datetime) -> list[Fact]:
         """Close what ended unseen. `alive`: uniqueids of the PBX's channel list, asked for at `at` (PBX time).
@@ -147,13 +166,16 @@ class Tracker:
         for chan in tuple(self._graph.channels.values()):
             if chan.uniqueid not in there and chan.seen_at <= at:
                 self._board.gone(chan, at, cause=0, lost=True)
-        return _recovered(self._told())
+        return _recovered(
+            [*self._told(), *self._of_employees(lambda each: each.reconcile(there, at))]
+        )
 
     def join(self, channels: Iterable[LiveChannel], at: datetime) -> list[Fact]:
         """Take up the PBX's list, asked for at `at`: who rings or talks now, begun or answered in a gap.
 
         Channels seen later than `at` are left to their events.
         """
+        channels = list(channels)
         for row in sorted(channels, key=lambda row: (born_at(row.uniqueid, at), row.uniqueid)):
             known = self._graph.get(row.uniqueid)
             if known is not None and known.seen_at > at:
@@ -161,7 +183,14 @@ class Tracker:
             chan = self._board.see(as_channel(row), at)
             if chan is not None:
                 self._found(chan, row, at)
-        return _recovered(self._told())
+        return _recovered(
+            [*self._told(), *self._of_employees(lambda each: each.join(channels, at))]
+        )
+
+    def _of_employees(self, do: "Callable[[Tracker], list[Fact]]") -> list[Fact]:
+        if self._employees is None or not isinstance(self._employees.listener, Tracker):
+            return []
+        return self._employees.hold(do(self._employees.listener))
 
     def _found(self, chan: Chan, row: LiveChannel, at: datetime) -> None:
         if not row.bridge_id:
@@ -370,26 +399,6 @@ def _may_press(chan: Chan) -> bool:
     if journey.arrived:
         return chan is journey.customer
     return chan.kind == "external" or chan.uniqueid == journey.first
-
-
-def _uniqueids(event: Event) -> list[str]:
-    found = []
-    for name in (
-        "channel",
-        "source",
-        "dest",
-        "one",
-        "two",
-        "transferee",
-        "transferer",
-        "original",
-        "parkee",
-    ):
-        channel = getattr(event, name, None)
-        if channel is not None:
-            found.append(channel.uniqueid)
-    uniqueid = getattr(event, "uniqueid", None)
-    return [*found, uniqueid] if uniqueid else found
 
 
 def _recovered(facts: list[Fact]) -> list[Fact]:

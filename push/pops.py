@@ -85,13 +85,19 @@ async def on_change(
     it still rings. `card` reads what a pop says of the call.
     """
     told = [fact for fact in change.facts if isinstance(fact, _TELLING)]
-    if not told:
+    if not told or _was_among_employees(change):
         return
     pops = await _load(session, change)
     board = _Board(session, change.story, [Pop(**row) for row in pops], now, card)
     for fact in told:
         await board.tell(fact)
     await _save(session, pops, board.pops)
+
+
+def _was_among_employees(change: CallChange) -> bool:
+    """Return whether the call is over and of employees alone: it is emitted at its end (`calls.employees`)."""
+    story = change.story
+    return change.before is None and story.direction == "internal" and story.ended_at is not None
 
 
 async def _load(session: AsyncSession, change: CallChange) -> list[dict[str, Any]]:

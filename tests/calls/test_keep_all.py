@@ -1,0 +1,75 @@
+"""`keep = "all"` is what "external" says, plus the calls between employees."""
+
+import pytest
+
+from calls.facts import CallArrived, Fact
+from calls.keep import KeepRules
+from calls.story import CallStory
+from calls.triggers import TriggerRules
+from tests.calls.builders import Pbx, stories_of, tracker
+from tests.calls.test_traces import ALL, MENU, story_name
+from tests.calls.traces import replay
+
+ALL_CALLS = KeepRules(internal=True)
+
+
+def facts_with(trace: str, keep: KeepRules) -> list[Fact]:
+    return replay(trace, tracker(TriggerRules(observed=(MENU,)), keep))
+
+
+@pytest.mark.parametrize("trace", ALL)
+def test_all_is_external_plus_the_calls_between_employees(trace: str) -> None:
+    external, everything = facts_with(trace, KeepRules()), facts_with(trace, ALL_CALLS)
+    outside = {fact.call for fact in external}
+    assert [fact for fact in everything if fact.call in outside] == external
+    added = stories_of([fact for fact in everything if fact.call not in outside])
+    assert {story.direction for story in added.values()} <= {"internal"}
+    assert all(story.ended_at for story in added.values())
+
+
+def among_employees(trace: str) -> list[CallStory]:
+    stories = stories_of(facts_with(trace, ALL_CALLS))
+    return [story for story in stories.values() if story.direction == "internal"]
+
+
+@pytest.mark.parametrize("trace", [t for t in ALL if story_name(t) == "internal"])
+def test_a_call_between_employees(trace: str) -> None:
+    (story,) = among_employees(trace)
+    assert (story.caller.raw, story.to.raw, story.outcome) == ("101", "102", "answered")
+    assert [(leg.extension, leg.outcome) for leg in story.legs] == [("102", "answered")]
+
+
+@pytest.mark.parametrize(
+    "trace", [t for t in ALL if story_name(t) not in ("internal", "attended-transfer-fails")]
+)
+def test_none_is_added_where_all_were_in_the_customers_call(trace: str) -> None:
+    assert among_employees(trace) == []
+
+
+def test_a_call_between_employees_that_goes_outside_is_one_call() -> None:
+    pbx = Pbx(tracker=tracker(keep=ALL_CALLS))
+    anna = pbx.picks_up_receiver("PJSIP/101", dials="102")
+    boris = anna.rings("PJSIP/102")
+    boris.is_cancelled()
+    mobile = anna.rings_number("PJSIP/trunk", "89110000009")
+    mobile.answers()
+    anna.talks_to(mobile)
+    anna.hangs_up()
+    mobile.is_gone()
+    assert [fact.direction for fact in pbx.of(CallArrived)] == ["out"]
+
+
+def test_a_consultation_that_is_not_handed_over_is_a_call_of_its_own() -> None:
+    pbx = Pbx(tracker=tracker(keep=ALL_CALLS))
+    ivan = pbx.incoming("+79110000001")
+    anna = ivan.rings("PJSIP/101")
+    anna.answers()
+    ivan.talks_to(anna)
+    second = pbx.picks_up_receiver("PJSIP/101", dials="102")
+    boris = second.rings("PJSIP/102")
+    boris.answers()
+    second.talks_to(boris)
+    second.hangs_up()
+    boris.is_gone()
+    ivan.hangs_up()
+    assert sorted(fact.direction for fact in pbx.of(CallArrived)) == ["in", "internal"]
