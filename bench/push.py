@@ -38,7 +38,7 @@ from bench.peers import node_peer
 from bench.push_screens import Address, Listeners
 from people.audience import Audience
 from people.model import Employee, Role, Session, Ticket
-from people.signin import token_hash
+from people.sessions import token_hash
 from press3 import schema
 from press3.clock import now
 from push.bus import MemoryBus

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from sqlalchemy import insert
 
 from people.model import Employee, Extension, Role, Session, Ticket
-from people.signin import token_hash
+from people.sessions import token_hash
 from press3.clock import now
 from store.base import Base, table
 from store.engine import create_engine

@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import Select, bindparam, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from people.model import Department, Extension
 from store.base import UtcDateTime, table
@@ -13,6 +14,7 @@ from store.prepared import prepared
 
 __all__ = [
     "ancestors",
+    "below",
     "department_named",
     "employee_at",
     "extension_of",
@@ -91,6 +93,14 @@ def _climb(start: int, parents: dict[int, int | None]) -> list[int]:
         path.append(node)
         node = parents[node]
     return path
+
+
+def below(department_id: int) -> Select[int]:
+    """Return the query for a department and all departments under it."""
+    tree = select(Department.id).where(Department.id == department_id).cte(recursive=True)
+    child = aliased(Department)
+    tree = tree.union(select(child.id).join(tree, child.parent_id == tree.c.id))
+    return select(tree.c.id)
 
 
 async def department_named(session: AsyncSession, name: str) -> Department | None:

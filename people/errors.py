@@ -1,16 +1,23 @@
 """What people can do wrong with people: whose fault, with the data, said once."""
 
 __all__ = [
+    "AuditIsAppendOnly",
+    "Crowded",
     "ExtensionTaken",
     "LockedOut",
     "LoginTaken",
+    "NoSecondFactor",
+    "NoSuchSession",
     "PeopleError",
     "RosterError",
+    "SecondFactorNeeded",
     "SignInRefused",
+    "TooManyAttempts",
     "UnknownDepartment",
     "UnknownEmployee",
     "UnknownRole",
     "WeakPassword",
+    "WrongPassword",
     "WrongValue",
 ]
 
@@ -27,11 +34,61 @@ class SignInRefused(PeopleError):
 
 
 class LockedOut(PeopleError):
-    """Too many failures for this login; the right password is refused as well until the time is over."""
+    """Too many failures for this login on this kind of device; the right password is refused as well until the time is over."""
 
     def __init__(self, retry_after_s: int) -> None:
         super().__init__(f"too many failed sign-ins; try again in {retry_after_s} s")
         self.retry_after_s = retry_after_s
+
+
+class TooManyAttempts(PeopleError):
+    """Too many failures from this address; known devices may still sign in from it."""
+
+    def __init__(self, retry_after_s: int) -> None:
+        super().__init__(
+            f"too many failed sign-ins from this address; try again in {retry_after_s} s"
+        )
+        self.retry_after_s = retry_after_s
+
+
+class Crowded(PeopleError):
+    """More sign-ins at once than can be checked: nothing is said about this one."""
+
+    def __init__(self, retry_after_s: int) -> None:
+        super().__init__(f"too many sign-ins at once; try again in {retry_after_s} s")
+        self.retry_after_s = retry_after_s
+
+
+class SecondFactorNeeded(PeopleError):
+    """The password is right, and a code is asked for besides. `wrong`: one was given, and is no good."""
+
+    def __init__(self, *, wrong: bool) -> None:
+        super().__init__(
+            "the code is wrong or used" if wrong else "a code of the second factor is needed"
+        )
+        self.wrong = wrong
+
+
+class WrongPassword(PeopleError):
+    """Somebody who is signed in gave a password that is not theirs."""
+
+    def __init__(self) -> None:
+        super().__init__("the password is wrong")
+
+
+class NoSecondFactor(PeopleError):
+    """There is nothing to confirm, or the service asks for no second factor."""
+
+
+class NoSuchSession(PeopleError):
+    """It is over, or somebody else's."""
+
+    def __init__(self) -> None:
+        super().__init__("there is no such session")
+
+
+class AuditIsAppendOnly(PeopleError):
+    """A program tried to change or delete an entry of the audit: a bug, or worse."""
 
 
 class RosterError(PeopleError):
@@ -70,8 +127,11 @@ class UnknownEmployee(RosterError):
 
 
 class WeakPassword(RosterError):
-    def __init__(self, why: str) -> None:
+    """`reason` is for programs: too-short, too-long, repeats, common, own-name."""
+
+    def __init__(self, reason: str, why: str) -> None:
         super().__init__(f"this password can't be used: {why}")
+        self.reason = reason
 
 
 class WrongValue(RosterError):

@@ -2,13 +2,24 @@
 
 import enum
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ForeignKey, Index, LargeBinary, String, text
+from sqlalchemy import ForeignKey, Index, LargeBinary, String, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from store.base import Base
 
-__all__ = ["Department", "Employee", "Extension", "LoginAttempt", "Role", "Session", "Ticket"]
+__all__ = [
+    "AuditEntry",
+    "Department",
+    "Employee",
+    "Extension",
+    "LoginAttempt",
+    "Role",
+    "ServerSecret",
+    "Session",
+    "Ticket",
+]
 
 
 class Role(enum.StrEnum):
@@ -33,7 +44,12 @@ class Department(Base):
 
 
 class Employee(Base):
-    """`department_id` null means the whole company."""
+    """`department_id` null means the whole company.
+
+    `must_change`: the password is somebody else's choice, and good only to choose one's own.
+    `totp_since` null: no second factor yet (`totp_secret` may be there, waiting for its first code);
+    `totp_step` is the step of the code used last.
+    """
 
     __tablename__ = "employees"
 
@@ -45,6 +61,10 @@ class Employee(Base):
     password_hash: Mapped[str]
     created_at: Mapped[datetime]
     disabled_at: Mapped[datetime | None]
+    must_change: Mapped[bool] = mapped_column(default=False, server_default=false())
+    totp_secret: Mapped[bytes | None] = mapped_column(LargeBinary(20))
+    totp_since: Mapped[datetime | None]
+    totp_step: Mapped[int | None]
 
 
 class Extension(Base):
@@ -72,7 +92,11 @@ class Extension(Base):
 
 
 class Session(Base):
-    """A signed-in browser or program. Only the SHA-256 of the token is kept."""
+    """A signed-in browser or program. Only the SHA-256 of the token is kept.
+
+    `idle_at` is when it ends unless it is used before (null: only `expires_at` ends it); `seen_at` is
+    its last use, written now and then.
+    """
 
     __tablename__ = "sessions"
 
@@ -81,6 +105,10 @@ class Session(Base):
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime]
     revoked_at: Mapped[datetime | None]
+    seen_at: Mapped[datetime | None]
+    idle_at: Mapped[datetime | None]
+    address: Mapped[str | None]
+    agent: Mapped[str | None]
 
 
 class Ticket(Base):
@@ -96,10 +124,51 @@ class Ticket(Base):
 
 
 class LoginAttempt(Base):
-    """Failed sign-ins per login: what the lock-out counts."""
+    """Failed sign-ins: what the lock-outs count. Kept for half an hour.
+
+    `network` is the client's address, of IPv6 its /64. `device` is a known device's name; null: a
+    stranger. `forgiven`: the right password came after it, or somebody unlocked the login; it still
+    counts against the address.
+    """
 
     __tablename__ = "login_attempts"
+    __table_args__ = (Index("ix_login_attempts_network_at", "network", "at"),)
 
     id: Mapped[int] = mapped_column(primary_key=True)
     login: Mapped[str] = mapped_column(index=True)
-    at: Mapped[datetime]
+    at: Mapped[datetime] = mapped_column(index=True)
+    network: Mapped[str | None]
+    device: Mapped[str | None]
+    forgiven: Mapped[bool] = mapped_column(default=False, server_default=false())
+
+
+class ServerSecret(Base):
+    """A key of the service's own, made by the migration: `device` signs device cookies."""
+
+    __tablename__ = "server_secrets"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    value: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class AuditEntry(Base):
+    """What happened at the entrance and to its keys: only ever added to (`people.audit`).
+
+    `actor_id` null: nobody signed in, or the command line. `subject_id`: the employee it is about.
+    """
+
+    __tablename__ = "audit"
+    __table_args__ = (
+        Index("ix_audit_kind_id", "kind", "id"),
+        Index("ix_audit_actor_id_id", "actor_id", "id"),
+        Index("ix_audit_subject_id_id", "subject_id", "id"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[datetime] = mapped_column(index=True)
+    kind: Mapped[str] = mapped_column(String(32))
+    actor_id: Mapped[int | None] = mapped_column(ForeignKey("employees.id"))
+    subject_id: Mapped[int | None] = mapped_column(ForeignKey("employees.id"))
+    address: Mapped[str | None]
+    agent: Mapped[str | None]
+    data: Mapped[dict[str, Any]]

@@ -1,4 +1,7 @@
-"""Who works here, changed: add, disable, password, telephone."""
+"""Who works here, changed: add, disable, password, telephone, unlock. Each leaves its entry in the audit.
+
+Passwords come hashed (`people.passwords.chosen`): hashing takes too long for a transaction.
+"""
 
 import re
 from datetime import datetime
@@ -6,7 +9,8 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, and_, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from people import directory, passwords, signin
+from people import audit, directory, lockout, sessions, signin
+from people.audit import COMMAND_LINE, AuditKind, By
 from people.errors import (
     ExtensionTaken,
     LoginTaken,
@@ -16,15 +20,19 @@ from people.errors import (
     WrongValue,
 )
 from people.model import Department, Employee, Extension, Role
+from people.passwords import PasswordHash
 
 __all__ = [
     "add_employee",
     "department",
     "disable",
+    "end_sessions",
     "find",
     "give_extension",
     "give_telephone",
+    "reset_second_factor",
     "set_password",
+    "unlock",
 ]
 
 _TELEPHONE = re.compile(r"\+[1-9][0-9]{6,14}|[0-9A-Za-z*#._-]{1,32}")
@@ -36,24 +44,25 @@ async def add_employee(
     login: str,
     name: str,
     role: str,
-    password: str,
+    password: PasswordHash,
     now: datetime,
     extension: str | None = None,
     department: str | None = None,
+    must_change: bool = False,
+    by: By = COMMAND_LINE,
 ) -> Employee:
     """Add an employee. `department` None (or the root) is the whole company.
 
-    Hashing the password takes some 20 ms, in a thread; the transaction stays open meanwhile.
+    `must_change`: the password is good only to choose another.
 
     Raises:
-        LoginTaken, ExtensionTaken, UnknownDepartment, UnknownRole, WeakPassword, WrongValue.
+        LoginTaken, ExtensionTaken, UnknownDepartment, UnknownRole, WrongValue.
     """
     login = _checked_login(login)
     if not (name := name.strip()):
         raise WrongValue("the name is empty")
     if role not in set(Role):
         raise UnknownRole(role, [each.value for each in Role])
-    passwords.check_strength(password, login=login)
     if await session.scalar(select(Employee.id).where(Employee.login == login)) is not None:
         raise LoginTaken(login)
     employee = Employee(
@@ -61,13 +70,17 @@ async def add_employee(
         name=name,
         role=Role(role),
         department_id=await _department_id(session, department),
-        password_hash=await passwords.hash_password(password),
+        password_hash=password.text,
         created_at=now,
+        must_change=must_change,
     )
     session.add(employee)
     await session.flush()
+    audit.record(
+        session, AuditKind.USER_ADDED, at=now, by=by, subject_id=employee.id, role=employee.role
+    )
     if extension:
-        await give_extension(session, employee.id, extension, now)
+        await give_extension(session, employee.id, extension, now, by=by)
     return employee
 
 
@@ -80,8 +93,10 @@ async def find(session: AsyncSession, login: str) -> Employee:
     return employee
 
 
-async def disable(session: AsyncSession, login: str, now: datetime) -> Employee:
-    """End an employee's access at once and free his telephone; what he did keeps his name."""
+async def disable(
+    session: AsyncSession, login: str, now: datetime, *, by: By = COMMAND_LINE
+) -> Employee:
+    """End an employee's access at once and free the telephone; the name stays with what was done."""
     employee = await find(session, login)
     employee.disabled_at = employee.disabled_at or now
     await session.execute(
@@ -92,17 +107,73 @@ async def disable(session: AsyncSession, login: str, now: datetime) -> Employee:
         )
         .values(until=now)
     )
-    await signin.revoke_all(session, employee.id, now)
+    ended = await sessions.revoke_all(session, employee.id, now)
+    audit.record(
+        session, AuditKind.USER_DISABLED, at=now, by=by, subject_id=employee.id, ended=ended
+    )
     return employee
 
 
-async def set_password(session: AsyncSession, login: str, password: str, now: datetime) -> None:
-    """Change a password; every session opened with the old one ends, and so does a lock-out."""
+async def set_password(
+    session: AsyncSession,
+    login: str,
+    password: PasswordHash,
+    now: datetime,
+    *,
+    must_change: bool = False,
+    by: By = COMMAND_LINE,
+) -> None:
+    """Change a password; every session opened with the old one ends, and so does a lock-out.
+
+    `must_change`: the new one is good only to choose another.
+    """
     employee = await find(session, login)
-    passwords.check_strength(password, login=employee.login)
-    employee.password_hash = await passwords.hash_password(password)
-    await signin.revoke_all(session, employee.id, now)
-    await signin.unlock(session, employee.login)
+    employee.password_hash, employee.must_change = password.text, must_change
+    ended = await sessions.revoke_all(session, employee.id, now)
+    await lockout.unlock(session, employee.login)
+    audit.record(
+        session,
+        AuditKind.PASSWORD_SET,
+        at=now,
+        by=by,
+        subject_id=employee.id,
+        must_change=must_change,
+        ended=ended,
+    )
+
+
+async def unlock(session: AsyncSession, login: str, now: datetime, *, by: By = COMMAND_LINE) -> int:
+    """Forgive the failed sign-ins of an employee; return how many there were."""
+    employee = await find(session, login)
+    forgiven = await lockout.unlock(session, employee.login)
+    audit.record(
+        session, AuditKind.USER_UNLOCKED, at=now, by=by, subject_id=employee.id, failures=forgiven
+    )
+    return forgiven
+
+
+async def reset_second_factor(
+    session: AsyncSession, login: str, now: datetime, *, by: By = COMMAND_LINE
+) -> None:
+    """Forget an employee's second factor and end all sessions: the telephone is lost."""
+    employee = await find(session, login)
+    employee.totp_secret = employee.totp_since = employee.totp_step = None
+    ended = await sessions.revoke_all(session, employee.id, now)
+    audit.record(
+        session, AuditKind.SECOND_FACTOR_RESET, at=now, by=by, subject_id=employee.id, ended=ended
+    )
+
+
+async def end_sessions(
+    session: AsyncSession, login: str, now: datetime, *, by: By = COMMAND_LINE
+) -> int:
+    """End all sessions of an employee; return how many there were."""
+    employee = await find(session, login)
+    ended = await sessions.revoke_all(session, employee.id, now)
+    audit.record(
+        session, AuditKind.SESSIONS_ENDED, at=now, by=by, subject_id=employee.id, ended=ended
+    )
+    return ended
 
 
 async def give_extension(
@@ -112,6 +183,7 @@ async def give_extension(
     now: datetime,
     *,
     until: datetime | None = None,
+    by: By = COMMAND_LINE,
 ) -> None:
     """Give a telephone from `now` on, an extension or an outside number (E.164).
 
@@ -131,6 +203,10 @@ async def give_extension(
         raise ExtensionTaken(extension, owner.name)
     else:
         await session.execute(update(Extension).where(_held_at(extension, now)).values(until=until))
+    kind, end = AuditKind.TELEPHONE_GIVEN, until.isoformat() if until is not None else None
+    audit.record(
+        session, kind, at=now, by=by, subject_id=employee_id, telephone=extension, until=end
+    )
 
 
 async def give_telephone(

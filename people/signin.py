@@ -1,69 +1,112 @@
-"""Sign in, stay signed in, sign out: opaque tokens, of which the database keeps only the SHA-256.
+"""The entrance: sign in, and change what one signs in with.
 
-Failures are rows, so that a restart forgets no lock-out, and a lock-out counts for logins that do not
-exist too. Checking a password takes some 20 ms of a core: it is done outside any transaction, because
-every other write waits for the one writer, and a few at a time.
+Checking a password takes some 20 ms of a core: it is done outside any transaction, because every other
+write waits for the one writer, and a few at a time, behind a bounded waiting room. What failed is
+counted in `people.lockout` and kept in `people.audit`; the log names the client's address only.
 """
 
-import asyncio
-import hashlib
+import enum
 import re
-import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from math import ceil
 
-from sqlalchemy import Select, delete, select, update
+import structlog
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from people import passwords
-from people.errors import LockedOut, SignInRefused
-from people.model import Employee, LoginAttempt, Session
+from people import audit, devices, lockout, passwords, sessions, totp
+from people.audit import AuditKind, By
+from people.client import ELSEWHERE, Client
+from people.errors import (
+    LockedOut,
+    NoSecondFactor,
+    PeopleError,
+    SecondFactorNeeded,
+    SignInRefused,
+    TooManyAttempts,
+    WrongPassword,
+)
+from people.lockout import Attempt, LockRules
+from people.model import Employee, ServerSecret
+from people.waiting_room import RoomRules, WaitingRoom
 from store.writer import Writer
 
 __all__ = [
+    "Duty",
     "SignIn",
     "SignInRules",
     "SignedIn",
-    "authenticate",
-    "is_live",
+    "duty_of",
     "is_login",
     "normal_login",
-    "revoke_all",
-    "sign_out",
-    "token_hash",
-    "unlock",
 ]
 
+log = structlog.get_logger(__name__)
+
 _LOGIN = re.compile(r"[\w.@+-]{1,64}")
+_CODE = re.compile(r"[0-9]{6}")
+
+
+class Duty(enum.StrEnum):
+    """What somebody who is signed in must do before anything else."""
+
+    CHANGE_PASSWORD = "change-password"
+    ENROL_SECOND_FACTOR = "enrol-second-factor"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignInRules:
-    """`failures` within `window` lock a login for `lock`. A session ends `session` after its beginning."""
+    """A session ends `session` after its beginning, and when it is not used for `idle`.
 
-    failures: int = 5
-    window: timedelta = timedelta(minutes=15)
-    lock: timedelta = timedelta(minutes=15)
+    `totp`: everybody needs a second factor; whoever has none enrols at the first sign-in.
+    """
+
+    lock: LockRules = field(default_factory=LockRules)
+    room: RoomRules = field(default_factory=RoomRules)
     session: timedelta = timedelta(hours=12)
-    at_once: int = 2
+    idle: timedelta = timedelta(hours=12)
+    totp: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignedIn:
-    """`token` is shown this once and can't be read again."""
+    """`token` is shown this once and can't be read again; `device` is the device cookie to keep."""
 
     token: str
     employee: Employee
     expires_at: datetime
+    device: str
+
+
+@dataclass(slots=True)
+class _Refused:
+    """Addresses refused lately, until when: a flood costs no query. Forgets beyond `most`."""
+
+    until: dict[str, datetime] = field(default_factory=dict)
+    most: int = 10_000
+
+    def check(self, network: str, now: datetime) -> None:
+        until = self.until.get(network)
+        if until is None:
+            return
+        if until <= now:
+            del self.until[network]
+            return
+        raise TooManyAttempts(int((until - now).total_seconds()) + 1)
+
+    def add(self, network: str, until: datetime) -> None:
+        if len(self.until) >= self.most:
+            self.until.clear()
+        self.until[network] = until
 
 
 class SignIn:
     """The entrance: `await SignIn(sessions, writer, now=now).sign_in(login, password)`.
 
-    Passwords are checked `rules.at_once` at a time, so guesses sent all at once learn no more than
-    that many answers beyond the lock-out.
+    Passwords are checked a few at a time, so guesses sent all at once learn no more than that many
+    answers beyond the lock-out.
     """
 
     def __init__(
@@ -77,105 +120,230 @@ class SignIn:
         self._sessions = sessions
         self._writer = writer
         self._now = now
-        self._rules = rules
-        self._turns = asyncio.Semaphore(rules.at_once)
+        self.rules = rules
+        self._room = WaitingRoom(rules.room)
+        self._refused = _Refused()
+        self._key: bytes | None = None
 
-    async def sign_in(self, login: str, password: str) -> SignedIn:
-        """Check the password and open a session.
+    async def sign_in(
+        self, login: str, password: str, *, client: Client = ELSEWHERE, code: str | None = None
+    ) -> SignedIn:
+        """Check the password, and the code when there is a second factor; open a session.
 
         Raises:
-            LockedOut: whether the password was right is not told.
+            LockedOut, TooManyAttempts: whether the password was right is not told.
+            Crowded: nothing was checked.
             SignInRefused: wrong login or password, or a disabled employee.
+            SecondFactorNeeded: the password is right, the code is missing, wrong or used.
         """
         login = normal_login(login)
         if not is_login(login) or len(password) > passwords.MAX_LENGTH:
+            _log_refused(client, "form")
             raise SignInRefused  # nobody's, and not worth a row or a core's time
-        async with self._turns:
-            async with self._sessions() as session:
-                await self._refuse_locked(session, login)
-                employee = await _enabled(session, login)
-            known = employee.password_hash if employee else None
-            if not await passwords.verify(known, password):
-                await self._writer.run(lambda session: self._failed(session, login))
+        attempt = await self._attempt(login, client)
+        async with self._turn(attempt):
+            employee = await self._checked(attempt, client, password)
+            if employee is None:
                 raise SignInRefused
-            return await self._writer.run(lambda session: self._opened(session, login))
+            outcome = await self._writer.run(lambda s: self._opened(s, attempt, client, code))
+        if isinstance(outcome, SecondFactorNeeded) and outcome.wrong:
+            _log_refused(client, "second-factor")
+        if isinstance(outcome, PeopleError):
+            raise outcome
+        return outcome
 
-    async def _refuse_locked(self, session: AsyncSession, login: str) -> None:
-        rules = self._rules
-        newest = select(LoginAttempt.at).where(LoginAttempt.login == login)
-        rows = await session.scalars(newest.order_by(LoginAttempt.at.desc()).limit(rules.failures))
-        times = rows.all()
-        if len(times) < rules.failures or times[0] - times[-1] > rules.window:
-            return
-        left_s = (times[0] + rules.lock - self._now()).total_seconds()
-        if left_s > 0:
-            raise LockedOut(ceil(left_s))
+    async def change_password(
+        self, employee: Employee, old: str, new: str, *, client: Client, session_hash: bytes
+    ) -> None:
+        """Change one's own password; all other sessions of the employee end.
 
-    async def _failed(self, session: AsyncSession, login: str) -> None:
-        now, rules = self._now(), self._rules
-        session.add(LoginAttempt(login=login, at=now))
-        await session.execute(
-            delete(LoginAttempt).where(LoginAttempt.at < now - rules.window - rules.lock)
-        )
+        Raises:
+            WrongPassword, LockedOut, TooManyAttempts, Crowded: about `old`, counted like a sign-in.
+            WeakPassword: about `new`.
+        """
+        passwords.check_strength(new, login=employee.login, name=employee.name)
+        attempt = await self._attempt(employee.login, client)
+        async with self._turn(attempt):
+            if await self._checked(attempt, client, old) is None:
+                raise WrongPassword
+            chosen = await passwords.chosen(new, login=employee.login, name=employee.name)
 
-    async def _opened(self, session: AsyncSession, login: str) -> SignedIn:
+        async def work(session: AsyncSession) -> None:
+            now, row = self._now(), await session.get_one(Employee, employee.id)
+            row.password_hash, row.must_change = chosen.text, False
+            ended = await sessions.revoke_all(session, row.id, now, but=session_hash)
+            by = By(actor_id=row.id, client=client)
+            audit.record(
+                session, AuditKind.PASSWORD_CHANGED, at=now, by=by, subject_id=row.id, ended=ended
+            )
+
+        await self._writer.run(work)
+
+    async def begin_second_factor(
+        self, employee: Employee, password: str, code: str | None, *, client: Client
+    ) -> bytes:
+        """Return a new secret for the employee's app; it counts once `confirm_second_factor` was given a code.
+
+        Raises:
+            NoSecondFactor: the service asks for none.
+            WrongPassword, LockedOut, TooManyAttempts, Crowded: about `password`.
+            SecondFactorNeeded: there is one already, and `code` is not good.
+        """
+        if not self.rules.totp:
+            raise NoSecondFactor
+        attempt = await self._attempt(employee.login, client)
+        async with self._turn(attempt):
+            if await self._checked(attempt, client, password) is None:
+                raise WrongPassword
+        secret = totp.new_secret()
+
+        async def work(session: AsyncSession) -> SecondFactorNeeded | None:
+            row = await session.get_one(Employee, employee.id)
+            if row.totp_since is not None:
+                refusal = await self._code_refused(session, row, attempt, client, code)
+                if refusal is not None:
+                    return refusal
+            row.totp_secret, row.totp_since, row.totp_step = secret, None, None
+            return None
+
+        if (refusal := await self._writer.run(work)) is not None:
+            raise refusal
+        return secret
+
+    async def confirm_second_factor(self, employee: Employee, code: str, *, client: Client) -> None:
+        """Let the secret of `begin_second_factor` count from now on; raises NoSecondFactor, SecondFactorNeeded."""
+        attempt = await self._attempt(employee.login, client)
+
+        async def work(session: AsyncSession) -> SecondFactorNeeded | None:
+            row = await session.get_one(Employee, employee.id)
+            if row.totp_secret is None or row.totp_since is not None:
+                raise NoSecondFactor
+            await lockout.refuse_locked(session, attempt, self._now(), self.rules.lock)
+            refusal = await self._code_refused(session, row, attempt, client, code)
+            if refusal is None:
+                now = row.totp_since = self._now()
+                by = By(actor_id=row.id, client=client)
+                audit.record(session, AuditKind.SECOND_FACTOR_SET, at=now, by=by, subject_id=row.id)
+            return refusal
+
+        if (refusal := await self._writer.run(work)) is not None:
+            raise refusal
+
+    async def _attempt(self, login: str, client: Client) -> Attempt:
+        device = devices.device_of(await self._device_key(), client.device, login, self._now())
+        return Attempt(login=login, network=client.network, device=device)
+
+    def _turn(self, attempt: Attempt) -> AbstractAsyncContextManager[None]:
+        """Return the turn at checking; a stranger's address that is refused gets none."""
+        if attempt.device is None:
+            self._refused.check(attempt.network, self._now())
+        return self._room.turn(attempt.network, known=attempt.device is not None)
+
+    async def _checked(self, attempt: Attempt, client: Client, password: str) -> Employee | None:
+        """Return whose login and password these are; None, counted and logged, when they are nobody's."""
+        now = self._now()
+        async with self._sessions() as session:
+            try:
+                await lockout.refuse_locked(session, attempt, now, self.rules.lock)
+            except TooManyAttempts as refusal:
+                until = now + timedelta(seconds=refusal.retry_after_s)
+                self._refused.add(attempt.network, until)
+                _log_refused(client, "address")
+                raise
+            except LockedOut:
+                _log_refused(client, "locked-out")
+                raise
+            employee = await _enabled(session, attempt.login)
+        known = employee.password_hash if employee else None
+        if await passwords.verify(known, password):
+            return employee
+        await self._writer.run(lambda s: self._failed(s, attempt, client, employee, "password"))
+        _log_refused(client, "password")
+        return None
+
+    async def _failed(
+        self,
+        session: AsyncSession,
+        attempt: Attempt,
+        client: Client,
+        employee: Employee | None,
+        why: str,
+    ) -> None:
+        now, by = self._now(), By(client=client)
+        subject = employee.id if employee else None
+        audit.record(session, AuditKind.SIGN_IN_FAILED, at=now, by=by, subject_id=subject, why=why)
+        locks, sprays = await lockout.fail(session, attempt, now, self.rules.lock)
+        if locks:
+            device = "known" if attempt.device is not None else "strangers"
+            audit.record(
+                session, AuditKind.LOCKED_OUT, at=now, by=by, subject_id=subject, device=device
+            )
+        if sprays:
+            logins = self.rules.lock.spraying
+            audit.record(session, AuditKind.SPRAYING, at=now, by=by, logins=logins)
+            log.warning("many logins are tried from one address", address=client.address)
+
+    async def _opened(
+        self, session: AsyncSession, attempt: Attempt, client: Client, code: str | None
+    ) -> SignedIn | SecondFactorNeeded:
         # Asked again: others may have failed, or somebody was disabled, while the password was checked.
-        await self._refuse_locked(session, login)
-        employee = await _enabled(session, login)
+        now, rules = self._now(), self.rules
+        await lockout.refuse_locked(session, attempt, now, rules.lock)
+        employee = await _enabled(session, attempt.login)
         if employee is None:
             raise SignInRefused
-        now, token = self._now(), secrets.token_urlsafe(32)
-        expires_at = now + self._rules.session
-        session.add(
-            Session(
-                token_hash=token_hash(token),
-                employee_id=employee.id,
-                created_at=now,
-                expires_at=expires_at,
-            )
+        if rules.totp and employee.totp_since is not None:
+            refusal = await self._code_refused(session, employee, attempt, client, code)
+            if refusal is not None:
+                return refusal
+        await lockout.forgive(session, attempt)
+        token, expires_at = await sessions.open_session(
+            session, employee, client, now=now, lasts=rules.session, idle=rules.idle
         )
-        await unlock(session, login)
-        return SignedIn(token=token, employee=employee, expires_at=expires_at)
+        device = "known" if attempt.device is not None else "new"
+        by = By(actor_id=employee.id, client=client)
+        audit.record(
+            session, AuditKind.SIGNED_IN, at=now, by=by, subject_id=employee.id, device=device
+        )
+        cookie = devices.cookie_for(await self._device_key(), client.device, employee.login, now)
+        return SignedIn(token=token, employee=employee, expires_at=expires_at, device=cookie)
+
+    async def _code_refused(
+        self,
+        session: AsyncSession,
+        employee: Employee,
+        attempt: Attempt,
+        client: Client,
+        code: str | None,
+    ) -> SecondFactorNeeded | None:
+        """Use `code` up; return the refusal, counted, when it is none of now or was used."""
+        if code is None:
+            return SecondFactorNeeded(wrong=False)
+        secret, typed = employee.totp_secret or b"", code.replace(" ", "")
+        step = None
+        if _CODE.fullmatch(typed):
+            step = totp.step_of(secret, typed, self._now(), after=employee.totp_step)
+        if step is None:
+            await self._failed(session, attempt, client, employee, "second-factor")
+            return SecondFactorNeeded(wrong=True)
+        employee.totp_step = step
+        return None
+
+    async def _device_key(self) -> bytes:
+        if self._key is None:
+            async with self._sessions() as session:
+                self._key = (await session.get_one(ServerSecret, "device")).value
+            await passwords.warm_up()
+        return self._key
 
 
-async def unlock(session: AsyncSession, login: str) -> None:
-    """Forget the failed attempts of `login`."""
-    await session.execute(delete(LoginAttempt).where(LoginAttempt.login == login))
-
-
-async def authenticate(session: AsyncSession, token: str, now: datetime) -> Employee | None:
-    """Return whose session `token` opens; None when it is unknown, over, revoked or he is disabled."""
-    return await session.scalar(_live(token_hash(token), now))
-
-
-async def is_live(session: AsyncSession, token_hash: bytes, now: datetime) -> bool:
-    """Return whether the session still counts: what the push server asks of open connections."""
-    return await session.scalar(_live(token_hash, now)) is not None
-
-
-async def sign_out(session: AsyncSession, token: str, now: datetime) -> bool:
-    """Revoke the session of `token`; return whether there was one."""
-    revoked = await session.execute(
-        update(Session)
-        .where(Session.token_hash == token_hash(token), Session.revoked_at.is_(None))
-        .values(revoked_at=now)
-        .returning(Session.token_hash)
-    )
-    return revoked.first() is not None
-
-
-async def revoke_all(session: AsyncSession, employee_id: int, now: datetime) -> None:
-    """Revoke every session of an employee: he is disabled, or his password was changed."""
-    await session.execute(
-        update(Session)
-        .where(Session.employee_id == employee_id, Session.revoked_at.is_(None))
-        .values(revoked_at=now)
-    )
-
-
-def token_hash(token: str) -> bytes:
-    """Return what is kept of a token. It has 256 random bits, so a plain hash is enough."""
-    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
+def duty_of(employee: Employee, *, totp: bool) -> Duty | None:
+    """Return what the employee must do before anything else; None: nothing."""
+    if employee.must_change:
+        return Duty.CHANGE_PASSWORD
+    if totp and employee.totp_since is None:
+        return Duty.ENROL_SECOND_FACTOR
+    return None
 
 
 def normal_login(login: str) -> str:
@@ -188,20 +356,12 @@ def is_login(login: str) -> bool:
     return _LOGIN.fullmatch(login) is not None
 
 
+def _log_refused(client: Client, why: str) -> None:
+    """The one line that deploy/fail2ban reads. No login: people type their password into that field."""
+    log.warning("sign-in refused", address=client.address, why=why)
+
+
 async def _enabled(session: AsyncSession, login: str) -> Employee | None:
     return await session.scalar(
         select(Employee).where(Employee.login == login, Employee.disabled_at.is_(None))
-    )
-
-
-def _live(hashed: bytes, now: datetime) -> Select[Employee]:
-    return (
-        select(Employee)
-        .join(Session, Session.employee_id == Employee.id)
-        .where(
-            Session.token_hash == hashed,
-            Session.revoked_at.is_(None),
-            Session.expires_at > now,
-            Employee.disabled_at.is_(None),
-        )
     )

@@ -8,7 +8,7 @@ from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from people.model import Employee, Ticket
-from people.signin import is_live, token_hash
+from people.sessions import is_live, token_hash
 
 __all__ = ["LIFETIME", "Admitted", "issue", "redeem"]
 
@@ -17,7 +17,7 @@ LIFETIME = timedelta(seconds=30)
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """`session_hash` names the session to ask `people.signin.is_live` about as long as he stays."""
+    """`session_hash` names the session to ask `people.sessions.is_live` about as long as he stays."""
 
     employee: Employee
     session_hash: bytes

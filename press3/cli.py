@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine
 from datetime import date
 from functools import wraps
 from pathlib import Path
-from typing import Any, ParamSpec
+from typing import Any, ParamSpec, TypeVar
 
 import click
 from sqlalchemy.exc import DBAPIError
@@ -27,6 +27,7 @@ from web.years import with_sound_year
 __all__ = ["main"]
 
 P = ParamSpec("P")
+T = TypeVar("T")
 # `people.model.Role`, which is not imported here: a command starts without the database's libraries.
 ROLES = ("operator", "handler", "executor", "supervisor", "auditor", "admin")
 
@@ -138,8 +139,22 @@ def _with_secrets(file: Path) -> settings.Settings:
 
 
 def _run(work: Coroutine[Any, Any, None]) -> None:
+    _result(work)
+
+
+def _result(work: Coroutine[Any, Any, T]) -> T:
     logs.set_up()
-    asyncio.run(work)
+    return asyncio.run(work)
+
+
+def _password_options(command: Callable[P, None]) -> Callable[P, None]:
+    given = click.option(
+        "--password-stdin", is_flag=True, help="Read the password from standard input."
+    )
+    changed = click.option(
+        "--must-change", is_flag=True, help="The password is good only to choose another."
+    )
+    return given(changed(command))
 
 
 @main.command()
@@ -199,25 +214,29 @@ def user() -> None:
 @click.option("--role", type=click.Choice(ROLES), required=True)
 @click.option("--extension", help="The telephone that is this employee's.")
 @click.option("--department", help="Left out: the whole company. Made when it does not exist.")
-@click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
-def user_add(file: Path, login: str, password_stdin: bool, **given: str | None) -> None:
+@_password_options
+def user_add(
+    file: Path, login: str, password_stdin: bool, must_change: bool, **given: str | None
+) -> None:
     """Add an employee; the password is asked for."""
-    from press3.service import add_user
+    from press3.users import add_user
 
     password = _ask_password(stdin=password_stdin)
-    _run(add_user(settings.load(file), login=login, password=password, **given))
+    found = settings.load(file)
+    _run(add_user(found, login=login, password=password, must_change=must_change, **given))
     _say(f"employee {login} added")
 
 
 @user.command("password")
 @click.argument("login")
 @_config
-@click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
-def user_password(file: Path, login: str, password_stdin: bool) -> None:
-    """Give an employee a new password; it is asked for. His open sessions end."""
-    from press3.service import set_password
+@_password_options
+def user_password(file: Path, login: str, password_stdin: bool, must_change: bool) -> None:
+    """Give an employee a new password; it is asked for. Open sessions end."""
+    from press3.users import set_password
 
-    _run(set_password(settings.load(file), login, _ask_password(stdin=password_stdin)))
+    password = _ask_password(stdin=password_stdin)
+    _run(set_password(settings.load(file), login, password, must_change=must_change))
     _say(f"employee {login} has a new password")
 
 
@@ -225,8 +244,8 @@ def user_password(file: Path, login: str, password_stdin: bool) -> None:
 @click.argument("login")
 @_config
 def user_disable(file: Path, login: str) -> None:
-    """End an employee's access at once and free his telephone; what he did keeps his name."""
-    from press3.service import disable_user
+    """End an employee's access at once and free the telephone; the name stays with what was done."""
+    from press3.users import disable_user
 
     _run(disable_user(settings.load(file), login))
     _say(f"employee {login} is disabled")
@@ -242,6 +261,39 @@ def user_telephone(file: Path, login: str, number: str, until: date | None) -> N
     from press3.give_telephone import give_telephone
 
     _run(give_telephone(settings.load(file), login, number, until, _say))
+
+
+@user.command("unlock")
+@click.argument("login")
+@_config
+def user_unlock(file: Path, login: str) -> None:
+    """Forgive an employee's failed sign-ins: the right password is accepted again at once."""
+    from press3.users import unlock_user
+
+    forgiven = _result(unlock_user(settings.load(file), login))
+    _say(f"employee {login} may sign in again; failed sign-ins forgiven: {forgiven}")
+
+
+@user.command("totp-reset")
+@click.argument("login")
+@_config
+def user_totp_reset(file: Path, login: str) -> None:
+    """Forget an employee's second factor (the telephone is lost) and end all sessions."""
+    from press3.users import reset_user_totp
+
+    _run(reset_user_totp(settings.load(file), login))
+    _say(f"employee {login} has no second factor any more")
+
+
+@user.command("sign-out")
+@click.argument("login")
+@_config
+def user_sign_out(file: Path, login: str) -> None:
+    """End all sessions of an employee."""
+    from press3.users import end_user_sessions
+
+    ended = _result(end_user_sessions(settings.load(file), login))
+    _say(f"employee {login} is signed out everywhere; sessions ended: {ended}")
 
 
 def _ask_password(*, stdin: bool) -> str:

@@ -20,7 +20,6 @@ from appeals import audience, lookup
 from appeals.intake import IntakeSettings
 from calls.model import Call, PbxState
 from people import roster
-from people.errors import WrongValue
 from press3.ami_secret import secret_of
 from press3.clock import now
 from press3.database import Store, open_store, prepare_data_dir
@@ -30,7 +29,7 @@ from press3.pipeline import Stored
 from press3.recording_settings import recording_settings
 from press3.settings import Settings
 from press3.supervisor import Stage, Supervisor
-from press3.telephony import Telephony, change_handlers, number_rules
+from press3.telephony import Telephony, change_handlers
 from press3.upkeep import Upkeep
 from press3.web_parts import web_app
 from push.bus import MemoryBus
@@ -41,60 +40,13 @@ from recordings import linker
 from recordings.worker import RecordingWorker
 from store.serve_lock import ServeLock
 
-__all__ = ["Service", "add_user", "disable_user", "serve", "set_password"]
+__all__ = ["Service", "serve"]
 
 log = structlog.get_logger(__name__)
 
 # For gc.set_threshold: 5,000 new objects bring a collection of the youngest, five of those one of the next
 # generation, a hundred of these at the earliest a full one. Python's own are 700, 10, 10.
 _COLLECT_AFTER = (5_000, 5, 100)
-
-
-async def add_user(
-    settings: Settings,
-    *,
-    login: str,
-    password: str,
-    name: str | None,
-    role: str | None,
-    extension: str | None,
-    department: str | None,
-) -> None:
-    """Add an employee (`press3 user add`); raises WrongValue for an extension that never rings on a screen."""
-    if extension is not None and not number_rules(settings).is_internal(extension):
-        raise WrongValue(
-            f"{extension!r} is no extension here: [calls] internal is {settings.calls.internal!r}. "
-            "Give the number at which the operator's telephone is called, or change that key"
-        )
-
-    async def work(session: AsyncSession) -> None:
-        if department:
-            await roster.department(session, department)
-        await roster.add_employee(
-            session,
-            login=login,
-            name=name or login,
-            role=role or "",
-            extension=extension,
-            department=department,
-            password=password,
-            now=now(),
-        )
-
-    async with open_store(settings) as store:
-        await store.writer.run(work)
-
-
-async def set_password(settings: Settings, login: str, password: str) -> None:
-    """Change an employee's password (`press3 user password`)."""
-    async with open_store(settings) as store:
-        await store.writer.run(lambda session: roster.set_password(session, login, password, now()))
-
-
-async def disable_user(settings: Settings, login: str) -> None:
-    """Disable an employee (`press3 user disable`)."""
-    async with open_store(settings) as store:
-        await store.writer.run(lambda session: roster.disable(session, login, now()))
 
 
 async def serve(settings: Settings) -> None:

@@ -162,6 +162,14 @@ class HttpSettings(Section):
         return tuple(ip_network(text) for text in self.trusted_proxies)
 
 
+class AuthSettings(Section):
+    """How people sign in. `totp`: everybody needs a second factor."""
+
+    totp: bool = False
+    idle_h: Positive = 12
+    session_h: Positive = 12
+
+
 class PushSettings(Section):
     """`port` set: push listens there (0: any free port); None: it is reached through `/ws` of the web server."""
 
@@ -294,6 +302,7 @@ class Settings(BaseSettings):
     queues: list[QueueSettings] = []
     database: DatabaseSettings = DatabaseSettings()
     http: HttpSettings = HttpSettings()
+    auth: AuthSettings = AuthSettings()
     push: PushSettings = PushSettings()
     calls: CallsSettings = CallsSettings()
     ivr: IvrSettings = IvrSettings()

@@ -1,7 +1,7 @@
 """What the web server is given: views of the running service that `web` may not reach by itself."""
 
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 import web
 from appeals import reconcile
+from people.signin import SignInRules
 from press3.database import Store
 from press3.metrics import service_registry
 from press3.pbx_logs import logs_by_pbx
@@ -58,6 +59,11 @@ def web_app(
             static_dir=Path(web.__file__).parent / "static",
             secure_cookie=settings.http.secure_cookie,
             trusted_proxies=settings.http.proxies,
+            sign_in=SignInRules(
+                session=timedelta(hours=settings.auth.session_h),
+                idle=timedelta(hours=settings.auth.idle_h),
+                totp=settings.auth.totp,
+            ),
             public_url=settings.http.public_url or None,
             registry=service_registry(telephony, recordings),
         )

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from people.audience import Viewer
 from people.model import Employee, Role, Session
+from people.sessions import good
 
 __all__ = ["viewers_of"]
 
@@ -23,12 +24,7 @@ async def viewers_of(
         rows = await session.execute(
             select(Session.token_hash, Employee.id, Employee.role, Employee.department_id)
             .join(Employee, Employee.id == Session.employee_id)
-            .where(
-                Session.token_hash.in_(page),
-                Session.revoked_at.is_(None),
-                Session.expires_at > now,
-                Employee.disabled_at.is_(None),
-            )
+            .where(Session.token_hash.in_(page), *good(now))
         )
         # Columns, not employees: a thousand of those would hold the loop for as long as ten presses.
         viewers.update(

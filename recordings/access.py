@@ -8,6 +8,7 @@ from pathlib import Path
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from people.client import ELSEWHERE, Client
 from recordings.model import Listening, Recording, RecordingState
 
 __all__ = [
@@ -68,10 +69,22 @@ async def _playable(session: AsyncSession, recording_id: int) -> Recording | Non
 
 
 async def log_listening(
-    session: AsyncSession, recording_id: int, employee_id: int, at: datetime
+    session: AsyncSession,
+    recording_id: int,
+    employee_id: int,
+    at: datetime,
+    client: Client = ELSEWHERE,
 ) -> None:
     """Record that an employee listens; once per playing, not per Range request, is the caller's care."""
-    session.add(Listening(recording_id=recording_id, employee_id=employee_id, at=at))
+    session.add(
+        Listening(
+            recording_id=recording_id,
+            employee_id=employee_id,
+            at=at,
+            address=client.address or None,
+            agent=client.agent or None,
+        )
+    )
     await session.flush()
 
 

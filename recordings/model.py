@@ -81,3 +81,5 @@ class Listening(Base):
     recording_id: Mapped[int] = mapped_column(ForeignKey("recordings.id"), index=True)
     employee_id: Mapped[int] = mapped_column(ForeignKey("employees.id"))
     at: Mapped[datetime]
+    address: Mapped[str | None]
+    agent: Mapped[str | None]

@@ -23,7 +23,9 @@ from pydantic import (
 )
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from people.audit import By
 from people.model import Employee, Role
+from web import auth
 from web.deps import WebDeps
 from web.problems import ApiError
 from web.years import with_sound_year
@@ -51,7 +53,12 @@ Q = TypeVar("Q")
 B = TypeVar("B")
 
 # Nine digits: what fits the database's integer. Anything else is an address that does not exist.
-PATH_PARAMETERS: Mapping[str, str] = {"number": r"[1-9][0-9]{0,8}", "recording": r"[1-9][0-9]{0,8}"}
+_NUMBER = r"[1-9][0-9]{0,8}"
+PATH_PARAMETERS: Mapping[str, str] = {
+    "number": _NUMBER,
+    "recording": _NUMBER,
+    "session": r"[0-9a-f]{16}",
+}
 
 
 class Given(BaseModel):
@@ -102,6 +109,12 @@ class Ask(Generic[Q, B]):
     if_version: int | None
 
     @property
+    def by(self) -> By:
+        """Whose doing this is, for the audit."""
+        actor = self.signed_in.id if self.signed_in is not None else None
+        return By(actor_id=actor, client=auth.client_of(self.request))
+
+    @property
     def person(self) -> Employee:
         if self.signed_in is None:
             raise ApiError("not-signed-in")
@@ -115,7 +128,7 @@ class Ask(Generic[Q, B]):
 @dataclass(frozen=True, kw_only=True)
 class Reply:
     """`version` becomes the ETag, `next_cursor` a Link to the next page. `cookie` is the session token
-    for the browser, empty to forget it, None to leave it."""
+    for the browser, empty to forget it, None to leave it. `device`: the device cookie to keep."""
 
     body: Mapping[str, Any] | None = None
     status: int = 200
@@ -123,6 +136,7 @@ class Reply:
     next_cursor: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     cookie: str | None = None
+    device: str | None = None
 
 
 Handler = Callable[[Ask[Any, Any]], Awaitable[Reply | web.StreamResponse]]
@@ -132,7 +146,8 @@ Handler = Callable[[Ask[Any, Any]], Awaitable[Reply | web.StreamResponse]]
 class Operation:
     """`roles` None: everybody signed in. `public`: nobody needs to be. `writes`: the handler runs in
     the writer's transaction, its refusals are recorded, and an Idempotency-Key makes it happen once
-    when it is `replayable` (its answer may be kept: it holds no secret). `answers` describes the body of the answer; `media_type` what it is."""
+    when it is `replayable` (its answer may be kept: it holds no secret). `answers` describes the body of the answer; `media_type` what it is.
+    `before_duty`: it may be done by somebody who must change the password or enrol a second factor first."""
 
     method: Method
     path: str
@@ -146,6 +161,7 @@ class Operation:
     writes: bool = False
     replayable: bool = True
     versioned: bool = False
+    before_duty: bool = False
     media_type: str = "application/json"
     problems: tuple[str, ...] = ()
 

@@ -24,7 +24,7 @@ def build(deps: WebDeps) -> web.Application:
     """Return the application; it starts nothing and owns no task."""
     app = web.Application(middlewares=[_answer_errors], client_max_size=deps.body_limit_bytes)
     app[DEPS] = deps
-    app[SIGN_IN] = SignIn(deps.sessions, deps.writer, now=deps.now)
+    app[SIGN_IN] = SignIn(deps.sessions, deps.writer, now=deps.now, rules=deps.sign_in)
     app.on_response_prepare.append(screen.guard)
     for operation in OPERATIONS:
         add_operation(app, operation, deps)
@@ -55,7 +55,9 @@ async def _answer_errors(request: web.Request, handler: Handler) -> web.StreamRe
         if problem is None:
             log.exception("request failed", instance=instance, path=request.path)
             problem = ApiError("internal")
-        elif problem.http_status >= 500:
+        elif (
+            problem.http_status >= 500 and problem.slug != "crowded"
+        ):  # a flood must not fill the log
             log.warning("request can't be served", instance=instance, error=repr(error))
     return _problem_response(problem, instance)
 

@@ -2,20 +2,39 @@
 
 from urllib.parse import urlsplit
 
+import structlog
 from aiohttp import web
+from sqlalchemy.exc import SQLAlchemyError
 
-from people import signin
-from people.model import Employee
+from people import devices, sessions
+from people.client import Client, short_agent
+from people.sessions import Present
+from store.errors import StoreError
+from web.client import client_address, neighbourhood
 from web.deps import WebDeps
 from web.problems import ApiError
 
-__all__ = ["COOKIE", "refuse_cross_site", "set_cookie", "signed_in", "token_of"]
+__all__ = [
+    "COOKIE",
+    "DEVICE_COOKIE",
+    "client_of",
+    "is_unattended",
+    "refuse_cross_site",
+    "set_cookie",
+    "set_device_cookie",
+    "signed_in",
+    "token_of",
+]
+
+log = structlog.get_logger(__name__)
 
 COOKIE = "press3_session"
+DEVICE_COOKIE = "press3_device"
 _SAFE = {"GET", "HEAD", "OPTIONS"}
 _CLIENT_HEADER = (
     "X-Press3-Client"  # a page of another site can't set it without asking first (CORS)
 )
+_UNATTENDED = "X-Press3-Unattended"
 _TOKEN_LIMIT = 256
 
 
@@ -28,12 +47,40 @@ def token_of(request: web.Request) -> str | None:
     return token.strip() if scheme.lower() == "bearer" else None
 
 
-async def signed_in(deps: WebDeps, token: str | None) -> Employee | None:
-    """Return whose token it is; None for no token and for one that is not (or no longer) good."""
+def client_of(request: web.Request) -> Client:
+    """Return where the request comes from, as sign-in and audit need to know."""
+    address = client_address(request)
+    return Client(
+        address=str(address) if address is not None else "",
+        network=str(neighbourhood(address)) if address is not None else "",
+        agent=short_agent(request.headers.get("User-Agent", "")),
+        device=request.cookies.get(DEVICE_COOKIE, ""),
+    )
+
+
+def is_unattended(request: web.Request) -> bool:
+    """Return whether the screen asks by itself, with nobody at it: that is no use of the session."""
+    return _UNATTENDED in request.headers
+
+
+async def signed_in(deps: WebDeps, token: str | None, *, counts: bool = True) -> Present | None:
+    """Return whose token it is; None for no token and for one that is not (or no longer) good.
+
+    A use of the session is written when the last one was long ago, unless this one does not count.
+    """
     if not token or len(token) > _TOKEN_LIMIT:
         return None
+    now, idle = deps.now(), deps.sign_in.idle
     async with deps.sessions() as session:
-        return await signin.authenticate(session, token, deps.now())
+        present = await sessions.authenticate(session, token, now)
+    if present is not None and counts and sessions.is_stale(present, now, idle):
+        hashed = present.session_hash
+        try:
+            await deps.writer.run(lambda session: sessions.touch(session, hashed, now, idle))
+        except (SQLAlchemyError, StoreError) as error:
+            # What only reads must be answered by a database that can't be written: the next use tries again.
+            log.warning("a session's use can't be written", error=type(error).__name__)
+    return present
 
 
 def refuse_cross_site(request: web.Request) -> None:
@@ -61,4 +108,17 @@ def set_cookie(response: web.Response, token: str, deps: WebDeps) -> None:
         samesite="Strict",
         secure=deps.secure_cookie,
         max_age=None if token else 0,
+    )
+
+
+def set_device_cookie(response: web.Response, cookie: str, deps: WebDeps) -> None:
+    """Let the browser be known at the next sign-in: strangers' failures don't count against it."""
+    response.set_cookie(
+        DEVICE_COOKIE,
+        cookie,
+        path="/",
+        httponly=True,
+        samesite="Strict",
+        secure=deps.secure_cookie,
+        max_age=int(devices.LASTS.total_seconds()),
     )

@@ -1,7 +1,7 @@
 """What the web server works with: given to it, never looked up."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from pathlib import Path
@@ -11,6 +11,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
+from people.signin import SignInRules
 from store.writer import Writer
 
 __all__ = ["DEPS", "Address", "LinkView", "Network", "Reconcile", "WebDeps"]
@@ -45,6 +46,7 @@ class WebDeps:
     request's own host. `push_port`: push listens there and not behind `/ws`; `push_public_url`
     (`wss://host`) is where screens find it when a proxy hides that. `secure_cookie`: the screen is reached by https only.
     `trusted_proxies` may say whose request they pass on (`web.client`); from anybody else it is not believed.
+    `sign_in`: what locks, how long sessions last, whether a second factor is needed.
     """
 
     sessions: async_sessionmaker[AsyncSession]
@@ -59,6 +61,7 @@ class WebDeps:
     static_dir: Path | None = None
     secure_cookie: bool = False
     trusted_proxies: tuple[Network, ...] = ()
+    sign_in: SignInRules = field(default_factory=SignInRules)
     public_url: str | None = None
     push_port: int | None = None
     push_public_url: str | None = None

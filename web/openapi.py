@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from web.api import Operation
+from web.api import PATH_PARAMETERS, Operation
 from web.problems import PROBLEMS, type_uri
 from web.schemas import ProblemDocument
 
@@ -85,7 +85,9 @@ def _names_in(path: str) -> list[str]:
 
 
 def _path_parameter(name: str) -> dict[str, Any]:
-    schema = {"type": "integer", "minimum": 1, "maximum": 999_999_999}
+    schema: dict[str, Any] = {"type": "integer", "minimum": 1, "maximum": 999_999_999}
+    if name == "session":
+        schema = {"type": "string", "pattern": f"^{PATH_PARAMETERS[name]}$"}
     return {"name": name, "in": "path", "required": True, "schema": schema}
 
 
@@ -134,6 +136,8 @@ def _slugs(operation: Operation) -> list[str]:
     found = ["malformed", "invalid", *operation.problems, *_ALWAYS]
     if not operation.public:
         found.append("not-signed-in")
+        if not operation.before_duty:
+            found.append("duty")
     if operation.roles is not None:
         found.append("forbidden")
     if operation.method != "GET":

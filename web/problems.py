@@ -38,6 +38,20 @@ PROBLEMS: Mapping[str, Problem] = {
         "Login or password is wrong.",
         "Check both; after several failures the login is locked.",
     ),
+    "second-factor": Problem(
+        401,
+        "The password is right; a code of the second factor is needed besides.",
+        "Send the request again with `code`, the six digits that your app shows now.",
+    ),
+    "duty": Problem(
+        403,
+        "Something must be done first.",
+        "`duty` says what: change the password (PATCH /api/v1/session/password) or enrol a second "
+        "factor (POST /api/v1/session/second-factor).",
+    ),
+    "wrong-password": Problem(
+        403, "That is not your password.", "Type the one that you sign in with."
+    ),
     "cross-site": Problem(
         403,
         "A page of another site tried to change something.",
@@ -61,6 +75,11 @@ PROBLEMS: Mapping[str, Problem] = {
     "not-playable": Problem(
         409, "The recording can't be played now.", "Its state says why; converted ones play."
     ),
+    "no-second-factor": Problem(
+        409,
+        "There is no second factor to set up.",
+        "Begin with POST /api/v1/session/second-factor, where [auth] totp is on.",
+    ),
     "stale-version": Problem(
         412, "Somebody changed it since you read it.", "Read it again, then repeat your change."
     ),
@@ -81,7 +100,15 @@ PROBLEMS: Mapping[str, Problem] = {
         422, "This Idempotency-Key was used for another request.", "Use a new key."
     ),
     "locked-out": Problem(
-        429, "Too many failed sign-ins for this login.", "Wait as long as Retry-After says."
+        429,
+        "Too many failed sign-ins for this login.",
+        "Wait as long as Retry-After says, or use a device that you signed in with before; "
+        "an administrator can lift it: press3 user unlock LOGIN.",
+    ),
+    "too-many-attempts": Problem(
+        429,
+        "Too many failed sign-ins from this address.",
+        "Wait as long as Retry-After says, or use a device that you signed in with before.",
     ),
     "internal": Problem(
         500,
@@ -90,6 +117,9 @@ PROBLEMS: Mapping[str, Problem] = {
     ),
     "http": Problem(400, "The request was refused.", "Correct the request."),
     "unavailable": Problem(503, "The database is not available now.", "Try again in a moment."),
+    "crowded": Problem(
+        503, "Too many sign-ins at once.", "Wait as long as Retry-After says, then try again."
+    ),
     "telephony-unavailable": Problem(
         503, "The telephone system can't be read now.", "Try again when the connection is back."
     ),
@@ -170,10 +200,20 @@ def _unread(error: appeals.PbxUnread) -> ApiError:
     )
 
 
-def _locked_out(error: people.LockedOut) -> ApiError:
-    seconds = error.retry_after_s
-    detail = f"Too many failed sign-ins; try again in {seconds} s."
-    return ApiError("locked-out", detail, {"retry_after_s": seconds}, {"Retry-After": str(seconds)})
+def _later(slug: str) -> Callable[[Any], ApiError]:
+    """Return what makes the problem `slug` of an error that says when to come again."""
+
+    def made(error: people.LockedOut | people.TooManyAttempts | people.Crowded) -> ApiError:
+        text, seconds = str(error), error.retry_after_s
+        detail = f"{text[0].upper()}{text[1:]}."
+        return ApiError(slug, detail, {"retry_after_s": seconds}, {"Retry-After": str(seconds)})
+
+    return made
+
+
+def _weak(error: people.WeakPassword) -> ApiError:
+    extra = {"reason": error.reason, "errors": [_pointer("new", str(error))]}
+    return ApiError("invalid", f"{error}.", extra)
 
 
 def _unavailable(_: Exception) -> ApiError:
@@ -204,7 +244,14 @@ _TABLE: tuple[tuple[type[Exception], Callable[[Any], ApiError]], ...] = (
     (appeals.PbxUnread, _unread),
     (web.HTTPException, _http),
     (people.SignInRefused, lambda _: ApiError("sign-in-refused")),
-    (people.LockedOut, _locked_out),
+    (people.LockedOut, _later("locked-out")),
+    (people.TooManyAttempts, _later("too-many-attempts")),
+    (people.Crowded, _later("crowded")),
+    (people.SecondFactorNeeded, lambda e: ApiError("second-factor", extra={"wrong": e.wrong})),
+    (people.WrongPassword, lambda _: ApiError("wrong-password")),
+    (people.NoSecondFactor, lambda _: ApiError("no-second-factor")),
+    (people.NoSuchSession, lambda _: ApiError("not-found")),
+    (people.WeakPassword, _weak),
     (OperationalError, _unavailable),
     (InterfaceError, _unavailable),
     (NoConnectionFree, _unavailable),

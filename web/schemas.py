@@ -10,22 +10,28 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from appeals.model import Kind, Phase
 from appeals.rights import Action
+from people.audit import AuditKind
 from people.model import Role
+from people.signin import Duty
 from recordings.model import RecordingState
 
 __all__ = [
     "Appeal",
     "AppealList",
     "AppealWithCalls",
+    "AuditList",
     "BlindWindowList",
     "CallList",
     "Dictionaries",
     "History",
     "LinkList",
+    "ListeningLog",
     "Peaks",
     "ProblemDocument",
     "PushTicket",
     "Reconciliation",
+    "SecondFactor",
+    "SessionList",
     "SignedIn",
     "WhoAmI",
 ]
@@ -264,11 +270,70 @@ class Person(Told):
 
 
 class WhoAmI(Told):
+    """`duty`: what must be done before anything else. `second_factor` `off`: the service asks for none."""
+
     employee: Person
+    duty: Duty | None
+    second_factor: Literal["off", "none", "on"]
 
 
 class SignedIn(WhoAmI):
     token: str
+
+
+class SecondFactor(Told):
+    """`secret` is for typing, `uri` for a picture (`otpauth://`)."""
+
+    secret: str
+    uri: str
+
+
+class OpenSession(Told):
+    id: str
+    current: bool
+    created_at: datetime
+    seen_at: datetime | None
+    expires_at: datetime
+    address: str | None
+    agent: str | None
+
+
+class SessionList(Told):
+    items: list[OpenSession]
+    next: None
+
+
+class AuditEntry(Told):
+    """`actor` null: nobody signed in, or the command line (`data.how`). `subject`: whom it is about."""
+
+    id: int
+    at: datetime
+    kind: AuditKind
+    actor: Named | None
+    subject: Named | None
+    address: str | None
+    agent: str | None
+    data: dict[str, Any]
+
+
+class AuditList(Told):
+    items: list[AuditEntry]
+    next: str | None
+
+
+class ListenedTo(Told):
+    id: int
+    at: datetime
+    employee: Named
+    recording: int
+    call: str | None
+    address: str | None
+    agent: str | None
+
+
+class ListeningLog(Told):
+    items: list[ListenedTo]
+    next: str | None
 
 
 class PushTicket(Told):

@@ -9,6 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from appeals import desk
 from people.model import Employee
+from people.sessions import Present
+from people.signin import duty_of
 from web import auth, idempotency
 from web.api import PATH_PARAMETERS, Ask, Nothing, Operation, Reply
 from web.deps import WebDeps
@@ -43,8 +45,9 @@ async def _ask(operation: Operation, deps: WebDeps, request: web.Request) -> Ask
     """Return the checked request; its session is set by whoever runs it."""
     auth.refuse_cross_site(request)
     token = auth.token_of(request)
-    person = None if operation.public else await auth.signed_in(deps, token)
-    _check_rights(operation, person)
+    present = await _present(operation, deps, request, token)
+    person = present.employee if present is not None else None
+    _check_rights(operation, person, totp=deps.sign_in.totp)
     return Ask(
         request=request,
         deps=deps,
@@ -58,11 +61,22 @@ async def _ask(operation: Operation, deps: WebDeps, request: web.Request) -> Ask
     )
 
 
-def _check_rights(operation: Operation, person: Employee | None) -> None:
+async def _present(
+    operation: Operation, deps: WebDeps, request: web.Request, token: str | None
+) -> Present | None:
+    if operation.public:
+        return None
+    return await auth.signed_in(deps, token, counts=not auth.is_unattended(request))
+
+
+def _check_rights(operation: Operation, person: Employee | None, *, totp: bool) -> None:
     if operation.public:
         return
     if person is None:
         raise ApiError("not-signed-in", headers={"WWW-Authenticate": "Bearer"})
+    duty = duty_of(person, totp=totp)
+    if duty is not None and not operation.before_duty:
+        raise ApiError("duty", extra={"duty": duty})
     if operation.roles is not None and person.role not in operation.roles:
         raise ApiError("forbidden", extra={"roles": sorted(operation.roles)})
 
@@ -114,6 +128,8 @@ def _response(reply: Reply, ask: Ask[Any, Any]) -> web.Response:
         response.content_type = "application/json"
     if reply.cookie is not None:
         auth.set_cookie(response, reply.cookie, ask.deps)
+    if reply.device is not None:
+        auth.set_device_cookie(response, reply.device, ask.deps)
     return response
 
 

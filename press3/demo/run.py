@@ -21,7 +21,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import select
 
 from calls.model import BlindWindow
-from people import roster
+from people import passwords, roster
 from press3 import logs
 from press3.clock import now
 from press3.database import open_store
@@ -174,8 +174,9 @@ async def _add_people(settings: Settings) -> list[tuple[str, str, str]]:
     async with open_store(settings) as store:
         for login, role, name, extension in people:
             password = secrets.token_urlsafe(9)
+            chosen = await passwords.chosen(password, login=login, name=name)
             await store.writer.run(
-                lambda session, p=(login, name, role, extension, password): roster.add_employee(  # type: ignore[misc]
+                lambda session, p=(login, name, role, extension, chosen): roster.add_employee(  # type: ignore[misc]
                     session,
                     login=p[0],
                     name=p[1],

@@ -18,7 +18,8 @@ import aiohttp
 from sqlalchemy.ext.asyncio import AsyncSession
 from websockets.asyncio.client import ClientConnection, connect
 
-from people import roster
+from people import passwords, roster
+from people.passwords import PasswordHash
 from press3.clock import now
 from press3.database import open_store
 from press3.settings import load
@@ -268,7 +269,9 @@ def run(*arguments: str, text: str = "") -> "subprocess.CompletedProcess[str]":
     )
 
 
-async def _add_people(session: AsyncSession, operators: Sequence[str]) -> None:
+async def _add_people(
+    session: AsyncSession, operators: Sequence[str], chosen: PasswordHash
+) -> None:
     people = [*_PEOPLE, *((f"op{ext}", "operator", ext) for ext in operators)]
     for login, role, extension in people:
         await roster.add_employee(
@@ -277,7 +280,7 @@ async def _add_people(session: AsyncSession, operators: Sequence[str]) -> None:
             name=login.title(),
             role=role,
             extension=extension,
-            password=PASSWORD,
+            password=chosen,
             now=now(),
         )
 
@@ -304,8 +307,9 @@ async def open_desk(
     config.write_text(text)
     config.chmod(0o600)
     settings = load(config)
+    chosen = await passwords.chosen(PASSWORD, login="", name="")
     async with open_store(settings) as store:
-        await store.writer.run(lambda session: _add_people(session, operators))
+        await store.writer.run(lambda session: _add_people(session, operators, chosen))
     async with aiohttp.ClientSession() as http:
         desk = make(config, http)
         try:

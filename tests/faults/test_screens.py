@@ -13,8 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from people import roster
+from people import passwords, roster
 from people.audience import Audience
+from people.passwords import PasswordHash
 from press3.clock import now
 from press3.database import Store, open_store
 from press3.settings import load
@@ -153,13 +154,14 @@ async def staffed(desk: Desk, operators: int) -> AsyncIterator[tuple[list[Person
 
 
 async def _hire(session: AsyncSession, logins: Sequence[str]) -> None:
+    chosen = PasswordHash(await passwords.hash_password(PASSWORD))
     first = await roster.add_employee(
         session,
         login=logins[0],
         name=logins[0],
         role="operator",
         extension="5000",
-        password=PASSWORD,
+        password=chosen,
         now=now(),
     )
     from people.model import Employee

@@ -164,13 +164,11 @@ async def test_a_disabled_employee_loses_a_number_that_had_an_end_as_well(
 
 
 async def test_a_new_password_ends_old_sessions(
-    hire: Hire, entrance: SignIn, writer: Writer, sessions: Sessions, clock: Clock
+    hire: Hire, entrance: SignIn, new_password: Hire
 ) -> None:
     await hire("anna")
     await entrance.sign_in("anna", PASSWORD)
-    await writer.run(
-        lambda session: roster.set_password(session, "anna", "another horse 43", clock())
-    )
+    await new_password("anna", "another horse 43")
     with pytest.raises(SignInRefused):
         await entrance.sign_in("anna", PASSWORD)
     assert (await entrance.sign_in("anna", "another horse 43")).employee.login == "anna"

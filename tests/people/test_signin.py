@@ -9,7 +9,8 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from people import roster, signin
+from people import roster
+from people import sessions as sessions_of
 from people.errors import LockedOut, SignInRefused
 from people.model import LoginAttempt, Session
 from people.signin import SignIn
@@ -21,8 +22,8 @@ Sessions = async_sessionmaker[AsyncSession]
 
 async def who(sessions: Sessions, token: str, clock: Clock) -> str | None:
     async with sessions() as session:
-        employee = await signin.authenticate(session, token, clock())
-        return employee.login if employee else None
+        present = await sessions_of.authenticate(session, token, clock())
+        return present.employee.login if present else None
 
 
 async def fail(entrance: SignIn, login: str = "anna", times: int = 1) -> None:
@@ -81,7 +82,7 @@ async def test_the_database_holds_neither_token_nor_password(
     opened = await entrance.sign_in("anna", PASSWORD)
     async with sessions() as session:
         kept = (await session.scalars(select(Session))).one()
-    assert kept.token_hash == signin.token_hash(opened.token)
+    assert kept.token_hash == sessions_of.token_hash(opened.token)
     assert len(opened.token) >= 43
     assert opened.token.encode() not in kept.token_hash
     assert employee.password_hash.startswith("$argon2id$")
@@ -103,13 +104,13 @@ async def test_signing_out_ends_this_session_only(
 ) -> None:
     await hire("anna")
     here, there = [(await entrance.sign_in("anna", PASSWORD)).token for _ in range(2)]
-    assert await writer.run(lambda session: signin.sign_out(session, here, clock()))
-    assert not await writer.run(lambda session: signin.sign_out(session, here, clock()))
+    assert await writer.run(lambda session: sessions_of.sign_out(session, here, clock()))
+    assert not await writer.run(lambda session: sessions_of.sign_out(session, here, clock()))
     assert await who(sessions, here, clock) is None
     assert await who(sessions, there, clock) == "anna"
     async with sessions() as session:
-        assert not await signin.is_live(session, signin.token_hash(here), clock())
-        assert await signin.is_live(session, signin.token_hash(there), clock())
+        assert not await sessions_of.is_live(session, sessions_of.token_hash(here), clock())
+        assert await sessions_of.is_live(session, sessions_of.token_hash(there), clock())
 
 
 async def test_a_disabled_employee_is_out_at_once_and_stays_out(
@@ -141,13 +142,11 @@ async def test_five_failures_lock_the_login_also_for_the_right_password(
 
 
 async def test_a_new_password_lifts_the_lock(
-    entrance: SignIn, hire: Hire, writer: Writer, clock: Clock
+    entrance: SignIn, hire: Hire, new_password: Hire
 ) -> None:
     await hire("anna")
     await fail(entrance, times=5)
-    await writer.run(
-        lambda session: roster.set_password(session, "anna", "another horse 43", clock())
-    )
+    await new_password("anna", "another horse 43")
     assert (await entrance.sign_in("anna", "another horse 43")).employee.login == "anna"
 
 

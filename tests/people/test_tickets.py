@@ -6,7 +6,8 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from people import signin, tickets
+from people import sessions as sessions_of
+from people import tickets
 from people.model import Ticket
 from people.signin import SignedIn, SignIn
 from people.tickets import Admitted
@@ -26,7 +27,7 @@ class Box:
         self._clock = clock
 
     async def issue(self, who: SignedIn) -> str:
-        session_hash = signin.token_hash(who.token)
+        session_hash = sessions_of.token_hash(who.token)
         return await self._writer.run(
             lambda s: tickets.issue(s, who.employee.id, session_hash, self._clock())
         )
@@ -45,7 +46,7 @@ async def test_a_ticket_lets_its_owner_in_once(box: Box, anna: SignedIn) -> None
     admitted = await box.redeem(ticket)
     assert admitted is not None
     assert admitted.employee.login == "anna"
-    assert admitted.session_hash == signin.token_hash(anna.token)
+    assert admitted.session_hash == sessions_of.token_hash(anna.token)
     assert await box.redeem(ticket) is None
 
 
@@ -67,7 +68,7 @@ async def test_a_ticket_of_a_session_that_ended_is_refused(
     box: Box, anna: SignedIn, writer: Writer, clock: Clock
 ) -> None:
     ticket = await box.issue(anna)
-    await writer.run(lambda session: signin.sign_out(session, anna.token, clock()))
+    await writer.run(lambda session: sessions_of.sign_out(session, anna.token, clock()))
     assert await box.redeem(ticket) is None
 
 
@@ -83,4 +84,4 @@ async def test_the_database_does_not_hold_the_ticket(
     ticket = await box.issue(anna)
     async with sessions() as session:
         kept = (await session.scalars(select(Ticket))).one()
-    assert kept.ticket_hash == signin.token_hash(ticket)
+    assert kept.ticket_hash == sessions_of.token_hash(ticket)

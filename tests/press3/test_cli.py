@@ -16,8 +16,8 @@ from press3.cli import ROLES, main
 from press3.database import migrate
 from press3.doctor.examination import examine
 from press3.doctor.machine import findings
-from press3.service import add_user
 from press3.settings import Settings, load
+from press3.users import add_user
 from tests.postgres import Postgres
 
 ANNA: dict[str, str | None] = {

@@ -25,7 +25,7 @@ from calls.model import Call
 from calls.story import CallChange, CallStory, fold
 from people import tickets
 from people.model import Employee, Extension, Role, Session
-from people.signin import token_hash
+from people.sessions import token_hash
 from push import pops
 from store import outbox
 from store.outbox import Message

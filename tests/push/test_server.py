@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from people import signin
+from people import sessions as sessions_of
 from people.audience import Audience
 from people.model import Employee, Role
 from push import pops
@@ -223,7 +223,7 @@ async def test_a_revoked_session_is_cut_off(desk: Desk, bus: MemoryBus) -> None:
         push.screen(ann) as out,
         push.screen(bob) as stays,
     ):
-        await desk.writer.run(lambda s: signin.sign_out(s, "token-ann", desk.now))
+        await desk.writer.run(lambda s: sessions_of.sign_out(s, "token-ann", desk.now))
         assert (await out.closed())[0] == 4403
         await desk.tell("test.n", to(ann, bob), {})
         assert len(await stays.events(1)) == 1

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from people.audience import Viewer
 from people.model import Session
-from people.signin import token_hash
+from people.sessions import token_hash
 from recordings.access import audio_root
 from recordings.model import Recording
 from tests.appeals.world import NOON, World

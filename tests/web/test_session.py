@@ -5,7 +5,7 @@ import re
 import pytest
 from aiohttp.test_utils import TestClient
 
-from people import roster
+from people import passwords, roster
 from people.model import Role
 from tests.appeals.world import World
 from tests.web.site import Site
@@ -14,6 +14,7 @@ PASSWORD = "три зелёных слона"
 
 
 async def hire_with_password(world: World, login: str = "ann") -> None:
+    chosen = await passwords.chosen(PASSWORD, login=login, name="Анна Петрова")
     await world.writer.run(
         lambda session: roster.add_employee(
             session,
@@ -21,7 +22,7 @@ async def hire_with_password(world: World, login: str = "ann") -> None:
             name="Анна Петрова",
             role=Role.OPERATOR,
             extension="101",
-            password=PASSWORD,
+            password=chosen,
             now=world.now,
         )
     )
@@ -37,13 +38,19 @@ async def test_sign_in_use_the_token_sign_out(site: Site, world: World) -> None:
         "operator",
         "101",
     )
-    (cookie,) = signed_in.headers.getall("Set-Cookie")
-    assert re.search("HttpOnly", cookie)
-    assert re.search("SameSite=Strict", cookie)
-    assert "Secure" not in cookie
+    cookies = signed_in.headers.getall("Set-Cookie")
+    assert [cookie.partition("=")[0] for cookie in cookies] == ["press3_session", "press3_device"]
+    for cookie in cookies:
+        assert re.search("HttpOnly", cookie)
+        assert re.search("SameSite=Strict", cookie)
+        assert "Secure" not in cookie
     token = {"Authorization": f"Bearer {signed_in.body['token']}"}
     fresh = Site(world, site.data_dir)  # without the cookie
-    assert (await fresh.get("/session", headers=token)).body == {"employee": employee}
+    assert (await fresh.get("/session", headers=token)).body == {
+        "employee": employee,
+        "duty": None,
+        "second_factor": "off",
+    }
     gone = await fresh.ask("DELETE", "/session", headers=token)
     assert gone.status == 204
     assert 'press3_session=""' in gone.headers["Set-Cookie"]
@@ -55,7 +62,8 @@ async def test_behind_https_the_cookie_is_secure(site: Site, world: World) -> No
     await hire_with_password(world)
     site.extra = {"secure_cookie": True}
     signed_in = await site.post("/session", json={"login": "ann", "password": PASSWORD})
-    assert "Secure" in signed_in.headers["Set-Cookie"]
+    cookies = signed_in.headers.getall("Set-Cookie")
+    assert ["Secure" in cookie for cookie in cookies] == [True, True]
 
 
 async def test_wrong_passwords_are_refused_and_then_lock_the_login(

@@ -3,10 +3,13 @@
 from web.api import Operation
 from web.routes import (
     appeals,
+    audit,
     blind_windows,
     calls,
     dictionaries,
     links,
+    listening_log,
+    my_sessions,
     push_ticket,
     reconciliation,
     recordings,
@@ -17,12 +20,15 @@ __all__ = ["OPERATIONS"]
 
 OPERATIONS: tuple[Operation, ...] = (
     *session.OPERATIONS,
+    *my_sessions.OPERATIONS,
     *push_ticket.OPERATIONS,
     *appeals.OPERATIONS,
     *calls.OPERATIONS,
     *recordings.OPERATIONS,
     *blind_windows.OPERATIONS,
     *reconciliation.OPERATIONS,
+    *audit.OPERATIONS,
+    *listening_log.OPERATIONS,
     *links.OPERATIONS,
     *dictionaries.OPERATIONS,
 )

@@ -10,7 +10,7 @@ from people.model import Role
 from web import schemas
 from web.api import Ask, Nothing, Operation, Page, Reply, get
 
-__all__ = ["OPERATIONS", "OVERSEERS"]
+__all__ = ["OPERATIONS", "OVERSEERS", "place_of"]
 
 OVERSEERS = frozenset({Role.SUPERVISOR, Role.AUDITOR, Role.ADMIN})
 
@@ -21,7 +21,7 @@ async def list_blind_windows(ask: Ask[Page, Nothing]) -> Reply:
     that you may read: `GET /calls?blind_window=id` lists them. Newest first."""
     query = select(BlindWindow).order_by(BlindWindow.id.desc()).limit(ask.query.limit + 1)
     if ask.query.cursor is not None:
-        query = query.where(BlindWindow.id < _place(ask.query.cursor))
+        query = query.where(BlindWindow.id < place_of(ask.query.cursor))
     found = (await ask.session.scalars(query)).all()
     rows, following = cut(found, ask.query.limit, lambda row: (row.id,))
     recovered = await lookup.recovered_in(ask.session, ask.person, [row.id for row in rows])
@@ -40,7 +40,8 @@ async def list_blind_windows(ask: Ask[Page, Nothing]) -> Reply:
     return Reply(body={"items": items, "next": following}, next_cursor=following)
 
 
-def _place(cursor: str) -> int:
+def place_of(cursor: str) -> int:
+    """Return the id in the cursor of a list that is ordered by ids; raises Invalid."""
     place = int(decode(cursor, (int,))[0])
     if not 0 < place < 2**31:
         raise Invalid("cursor", cursor, "not a cursor of this list")

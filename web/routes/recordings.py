@@ -78,7 +78,7 @@ async def _log(ask: Ask[Nothing, Nothing], number: int) -> None:
 
     async def work(session: AsyncSession) -> None:
         if not await _listened_since(session, number, ask.person.id, ask.now - pause):
-            await access.log_listening(session, number, ask.person.id, ask.now)
+            await access.log_listening(session, number, ask.person.id, ask.now, ask.by.client)
 
     if not await _listened_since(ask.session, number, ask.person.id, ask.now - pause):
         await ask.deps.writer.run(work)

@@ -1,14 +1,17 @@
 /** The public REST interface, and nothing else. Every failure is an ApiProblem. */
 import type {
   Appeal,
+  AuditEntry,
   BlindWindow,
   Call,
   Dictionaries,
-  Employee,
   HistoryEntry,
   Link,
+  Listening,
+  OpenSession,
   Page,
   Reconciliation,
+  WhoAmI,
 } from './types'
 
 const BASE = 'api/v1'
@@ -45,15 +48,31 @@ export interface Answer<Body> {
 export const watch = {
   serverClock: (_ms: number): void => undefined,
   signedOut: (): void => undefined,
+  /** Something must be done first: 403 `duty`. */
+  duty: (): void => undefined,
+  /** Whether nobody has touched the screen for long: what it then reads by itself is no use of the session. */
+  unattended: (): boolean => false,
 }
 
 export type Query = Record<string, string | number | undefined>
 
 export const api = {
-  signIn: (login: string, password: string) =>
-    send<{ employee: Employee }>('POST', '/session', { body: { login, password } }),
+  signIn: (login: string, password: string, code?: string) =>
+    send<WhoAmI>('POST', '/session', { body: { login, password, ...(code ? { code } : {}) } }),
   signOut: () => send<null>('DELETE', '/session'),
-  session: () => send<{ employee: Employee }>('GET', '/session'),
+  session: () => send<WhoAmI>('GET', '/session'),
+  changePassword: (old: string, fresh: string) =>
+    send<null>('PATCH', '/session/password', { body: { old, new: fresh } }),
+  beginSecondFactor: (password: string, code?: string) =>
+    send<{ secret: string; uri: string }>('POST', '/session/second-factor', {
+      body: { password, ...(code ? { code } : {}) },
+    }).then((answer) => answer.body),
+  confirmSecondFactor: (code: string) => send<null>('POST', '/session/second-factor/confirm', { body: { code } }),
+  mySessions: () => get<{ items: OpenSession[] }>('/me/sessions'),
+  endSession: (id: string) => send<null>('DELETE', `/me/sessions/${encodeURIComponent(id)}`),
+  endOtherSessions: () => send<null>('DELETE', '/me/sessions'),
+  audit: (query: Query, signal?: AbortSignal) => get<Page<AuditEntry>>(`/audit${queryText(query)}`, signal),
+  listenings: (query: Query, signal?: AbortSignal) => get<Page<Listening>>(`/listening-log${queryText(query)}`, signal),
   dictionaries: () => get<Dictionaries>('/dictionaries'),
   links: () => get<{ items: Link[] }>('/links'),
   appeals: (query: Query, signal?: AbortSignal) => get<Page<Appeal>>(`/appeals${queryText(query)}`, signal),
@@ -94,13 +113,16 @@ async function send<Body>(method: string, path: string, sending: Sending = {}): 
   if (!Number.isNaN(date)) watch.serverClock(date)
   const body = await content(answer)
   if (answer.ok) return { body: body as Body, etag: answer.headers.get('ETag') }
-  if (answer.status === 401 && path !== '/session') watch.signedOut()
-  throw new ApiProblem(answer.status, (body ?? {}) as Record<string, unknown>, answer.headers.get('Retry-After'))
+  const problem = new ApiProblem(answer.status, (body ?? {}) as Record<string, unknown>, answer.headers.get('Retry-After'))
+  if (answer.status === 401 && path !== '/session' && problem.slug !== 'second-factor') watch.signedOut()
+  if (problem.slug === 'duty') watch.duty()
+  throw problem
 }
 
 async function reach(method: string, path: string, { body, etag, signal }: Sending): Promise<Response> {
   // The own header proves that the page is press3's: another site can't set it.
   const headers: Record<string, string> = { Accept: 'application/json', 'X-Press3-Client': 'screen' }
+  if (watch.unattended()) headers['X-Press3-Unattended'] = '1'
   if (body !== undefined) headers['Content-Type'] = 'application/json'
   if (etag) headers['If-Match'] = etag
   const limit = AbortSignal.timeout(TIMEOUT_MS)

@@ -1,10 +1,13 @@
 /** The whole screen: who is signed in decides whether there is a desk; the address decides which page. */
 import { useEffect } from 'preact/hooks'
 import { language, t, type TextKey } from './i18n'
+import { AccountPage } from './pages/account'
 import { AppealPage } from './pages/appeal'
 import { AppealsPage } from './pages/appeals'
+import { AuditPage } from './pages/audit'
 import { BlindPage } from './pages/blind'
 import { CallsPage } from './pages/calls'
+import { DutyPage } from './pages/duty'
 import { ReconciliationPage } from './pages/reconciliation'
 import { SignIn } from './pages/signin'
 import { LinkBanner } from './parts/banner'
@@ -12,14 +15,14 @@ import { Heading } from './parts/bits'
 import { Header } from './parts/header'
 import { Pops } from './parts/pops'
 import { place } from './router'
-import { askSession, notice, signedIn, socketState } from './store'
+import { askSession, duty, notice, signedIn, socketState } from './store'
 
 export function App() {
   useEffect(() => {
     document.documentElement.lang = language.value
   }, [language.value])
   const state = signedIn.value
-  if (state === 'yes') return <Desk />
+  if (state === 'yes') return duty.value ? <DutyPage duty={duty.value} /> : <Desk />
   if (state === 'asking') return <p class="waiting">{t('app.loading')}</p>
   if (state === 'unreachable') return <Unreachable />
   return <SignIn />
@@ -58,6 +61,8 @@ const TITLES: Record<string, TextKey> = {
   calls: 'nav.calls',
   'blind-windows': 'nav.blind',
   reconciliation: 'nav.reconciliation',
+  audit: 'nav.audit',
+  me: 'nav.me',
 }
 
 function Page() {
@@ -72,6 +77,8 @@ function Page() {
   if (name === 'calls') return <CallsPage />
   if (name === 'blind-windows') return <BlindPage />
   if (name === 'reconciliation') return <ReconciliationPage />
+  if (name === 'audit') return <AuditPage />
+  if (name === 'me') return <AccountPage />
   return <Lost />
 }
 

@@ -6,16 +6,21 @@ import { recall, remember } from './prefs'
 import { ring } from './sound'
 import { acked, apply, dismissed, initial, type LiveState } from './state'
 import { offsetMinutes, zoneOffset } from './time'
-import type { Dictionaries, Employee, Link, LiveEvent, Welcome } from './types'
+import type { Dictionaries, Duty, Employee, Link, LiveEvent, Welcome, WhoAmI } from './types'
 
 const LINK_POLL_MS = 10_000
 const TICK_MS = 15_000
 const SEEN_KEPT = 50
+const UNATTENDED_MS = 5 * 60_000
 
 export type SignedIn = 'asking' | 'no' | 'over' | 'yes' | 'unreachable'
 
 export const signedIn = signal<SignedIn>('asking')
 export const employee = signal<Employee | null>(null)
+/** What must be done before there is a desk. */
+export const duty = signal<Duty | null>(null)
+/** Whether this service asks for a code, and whether this person has enrolled. */
+export const secondFactor = signal<'off' | 'none' | 'on'>('off')
 export const dictionaries = signal<Dictionaries | null>(null)
 export const live = signal<LiveState>(initial())
 export const socketState = signal<SocketState>('connecting')
@@ -53,6 +58,11 @@ let polling: ReturnType<typeof setInterval> | null = null
 export async function begin(): Promise<void> {
   watch.signedOut = () => leave('over')
   watch.serverClock = learnSkew
+  watch.duty = () => {
+    if (duty.value === null) void askSession()
+  }
+  watch.unattended = () => performance.now() - touchedAt > UNATTENDED_MS
+  for (const kind of ['pointerdown', 'keydown', 'wheel']) addEventListener(kind, touched, { passive: true, capture: true })
   tabs?.addEventListener('message', fromOtherTab)
   setInterval(() => (tick.value = Date.now()), TICK_MS)
   addEventListener('online', () => socket.wake())
@@ -63,14 +73,14 @@ export async function begin(): Promise<void> {
 export async function askSession(): Promise<void> {
   signedIn.value = 'asking'
   try {
-    enter((await api.session()).body.employee)
+    enter((await api.session()).body)
   } catch (error) {
     signedIn.value = error instanceof ApiProblem && error.status === 401 ? 'no' : 'unreachable'
   }
 }
 
-export async function signIn(login: string, password: string): Promise<void> {
-  enter((await api.signIn(login, password)).body.employee)
+export async function signIn(login: string, password: string, code?: string): Promise<void> {
+  enter((await api.signIn(login, password, code)).body)
 }
 
 /** Sign out here and in the other tabs. The screen is cleared even when the server can't be told. */
@@ -97,29 +107,43 @@ export function learnZone(text: string | null | undefined): void {
   if (offset && offsetMinutes(offset) !== 0) offsetSeen.value = offsetMinutes(offset)
 }
 
-function enter(person: Employee): void {
+function enter(who: WhoAmI): void {
   batch(() => {
-    employee.value = person
+    employee.value = who.employee
+    duty.value = who.duty ?? null
+    secondFactor.value = who.second_factor ?? 'off'
     live.value = initial()
     signedIn.value = 'yes'
   })
+  if (duty.value !== null) return pause()
   socket.start()
   void readDictionaries()
   void readLinks()
   polling ??= setInterval(() => void readLinks(), LINK_POLL_MS)
 }
 
-function leave(why: SignedIn): void {
+/** Nothing is live as long as nobody is signed in, or something must be done first. */
+function pause(): void {
   socket.stop()
   if (polling !== null) clearInterval(polling)
   polling = null
+}
+
+function leave(why: SignedIn): void {
+  pause()
   batch(() => {
     employee.value = null
+    duty.value = null
     live.value = initial()
     links.value = []
     dictionaries.value = null
     signedIn.value = why
   })
+}
+
+let touchedAt = performance.now()
+function touched(): void {
+  touchedAt = performance.now()
 }
 
 function receive(message: Welcome | LiveEvent): void {

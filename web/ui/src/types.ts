@@ -7,6 +7,46 @@ export interface Party {
   kind?: 'internal' | 'public' | 'anonymous' | 'other' | null
 }
 
+/** What must be done before anything else. */
+export type Duty = 'change-password' | 'enrol-second-factor'
+
+export interface WhoAmI {
+  employee: Employee
+  duty?: Duty | null
+  second_factor?: 'off' | 'none' | 'on'
+}
+
+export interface OpenSession {
+  id: string
+  current: boolean
+  created_at: string
+  seen_at: string | null
+  expires_at: string
+  address: string | null
+  agent: string | null
+}
+
+export interface AuditEntry {
+  id: number
+  at: string
+  kind: string
+  actor: Named | null
+  subject: Named | null
+  address: string | null
+  agent: string | null
+  data: Record<string, unknown>
+}
+
+export interface Listening {
+  id: number
+  at: string
+  employee: Named
+  recording: number
+  call: string | null
+  address: string | null
+  agent: string | null
+}
+
 export interface Named {
   id: number
   name: string | null

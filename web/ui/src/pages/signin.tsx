@@ -1,5 +1,5 @@
 /** Sign in: what was typed stays when it is refused, and the reason is said. */
-import { useState } from 'preact/hooks'
+import { useEffect, useRef, useState } from 'preact/hooks'
 import { ApiProblem } from '../api'
 import { t } from '../i18n'
 import { seconds } from '../parts/bits'
@@ -8,9 +8,12 @@ import { explain } from '../problems'
 import { signedIn, signIn } from '../store'
 import { unblock } from '../sound'
 
+const CROWDED_ATTEMPTS = 4
+
 export function SignIn() {
   const [problem, setProblem] = useState('')
   const [busy, setBusy] = useState(false)
+  const [asksCode, setAsksCode] = useState(false)
   const submit = async (event: SubmitEvent) => {
     event.preventDefault()
     const form = new FormData(event.currentTarget as HTMLFormElement)
@@ -18,9 +21,12 @@ export function SignIn() {
     setProblem('')
     void unblock() // This is the click that lets the browser ring later.
     try {
-      await signIn(String(form.get('login')).trim(), String(form.get('password')))
+      await enter(String(form.get('login')).trim(), String(form.get('password')), String(form.get('code') ?? ''))
     } catch (error) {
-      setProblem(refusal(error))
+      if (error instanceof ApiProblem && error.slug === 'second-factor') {
+        setAsksCode(true)
+        setProblem(form.get('code') ? t('signin.code_wrong') : '')
+      } else setProblem(refusal(error))
       setBusy(false)
     }
   }
@@ -39,6 +45,7 @@ export function SignIn() {
           {t('signin.password')}
           <input name="password" type="password" autocomplete="current-password" required />
         </label>
+        {asksCode ? <Code /> : null}
         <p class="form-problem" role="alert" data-testid="login-problem">
           {problem}
         </p>
@@ -51,10 +58,37 @@ export function SignIn() {
   )
 }
 
+/** The field for the second factor; it is where one types next. */
+export function Code() {
+  const field = useRef<HTMLInputElement>(null)
+  useEffect(() => field.current?.focus(), [])
+  return (
+    <label>
+      {t('signin.code')}
+      <input ref={field} name="code" inputMode="numeric" autocomplete="one-time-code" maxLength={7} required data-testid="code" />
+    </label>
+  )
+}
+
+/** Many sign in at once in the morning: the server says when there is room, and the screen waits for it. */
+async function enter(login: string, password: string, code: string): Promise<void> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await signIn(login, password, code)
+    } catch (error) {
+      const crowded = error instanceof ApiProblem && error.slug === 'crowded' && attempt < CROWDED_ATTEMPTS
+      if (!crowded) throw error
+      await new Promise((done) => setTimeout(done, (error.retryAfterS ?? 2) * 1000 * (0.5 + Math.random())))
+    }
+  }
+}
+
 function refusal(error: unknown): string {
   if (!(error instanceof ApiProblem)) return explain(error)
+  if (error.slug === 'crowded') return t('signin.crowded')
   if (error.retryAfterS !== null && [423, 429, 403, 401].includes(error.status)) {
-    return t('signin.locked', { wait: seconds(error.retryAfterS) })
+    const wait = seconds(error.retryAfterS)
+    return error.slug === 'too-many-attempts' ? t('signin.address_locked', { wait }) : t('signin.locked', { wait })
   }
   return [400, 401, 403, 422].includes(error.status) ? t('signin.refused') : explain(error)
 }

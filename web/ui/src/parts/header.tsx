@@ -11,6 +11,7 @@ const PAGES = [
   { path: 'calls', text: 'nav.calls', supervisors: false },
   { path: 'blind-windows', text: 'nav.blind', supervisors: true },
   { path: 'reconciliation', text: 'nav.reconciliation', supervisors: true },
+  { path: 'audit', text: 'nav.audit', supervisors: true },
 ] as const
 
 export function Header() {
@@ -34,10 +35,10 @@ export function Header() {
       <SocketState />
       <Sound />
       <Settings />
-      <span class="person">
+      <a class="person" href={link(['me'])} title={t('nav.me')} aria-current={here() === 'me' ? 'page' : undefined} data-testid="me">
         <bdi>{person?.name}</bdi>
         <small class="muted">{label('role', person?.role)}</small>
-      </span>
+      </a>
       <button type="button" class="secondary small" data-testid="sign-out" onClick={() => void signOut()}>
         {t('app.sign_out')}
       </button>
