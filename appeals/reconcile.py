@@ -14,13 +14,14 @@ press3 lost must show up. Every difference comes with `mend`, the way to put it 
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from datetime import date, datetime, timedelta, tzinfo
 from typing import Any, Final, Protocol
 
 from sqlalchemy import exists, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from appeals.model import Appeal
+from calls import days
 from calls.model import Call
 from recordings.model import HAS_SOUND, Recording, RecordingState
 
@@ -78,7 +79,7 @@ class PressReader(Protocol):
 
 async def run(session: AsyncSession, day: date, tz: tzinfo, reader: PressReader) -> dict[str, Any]:
     """Return CONTRACT's reconciliation of the local `day`; raises PbxUnread when no PBX can be read."""
-    start, end = _bounds(day, tz)
+    start, end = days.bounds(day, tz)
     reading = await reader.read(start - _MARGIN, end + _MARGIN)
     presses = _distinct(reading.pressed)
     appeals = await _appeals(session, start - _MARGIN, end + _MARGIN)
@@ -105,14 +106,6 @@ async def run(session: AsyncSession, day: date, tz: tzinfo, reader: PressReader)
             *await _orphans(session, start, end),
         ],
     }
-
-
-def _bounds(day: date, tz: tzinfo) -> tuple[datetime, datetime]:
-    """Local midnight to local midnight: a day of 23 or 25 hours where clocks change."""
-    start = datetime.combine(day, time(), tz)
-    return start.astimezone(UTC), datetime.combine(day + timedelta(days=1), time(), tz).astimezone(
-        UTC
-    )
 
 
 class _Presses:

@@ -6,6 +6,7 @@ from datetime import date
 
 from appeals import reconcile
 from appeals.errors import PbxUnread
+from calls import days
 from press3.database import open_store
 from press3.errors import Press3Error
 from press3.one_link import one_link
@@ -24,7 +25,7 @@ async def report(settings: Settings, day: date | None, say: Callable[[str], None
     """
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(open_store(settings))
-        today = store.now().astimezone(settings.zone).date()
+        today = days.day_at(store.now(), settings.zone)
         chosen = day or today
         if chosen > today:
             raise Press3Error(f"{chosen} has not begun: in {settings.zone} it is {today}")

@@ -2,30 +2,25 @@
 
 ffmpeg decodes once and writes two streams: the browser's format to a file and plain PCM to a pipe,
 which pydub measures in pieces of 100 ms. Neither holds more than a piece, however long the call was.
+What ffmpeg reads comes through a pipe as well, from a file that was opened once (`recordings.source`).
 `convert` blocks and is meant for a worker process; this is the only file that imports pydub.
 """
 
 import json
 import os
-import re
-import shutil
-import subprocess
 import tempfile
-import threading
 import warnings
 from array import array
-from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-import imageio_ffmpeg
-
-from recordings import formats, wav
-from recordings.errors import BrokenAudio, ConversionFailed, FfmpegMissing
+from recordings import ffmpeg, formats, source
+from recordings.errors import BrokenAudio
+from recordings.ffmpeg import find as find_ffmpeg
+from recordings.limits import for_sound
 from recordings.settings import AudioFormat
+from recordings.source import Source
 
 with warnings.catch_warnings():
     # pydub warns that no ffmpeg is on PATH (it never runs one here) and that audioop will go.
@@ -39,12 +34,16 @@ PEAK_SCALE = 255
 _CHUNK_MS = 100
 _CHUNK_BYTES = PCM_RATE * 2 * _CHUNK_MS // 1000
 _MOST_PEAKS = 36_000  # an hour at ten a second; longer calls get coarser, not bigger
-_INPUT_LINE = re.compile(r"Stream #0:0.*?: Audio: (\w+)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """Read `source`, write `audio` and `peaks`; half-made files stay in `work`, which is private."""
+    """Read `source`, write `audio` and `peaks`; half-made files stay in `work`, which is private, in a folder
+    whose name begins with `prefix`.
+
+    `source` is a real path in one of `places`, the folders of its PBX; none given: its own folder.
+    `limit_s`: the longest wall time, however long the sound is.
+    """
 
     source: Path
     audio: Path
@@ -52,6 +51,8 @@ class Job:
     work: Path
     format: AudioFormat
     limit_s: float
+    places: tuple[Path, ...] = ()
+    prefix: str = "job-"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,21 +63,6 @@ class Converted:
     codec: str
     audio_bytes: int
     repaired: bool
-
-
-def find_ffmpeg() -> str:
-    """Return the ffmpeg to run: the one on PATH, else the wheel's.
-
-    Raises:
-        FfmpegMissing: there is neither.
-    """
-    on_path = shutil.which("ffmpeg")
-    if on_path:
-        return on_path
-    try:
-        return str(imageio_ffmpeg.get_ffmpeg_exe())
-    except RuntimeError as error:
-        raise FfmpegMissing("no_ffmpeg", "neither PATH nor imageio-ffmpeg has an ffmpeg") from error
 
 
 def warm() -> str:
@@ -141,127 +127,47 @@ def convert(job: Job) -> Converted:
     """Make the browser's copy and the peaks of `job.source`; both appear whole or not at all.
 
     Raises:
-        BrokenAudio: `empty`, `unknown_format` or `not_audio`: the file itself is the reason.
-        ConversionFailed: `too_slow`, `disk_full`; FfmpegMissing: `no_ffmpeg`.
+        BrokenAudio: `empty`, `unknown_format`, `not_audio`, `bad_header`, `too_long` or `too_heavy`: the
+            file itself is the reason.
+        ConversionFailed: `too_slow`, `disk_full`, `worker_died`, `refused`; FfmpegMissing: `no_ffmpeg`.
         OSError: a folder can't be read or written, or the source is gone.
     """
-    input_options = _input_options(job.source)
-    job.work.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=job.work, prefix="job-") as folder:
-        source, repaired = _mended(job.source, Path(folder))
-        audio, peaks_file = Path(folder, "audio"), Path(folder, "peaks")
-        command = _command(input_options, source, audio, job.format)
-        peaks, samples, codec = _run(command, job.limit_s)
-        if samples == 0:
-            raise BrokenAudio("empty", "the file holds no sound")
-        peaks_file.write_text(peaks.to_json())
-        size = audio.stat().st_size
-        _publish(peaks_file, job.peaks)
-        _publish(audio, job.audio)
+    with source.opened(job.source, job.places or (job.source.parent,)) as sound:
+        job.work.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=job.work, prefix=job.prefix) as folder:
+            return _convert(job, sound, Path(folder))
+
+
+def _convert(job: Job, sound: Source, folder: Path) -> Converted:
+    audio, peaks_file = folder / "audio", folder / "peaks"
+    command = _command(sound, audio, job.format)
+    with ffmpeg.running(command, sound, for_sound(sound.longest_s, job.limit_s)) as run:
+        peaks, samples = measure(run.pcm)
+        run.finish()
+    if samples == 0:
+        raise BrokenAudio("empty", "the file holds no sound")
+    peaks_file.write_text(peaks.to_json())
+    size = audio.stat().st_size
+    _publish(peaks_file, job.peaks)
+    _publish(audio, job.audio)
     return Converted(
-        duration_s=samples / PCM_RATE, codec=codec, audio_bytes=size, repaired=repaired
+        duration_s=samples / PCM_RATE,
+        codec=run.codec,
+        audio_bytes=size,
+        repaired=sound.repaired,
     )
 
 
-def _input_options(source: Path) -> tuple[str, ...]:
-    options = formats.demuxer(source)
-    if options is None:
-        raise BrokenAudio("unknown_format", f"no recording format is called {source.suffix!r}")
-    if source.stat().st_size == 0:
-        raise BrokenAudio("empty", "the file is empty (0 bytes)")
-    if source.suffix == ".gsm" and not _begins_as_gsm(source):
-        raise BrokenAudio("not_audio", "no GSM frame at its beginning")
-    return options
-
-
-def _begins_as_gsm(source: Path) -> bool:
-    """ffmpeg would decode any bytes as GSM; each frame begins with the half-byte D."""
-    with open(source, "rb") as file:
-        return file.read(1)[0] >> 4 == 0xD
-
-
-def _mended(source: Path, folder: Path) -> tuple[Path, bool]:
-    """Return the file to read: `source`, or a copy of it with a header that fits."""
-    if wav.is_closed(source):
-        return source, False
-    copy = folder / f"mended{source.suffix}"
-    wav.repair(source, copy)
-    return copy, True
-
-
-def _command(
-    input_options: tuple[str, ...], source: Path, audio: Path, audio_format: AudioFormat
-) -> list[str]:
+def _command(sound: Source, audio: Path, audio_format: AudioFormat) -> list[str]:
     quiet = ["-y", "-nostdin", "-hide_banner", "-nostats", "-loglevel", "info"]
+    # Threads: each would reserve addresses, and there is one stream.
+    one = ["-filter_threads", "1", "-threads", "1"]
+    only = ["-protocol_whitelist", "pipe", "-codec_whitelist", sound.reading.decoders]
     # The names of callers, should a recorder have put them there, stay out of the copy.
     copy = ["-map", "0:a:0", "-map_metadata", "-1", *formats.ENCODERS[audio_format]]
     pcm = ["-map", "0:a:0", "-ac", "1", "-ar", str(PCM_RATE), "-f", "s16le"]
-    read = ["-protocol_whitelist", "file", *input_options, "-i", f"file:{source}"]
-    return [find_ffmpeg(), *quiet, *read, *copy, f"file:{audio}", *pcm, "pipe:1"]
-
-
-def _run(command: list[str], limit_s: float) -> tuple[Peaks, int, str]:
-    with _ffmpeg(command, limit_s) as run:
-        peaks, samples = measure(run.pcm)
-        failed = run.process.wait() != 0
-    if run.late.is_set():
-        raise ConversionFailed("too_slow", f"ffmpeg was stopped after {limit_s:g} s")
-    if failed:
-        raise _failure(run.last)
-    return peaks, samples, run.codec
-
-
-class _Run:
-    """One ffmpeg, and what it says on stderr: the codec it found and its last lines.
-
-    stderr is read all the time (a broken file makes millions of lines) and only the end is kept.
-    """
-
-    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
-        assert process.stdout is not None
-        self.process = process
-        self.pcm = process.stdout
-        self.codec = ""
-        self.last: deque[str] = deque(maxlen=12)
-        self.late = threading.Event()
-
-    def listen(self) -> None:
-        assert self.process.stderr is not None
-        for line in self.process.stderr:
-            text = line.decode("utf-8", "replace").strip()
-            found = None if self.codec else _INPUT_LINE.search(text)
-            if found:
-                self.codec = found[1]
-            self.last.append(text[:300])
-
-    def stop_late(self) -> None:
-        self.late.set()
-        self.process.kill()
-
-
-@contextmanager
-def _ffmpeg(command: list[str], limit_s: float) -> Iterator[_Run]:
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        run = _Run(process)
-        listener = threading.Thread(target=run.listen, daemon=True)
-        timer = threading.Timer(limit_s, run.stop_late)
-        listener.start()
-        timer.start()
-        try:
-            yield run
-        finally:
-            timer.cancel()
-            if process.poll() is None:
-                process.kill()
-            listener.join()
-
-
-def _failure(lines: deque[str]) -> BrokenAudio | ConversionFailed:
-    text = " · ".join(lines)
-    if "No space left" in text:
-        return ConversionFailed("disk_full", "no space for the browser's copy")
-    why = next((line for line in lines if "rror" in line or "nvalid" in line), "no sound in it")
-    return BrokenAudio("not_audio", f"ffmpeg can't read it: {why.rpartition(': ')[2]}")
+    read = [*only, *sound.reading.options, "-i", "pipe:0"]
+    return [ffmpeg.find(), *quiet, *one, *read, *copy, f"file:{audio}", *pcm, "pipe:1"]
 
 
 def _publish(made: Path, final: Path) -> None:

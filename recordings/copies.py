@@ -9,7 +9,7 @@ from pathlib import Path
 from recordings.model import Recording
 from store.processes import this_process
 
-__all__ = ["clear_work", "drop_others", "remove", "stem", "work_folder"]
+__all__ = ["clear_job", "clear_work", "drop_others", "job_prefix", "remove", "stem", "work_folder"]
 
 
 def stem(recording: Recording) -> str:
@@ -32,6 +32,17 @@ def clear_work(root: Path) -> None:
         pid, _, host = folder.name.partition("-")
         if folder == work_folder(root) or (host in ("", here) and not _alive(pid)):
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def job_prefix(recording: Recording) -> str:
+    """Return how the folder of a conversion of `recording` begins, below `work_folder`."""
+    return f"job-{recording.id}-"
+
+
+def clear_job(root: Path, recording: Recording) -> None:
+    """Remove the half-made files of a conversion that did not end by itself. Blocks."""
+    for folder in work_folder(root).glob(f"{job_prefix(recording)}*"):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _mark(host: str) -> str:

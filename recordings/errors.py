@@ -1,10 +1,29 @@
 """What can go wrong with a recording, by whose fault it is."""
 
-__all__ = ["BrokenAudio", "ConversionFailed", "FfmpegMissing", "RecordingError", "WorkerDied"]
+__all__ = [
+    "CODES",
+    "BrokenAudio",
+    "ConversionFailed",
+    "FfmpegMissing",
+    "RecordingError",
+    "Refused",
+    "WorkerDied",
+]
+
+# Every code that `Recording.error` may begin with. The screen has a sentence for each, in each language.
+CODES = frozenset(
+    {
+        *("no_root", "root", "refused", "denied"),
+        *("absent", "never_answered", "vanished", "overwritten", "no_call"),
+        *("empty", "not_audio", "bad_header", "too_long", "too_heavy", "unknown_format"),
+        *("disk_full", "disk", "no_ffmpeg", "too_slow", "worker_died", "preparing"),
+        *("growing", "given_up"),
+    }
+)
 
 
 class RecordingError(Exception):
-    """`code` is stable, for programs and translations; `detail` is for people.
+    """`code` is one of CODES, for programs and translations; `detail` is for people.
 
     Both are positional, so that the error survives the way back from a worker process.
     """
@@ -24,6 +43,10 @@ class BrokenAudio(RecordingError):
 
 class ConversionFailed(RecordingError):
     """Our fault or the machine's (disk full, too slow): try again later."""
+
+
+class Refused(ConversionFailed):
+    """The file may not be opened: it is not its PBX's, or no plain file."""
 
 
 class FfmpegMissing(ConversionFailed):

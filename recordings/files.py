@@ -1,20 +1,22 @@
 """Where a recording lies on this machine, and whether we may read it.
 
-Paths come from a PBX, so from outside: nothing is opened whose real path is not inside a configured
-root, however it was spelt (`..`, symbolic links, absolute paths elsewhere).
+Paths come from a PBX, so from outside: nothing is opened whose real path is not inside a folder of that
+PBX, however it was spelt (`..`, symbolic links, absolute paths elsewhere).
 """
 
 import hashlib
 import os
-import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from recordings import formats, wav
+from recordings import formats, jail, wav
+from recordings.errors import Refused
 from recordings.settings import RecordingSettings
 
-__all__ = ["Absent", "Look", "OutOfReach", "Present", "look", "possible", "remote_name", "sha256"]
+__all__ = ["Absent", "Look", "OutOfReach", "Present", "digest", "look", "possible", "remote_name"]
+
+_PIECE_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,10 @@ def look(pbx: str, remote_path: str, settings: RecordingSettings) -> Look:
         return OutOfReach("no_root", "no [recordings] roots are configured")
     if not remote_path or "\0" in remote_path:
         return OutOfReach("refused", f"not a file name: {remote_path!r}")
-    seen = [_look_at(place, settings) for place in _places(pbx, remote_path, settings)]
+    try:
+        seen = [_look_at(place, pbx, settings) for place in _places(pbx, remote_path, settings)]
+    except OSError as error:  # a link that is changed while it is read
+        return OutOfReach("denied", f"{remote_path} can't be followed: {error.strerror}")
     return _best(seen)
 
 
@@ -91,7 +96,7 @@ def _places(pbx: str, remote_path: str, settings: RecordingSettings) -> list[Pat
     remote = formats.disk_name(Path(remote_path))
     maps = [each for each in settings.maps if each.asterisk == pbx]
     if not remote.is_absolute():
-        return [root / remote for root in (*(each.local for each in maps), *settings.roots)]
+        return [place / remote for place in settings.places_of(pbx)]
     fitting = [each for each in maps if remote.is_relative_to(each.remote)]
     if not fitting:
         return [remote]
@@ -107,36 +112,44 @@ def _variants(place: Path) -> Iterator[Path]:
             yield place.with_suffix(f".{suffix}")
 
 
-def _look_at(place: Path, settings: RecordingSettings) -> Look:
-    root = _root_of(os.path.realpath(place), settings)
+def _look_at(place: Path, pbx: str, settings: RecordingSettings) -> Look:
+    root = _place_of(Path(os.path.realpath(place)), pbx, settings)
     if root is None:
-        return OutOfReach("refused", f"{place} is outside the configured roots")
+        return OutOfReach("refused", f"{place} is outside the configured folders of {pbx or 'it'}")
     try:
         with os.scandir(root) as entries:
             is_empty = next(entries, None) is None
     except OSError as error:
         return OutOfReach("root", f"{root} can't be read: {error.strerror or error}")
     for name in _variants(place):
-        found = _stat(name, settings)
+        found = _see(name, pbx, settings)
         if found is not None:
             return found
     return Absent(place, Path(os.path.realpath(root)) if is_empty else None)
 
 
-def _root_of(real: str, settings: RecordingSettings) -> Path | None:
-    for root in settings.places:
-        if Path(real).is_relative_to(os.path.realpath(root)):
-            return root
-    return None
+def _place_of(real: Path, pbx: str, settings: RecordingSettings) -> Path | None:
+    """Return the folder of `pbx` that holds `real`, None when there is none or a nearer one is another's."""
+    holding = {
+        place: len(home.parts)
+        for place in settings.places
+        if real.is_relative_to(home := Path(os.path.realpath(place)))
+    }
+    nearest = max(holding.values(), default=0)
+    own = settings.places_of(pbx)
+    return next((place for place in own if holding.get(place, -1) == nearest), None)
 
 
-def _stat(name: Path, settings: RecordingSettings) -> Present | OutOfReach | None:
+def _see(name: Path, pbx: str, settings: RecordingSettings) -> Present | OutOfReach | None:
     real = Path(os.path.realpath(name))
+    place = _place_of(real, pbx, settings)
+    if place is None:
+        return OutOfReach("refused", f"{name} leads out of the configured folders")
     try:
-        status = os.stat(real, follow_symlinks=False)
-        if not stat.S_ISREG(status.st_mode) or _root_of(str(real), settings) is None:
-            return OutOfReach("refused", f"{name} is no plain file inside the configured roots")
-        closed = wav.is_closed(real)
+        with jail.opened(real, (place,)) as file:
+            status, closed = os.fstat(file.fileno()), wav.is_closed(file)
+    except Refused:
+        return OutOfReach("refused", f"{name} is no plain file inside the configured folders")
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:  # permission, I/O error, stale mount, name too long
@@ -144,7 +157,15 @@ def _stat(name: Path, settings: RecordingSettings) -> Present | OutOfReach | Non
     return Present(real, status.st_size, status.st_mtime, closed)
 
 
-def sha256(path: Path) -> str:
-    """Return the hex digest of the file, read in pieces. Blocks: call it in a thread."""
-    with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def digest(path: Path, places: Iterable[Path]) -> tuple[str, int]:
+    """Return the SHA-256 and size of the file at `path`, one of `places`' (see `jail.opened`).
+
+    Read in pieces, as far as the file is long at the beginning: one may grow for ever. Blocks.
+    """
+    with jail.opened(path, places) as file:
+        size = left = os.fstat(file.fileno()).st_size
+        whole = hashlib.sha256()
+        while left > 0 and (piece := file.read(min(left, _PIECE_BYTES))):
+            whole.update(piece)
+            left -= len(piece)
+    return whole.hexdigest(), size

@@ -10,12 +10,12 @@ expected → found → final → linked → converted, and beside the way:
 - Broken sound (empty, cut to nothing, not audio) stays `linked` with an `error`: the file exists and
   belongs to its call, there is just nothing to play. It is tried a few times, then left.
 
-`error` is `<code>: <text>`. Codes: `absent`, `never_answered`, `vanished`, `overwritten`, `no_root`,
-`root`, `refused`, `denied`, `empty`, `not_audio`, `unknown_format`, `too_slow`, `disk_full`, `disk`,
-`no_ffmpeg`, `worker_died`, `no_call`.
+`error` is `<code>: <text>`, its code one of `recordings.errors.CODES`. An attempt to convert is counted
+before it is made, so that a file whose conversion takes press3 itself down does so a few times only;
+`given_up` says that it won't be tried again.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -31,6 +31,8 @@ __all__ = [
     "Step",
     "after_failure",
     "after_look",
+    "before_attempt",
+    "changed_meanwhile",
     "check",
 ]
 
@@ -57,7 +59,8 @@ _BROKEN_S = (5.0, 30.0, 120.0)  # then left as it is
 _OUR_FAULT_S = (1.0, 5.0, 30.0, 300.0, 900.0)
 # What waits longer than any of these (orphans apart) was told so by a clock since set back: it is due.
 LONGEST_PAUSE = timedelta(seconds=1_000)
-_MOST_DEATHS = 8  # a file that kills every worker must not do so for ever
+_MOST_TRIES = 8  # a file that kills every worker must not do so for ever
+_MACHINES_FAULTS = frozenset({"disk_full", "disk", "no_ffmpeg"})  # no file causes them: waited for
 
 
 class IllegalStep(Exception):
@@ -146,6 +149,12 @@ def _wait(recording: Recording, again_s: float, **changes: Any) -> Step:
 def _present(recording: Recording, look: Present, now: datetime, timing: Timing) -> Step:
     if recording.state in (S.FINAL, S.LINKED) and look.size_bytes == recording.seen_size_bytes:
         return Step(to=recording.state, again_s=0)
+    # Attempts count on through FOUND and FINAL for a file that changes with each conversion.
+    tried = recording.attempts if recording.state in (S.FOUND, S.FINAL, S.LINKED) else 0
+    return replace(_settling(recording, look, now, timing), attempts=tried)
+
+
+def _settling(recording: Recording, look: Present, now: datetime, timing: Timing) -> Step:
     seen = {"path": str(look.path), "seen_size_bytes": look.size_bytes, "seen_at": now}
     changed_at = datetime.fromtimestamp(look.changed_at, tz=now.tzinfo)
     stop_seen_at = _not_later(recording.stop_seen_at, now) or _silent_since(changed_at, now, timing)
@@ -175,15 +184,52 @@ def _silent_since(last_sign: datetime | None, now: datetime, timing: Timing) -> 
     return now
 
 
+def before_attempt(recording: Recording) -> Step:
+    """Count the attempt that is about to be made, or give up: the earlier ones may have had no end.
+
+    A crash of the worker or of press3 leaves the count and nothing else; `again_s` is None to give up.
+    """
+    tried = recording.attempts
+    if tried >= _MOST_TRIES:
+        return _given_up(tried, recording.error or "worker_died: each attempt was cut off")
+    trying = f"preparing: attempt {tried + 1}" if tried else None
+    return Step(to=S.LINKED, again_s=0, error=trying, attempts=tried + 1)
+
+
+def changed_meanwhile(recording: Recording, timing: Timing) -> Step:
+    """Decide about a file that another one replaced, or that grew, while it was converted."""
+    tried = recording.attempts + 1
+    if tried >= _MOST_TRIES:
+        return _given_up(tried, "growing: it changes each time it is converted")
+    pause_s = max(timing.stable_for_s, _pick(_OUR_FAULT_S, recording.attempts))
+    return Step(to=S.FOUND, again_s=pause_s, attempts=tried)
+
+
 def after_failure(recording: Recording, error: RecordingError) -> Step:
     """Decide when a failed conversion is tried again: broken files a few times, our faults longer."""
     tried = recording.attempts
     if isinstance(error, BrokenAudio):
         again_s = _BROKEN_S[tried] if tried < len(_BROKEN_S) else None
-    else:
-        deadly = error.code == "worker_died" and tried + 1 >= _MOST_DEATHS
-        again_s = None if deadly else _pick(_OUR_FAULT_S, tried)
-    return Step(to=S.LINKED, again_s=again_s, error=str(error), attempts=tried + 1)
+        return Step(to=S.LINKED, again_s=again_s, error=str(error), attempts=tried + 1)
+    if error.code in _MACHINES_FAULTS:
+        counted = min(tried + 1, len(_OUR_FAULT_S))  # leaves attempts for what may come after
+        return Step(
+            to=S.LINKED, again_s=_pick(_OUR_FAULT_S, tried), error=str(error), attempts=counted
+        )
+    if tried + 1 >= _MOST_TRIES:
+        return _given_up(tried + 1, str(error))
+    return Step(
+        to=S.LINKED, again_s=_pick(_OUR_FAULT_S, tried), error=str(error), attempts=tried + 1
+    )
+
+
+def _given_up(tried: int, last: str) -> Step:
+    return Step(
+        to=S.LINKED,
+        again_s=None,
+        error=f"given_up: after {tried} attempts; {last}",
+        attempts=tried,
+    )
 
 
 def _pick(delays: tuple[float, ...], tried: int) -> float:

@@ -16,18 +16,27 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import Connection
 from typing import TypeVar
 
-from recordings.errors import WorkerDied
+from recordings import limits
+from recordings.errors import ConversionFailed, WorkerDied
 
 __all__ = ["SoundPool"]
 
 T = TypeVar("T")
 
+_CPU_S = (
+    120  # of a task; Python measures an hour of sound in 0.2 s, and ffmpeg has limits of its own
+)
+
 
 class SoundPool:
-    """At most `processes` at work. Processes start when first needed; a dead one is replaced."""
+    """At most `processes` at work. Processes start when first needed; a dead one is replaced.
 
-    def __init__(self, *, processes: int) -> None:
+    `limit_s`: when work takes longer, all workers are killed and replaced.
+    """
+
+    def __init__(self, *, processes: int, limit_s: float = 1_000.0) -> None:
         self._processes = processes
+        self._limit_s = limit_s
         self._executor: ProcessPoolExecutor | None = None
         self._lifeline: Connection | None = None
         self.deaths = 0
@@ -37,10 +46,19 @@ class SoundPool:
 
         Raises:
             WorkerDied: the process was killed meanwhile (also when a neighbour's death took it along).
+            ConversionFailed: `too_slow`: it took longer than the pool allows.
         """
         executor = self._executor or self._start()
+        work = asyncio.get_running_loop().run_in_executor(executor, _bounded, function, args)
         try:
-            return await asyncio.get_running_loop().run_in_executor(executor, function, *args)
+            async with asyncio.timeout(self._limit_s):
+                return await work
+        except TimeoutError as error:
+            if not work.cancelled():
+                raise  # the work's own
+            self._give_up(executor)
+            why = f"the worker did not end in {self._limit_s:g} s"
+            raise ConversionFailed("too_slow", why) from error
         except BrokenProcessPool as error:
             self._give_up(executor)
             raise WorkerDied("worker_died", "the worker process was killed") from error
@@ -69,9 +87,15 @@ class SoundPool:
             self.close()
 
 
+def _bounded(function: Callable[..., T], args: tuple[object, ...]) -> T:
+    limits.allow_cpu(_CPU_S)
+    return function(*args)
+
+
 def _begin(lifeline: Connection) -> None:
     os.setpgid(0, 0)
     os.nice(10)  # telephony first
+    limits.lower_worker()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_follow, args=(lifeline,), daemon=True, name="lifeline").start()
 

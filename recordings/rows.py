@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from recordings.lifecycle import Step, check
 from recordings.model import Recording, RecordingState
-from recordings.settings import Timing
+from recordings.settings import RecordingSettings
 from recordings.sweep import adopt, find_call
 
 __all__ = ["link_orphan", "retry_unreachable", "write_step"]
@@ -85,19 +85,23 @@ async def _absorb(session: AsyncSession, recording: Recording, path: str | None)
 
 
 async def link_orphan(
-    session: AsyncSession, recording: Recording, name: str, now: datetime, timing: Timing
+    session: AsyncSession,
+    recording: Recording,
+    name: str,
+    now: datetime,
+    settings: RecordingSettings,
 ) -> bool:
     """Look for an orphan's call once more; return whether it was found. After a day it stays an orphan."""
     row = await session.get(Recording, recording.id)
     if row is None or row.state != RecordingState.ORPHAN:
         return False
     written_at = row.stopped_at or now
-    match = await find_call(session, name, written_at, "")
+    match = await find_call(session, name, written_at, row.pbx, not_of=settings.mapped)
     if match is not None:
         adopt(row, match, now)
         return True
     delay_s = _ORPHAN_AGAIN_S[min(row.attempts, len(_ORPHAN_AGAIN_S) - 1)]
-    late = (now - written_at).total_seconds() > timing.late_until_s
+    late = (now - written_at).total_seconds() > settings.timing.late_until_s
     row.next_try_at = None if late else now + timedelta(seconds=delay_s)
     row.attempts += 1
     return False

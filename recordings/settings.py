@@ -54,6 +54,8 @@ class Timing:
 class RecordingSettings:
     """`roots` are the folders we may read; relative PBX paths lie under them.
 
+    With several PBXs each has its own: one that has a map reads what its maps show and nothing else,
+    `roots` are for those without. `default_pbx` names the only PBX, which has everything.
     `default_pbx` is whose the files are that a sweep finds outside every map and can't link.
     `format` is what browsers get: MP3 plays and seeks in all of them, Opus is smaller but new to Safari.
     """
@@ -70,3 +72,13 @@ class RecordingSettings:
     def places(self) -> tuple[Path, ...]:
         """Every folder that may be read."""
         return (*self.roots, *(each.local for each in self.maps))
+
+    @property
+    def mapped(self) -> frozenset[str]:
+        """The PBXs that can't have a file in `roots`."""
+        return frozenset(each.asterisk for each in self.maps) - {self.default_pbx}
+
+    def places_of(self, pbx: str) -> tuple[Path, ...]:
+        """Return the folders that `pbx` may name files in."""
+        own = tuple(each.local for each in self.maps if each.asterisk == pbx)
+        return own if pbx in self.mapped else (*own, *self.roots)

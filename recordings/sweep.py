@@ -7,12 +7,12 @@ recordings that are none of ours.
 
 import heapq
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from calls.model import Call, Leg
@@ -145,19 +145,25 @@ async def _expected_stems(session: AsyncSession, settings: RecordingSettings) ->
 
 
 async def find_call(
-    session: AsyncSession, name: str, written_at: datetime, pbx: str
+    session: AsyncSession,
+    name: str,
+    written_at: datetime,
+    pbx: str,
+    *,
+    not_of: Collection[str] = (),
 ) -> Match | None:
     """Return the call of a file by the uniqueid in its name, or if it has none by number and time; None if unsure.
 
-    `pbx` narrows the search when it is known, "" when it is not.
+    `pbx` narrows the search when it is known; "" when it is not, and then it is none of `not_of`.
     """
     parts = parse_name(name)
+    whose = Call.pbx == pbx if pbx else Call.pbx.not_in(not_of)
     if parts.uniqueids:  # of no call of ours: it is another's, however well number and time fit
-        by_id = await _by_uniqueid(session, parts.uniqueids, pbx)
+        by_id = await _by_uniqueid(session, parts.uniqueids, whose)
         return _match(by_id[0], guessed=False) if len(by_id) == 1 else None
     if not parts.numbers:
         return None
-    calls = await _around(session, written_at, pbx)
+    calls = await _around(session, written_at, whose)
     guess = guess_call(parts, written_at, await _spans(session, calls))
     found = next((call for call in calls if call.id == guess), None)
     return _match(found, guessed=True) if found else None
@@ -167,25 +173,30 @@ def _match(call: Call, *, guessed: bool) -> Match:
     return Match(call_id=call.id, pbx=call.pbx, guessed=guessed, ended=call.ended_at is not None)
 
 
-async def _by_uniqueid(session: AsyncSession, uniqueids: Sequence[str], pbx: str) -> Sequence[Call]:
+async def _by_uniqueid(
+    session: AsyncSession, uniqueids: Sequence[str], whose: ColumnElement[bool]
+) -> Sequence[Call]:
     if not uniqueids:
         return []
     legs = select(Leg.call_id).where(Leg.uniqueid.in_(uniqueids))
-    query = select(Call).where(or_(Call.uniqueid.in_(uniqueids), Call.id.in_(legs)))
-    return (await session.scalars(query.where(Call.pbx == pbx) if pbx else query)).all()
+    query = select(Call).where(or_(Call.uniqueid.in_(uniqueids), Call.id.in_(legs)), whose)
+    return (await session.scalars(query)).all()
 
 
-async def _around(session: AsyncSession, at: datetime, pbx: str) -> Sequence[Call]:
+async def _around(
+    session: AsyncSession, at: datetime, whose: ColumnElement[bool]
+) -> Sequence[Call]:
     query = (
         select(Call)
         .where(
             Call.started_at.between(at - timedelta(hours=12), at + timedelta(minutes=1)),
             or_(Call.ended_at.is_(None), Call.ended_at >= at - timedelta(minutes=1)),
+            whose,
         )
         .order_by(Call.started_at.desc())
         .limit(_MOST_CALLS)
     )
-    return (await session.scalars(query.where(Call.pbx == pbx) if pbx else query)).all()
+    return (await session.scalars(query)).all()
 
 
 async def _spans(session: AsyncSession, calls: Sequence[Call]) -> list[CallSpan]:
@@ -211,7 +222,8 @@ async def add_found(
     if not await unknown(session, [swept], settings):
         return None
     pbx, remote_path = files.remote_name(swept.place, settings)
-    match = await find_call(session, swept.path.name, swept.changed_at, pbx)
+    name, mapped = swept.path.name, settings.mapped
+    match = await find_call(session, name, swept.changed_at, pbx, not_of=mapped)
     pbx = pbx or settings.default_pbx
     if match is not None and (waiting := await _renamed(session, match)) is not None:
         waiting.remote_path, waiting.path = remote_path, None

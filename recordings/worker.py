@@ -22,11 +22,12 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from calls.model import Call
 from recordings import audio, copies, files, formats, lifecycle, rows
 from recordings.access import audio_root
-from recordings.errors import ConversionFailed, RecordingError
+from recordings.errors import BrokenAudio, ConversionFailed, RecordingError, Refused
 from recordings.lifecycle import Step
 from recordings.model import Recording, RecordingState
 from recordings.pool import SoundPool
 from recordings.settings import RecordingSettings
+from recordings.source import MOST_BYTES
 from recordings.sweeper import Sweeper
 from store import outbox
 from store.errors import StoreError
@@ -42,6 +43,7 @@ log = structlog.get_logger(__name__)
 
 _LOOKS_AT_ONCE = 32
 _RETRY_ALL_EVERY_S = 5.0
+_WORKER_GRACE_S = 60.0  # ffmpeg ends by its own limits before
 S = RecordingState
 
 
@@ -75,7 +77,8 @@ class RecordingWorker:
         appeal_of: AppealOf,
     ) -> None:
         self.counters = Counters()
-        self.pool = SoundPool(processes=settings.processes)
+        limit_s = settings.timing.conversion_limit_s + _WORKER_GRACE_S
+        self.pool = SoundPool(processes=settings.processes, limit_s=limit_s)
         self._sessions = sessions
         self._writer = writer
         self._settings = settings
@@ -245,9 +248,13 @@ class RecordingWorker:
             return bool(await session.scalar(others.limit(1)))
 
     async def _hash(self, recording: Recording) -> Step:
-        path = Path(recording.path or "")
+        path, places = Path(recording.path or ""), self._settings.places_of(recording.pbx)
+        if (recording.seen_size_bytes or 0) > MOST_BYTES:  # the conversion says so
+            return Step(to=S.LINKED, again_s=0, changes={"size_bytes": recording.seen_size_bytes})
         try:
-            digest, size = await self._thread(_digest, path)
+            digest, size = await self._thread(files.digest, path, places)
+        except Refused as error:
+            return Step(to=S.FOUND, again_s=self._timing.stable_for_s, error=str(error))
         except OSError as error:  # gone or out of reach since the look: the next look says which
             return Step(to=S.FOUND, again_s=1.0, error=f"denied: {error.strerror}")
         changes = {"sha256": digest, "size_bytes": size, "seen_size_bytes": size}
@@ -256,17 +263,25 @@ class RecordingWorker:
         return Step(to=S.LINKED, again_s=0, changes=changes)
 
     async def _convert(self, recording: Recording) -> bool:
+        begun = lifecycle.before_attempt(recording)
+        if not await self._write(recording, begun):
+            return True
+        if begun.again_s is None:
+            log.error("a recording is given up", recording=recording.id, error=begun.error)
+            return False
         stem = copies.stem(recording)
         sound, peaks = f"{stem}.{self._settings.format}", f"{stem}.peaks.json"
+        job = self._job(recording, sound, peaks)
         try:
-            done = await self.pool.run(audio.convert, self._job(recording, sound, peaks))
-        except RecordingError as error:
-            return await self._failed(recording, error)
-        except OSError as error:
-            return await self._failed(recording, ConversionFailed("disk", str(error)))
+            done = await self.pool.run(audio.convert, job)
+        except (RecordingError, OSError, MemoryError) as error:
+            await self._thread(copies.clear_job, self._root, recording)
+            return await self._failed(recording, _as_failure(error))
         if await self._has_changed(recording):
             await self._thread(copies.remove, self._root, (sound, peaks))
-            return await self._store(recording, Step(to=S.FOUND, again_s=self._timing.stable_for_s))
+            return await self._store(
+                recording, lifecycle.changed_meanwhile(recording, self._timing)
+            )
         changes = {
             "duration_s": done.duration_s,
             "media_type": formats.MEDIA_TYPES[self._settings.format],
@@ -290,8 +305,10 @@ class RecordingWorker:
             audio=self._root / sound,
             peaks=self._root / peaks,
             work=copies.work_folder(self._root),
+            prefix=copies.job_prefix(recording),
             format=self._settings.format,
             limit_s=self._timing.conversion_limit_s,
+            places=self._settings.places_of(recording.pbx),
         )
 
     async def _failed(self, recording: Recording, error: RecordingError) -> bool:
@@ -306,7 +323,7 @@ class RecordingWorker:
     async def _try_to_link(self, recording: Recording) -> bool:
         now, name = self._now(), Path(recording.path or "").name
         return await self._writer.run(
-            lambda session: rows.link_orphan(session, recording, name, now, self._timing)
+            lambda session: rows.link_orphan(session, recording, name, now, self._settings)
         )
 
     async def _store(self, recording: Recording, step: Step) -> bool:
@@ -350,5 +367,11 @@ class RecordingWorker:
         return audio_root(self._settings.data_dir)
 
 
-def _digest(path: Path) -> tuple[str, int]:
-    return files.sha256(path), path.stat().st_size
+def _as_failure(error: RecordingError | OSError | MemoryError) -> RecordingError:
+    match error:
+        case RecordingError():
+            return error
+        case MemoryError():
+            return BrokenAudio("too_heavy", "the worker would need more memory than it may have")
+        case OSError():
+            return ConversionFailed("disk", str(error))

@@ -7,7 +7,15 @@ import pytest
 
 from recordings.errors import BrokenAudio, ConversionFailed, WorkerDied
 from recordings.files import Absent, OutOfReach, Present
-from recordings.lifecycle import TRANSITIONS, IllegalStep, after_failure, after_look, check
+from recordings.lifecycle import (
+    TRANSITIONS,
+    IllegalStep,
+    after_failure,
+    after_look,
+    before_attempt,
+    changed_meanwhile,
+    check,
+)
 from recordings.model import Recording, RecordingState
 from recordings.settings import Timing
 from tests.recordings.at_hand import AT
@@ -112,4 +120,39 @@ def test_broken_files_are_given_up_and_our_faults_are_not() -> None:
     assert after_failure(row, BrokenAudio("empty", "x")).again_s is None
     row = recording(S.LINKED, attempts=1000)
     assert after_failure(row, ConversionFailed("disk_full", "x")).again_s == 900
-    assert after_failure(row, WorkerDied("worker_died", "x")).again_s is None
+    step = after_failure(row, WorkerDied("worker_died", "x"))
+    assert (step.again_s, step.error) == (None, "given_up: after 1001 attempts; worker_died: x")
+
+
+@pytest.mark.parametrize("left", [None, "preparing: attempt 3", "too_slow: x"])
+def test_attempts_that_never_ended_are_counted_and_come_to_an_end(left: str | None) -> None:
+    """A crash takes the whole process along: only what was stored before the work is left."""
+    row, begun = recording(S.LINKED, error=left), 0
+    while (step := before_attempt(row)).again_s is not None:
+        begun += 1
+        row.attempts, row.error = step.attempts, step.error
+    assert begun == 8
+    assert (step.error or "").startswith("given_up: after 8 attempts; ")
+
+
+def test_a_full_disk_uses_up_no_attempts() -> None:
+    row = recording(S.LINKED)
+    for _ in range(1000):
+        begun = before_attempt(row)
+        assert begun.again_s == 0
+        step = after_failure(row, ConversionFailed("disk_full", "x"))
+        row.attempts, row.error = step.attempts, step.error
+
+
+def test_a_file_that_changes_with_each_conversion_is_given_up() -> None:
+    row = recording(S.LINKED, stop_seen_at=AT, seen_size_bytes=1)
+    rounds = 0
+    while (step := changed_meanwhile(row, TIMING)).again_s is not None:
+        rounds += 1
+        row = recording(S.FOUND, stop_seen_at=AT, seen_size_bytes=rounds, attempts=step.attempts)
+        step = after_look(row, present(rounds + 1), later(rounds), TIMING)
+        row = recording(
+            S.LINKED, stop_seen_at=AT, seen_size_bytes=rounds + 1, attempts=step.attempts
+        )
+    assert rounds == 7
+    assert (step.error or "").startswith("given_up: after 8 attempts; growing: ")

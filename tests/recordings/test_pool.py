@@ -1,6 +1,7 @@
 """Worker processes: replaced when killed, gone with the service however it ends."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from recordings import audio
-from recordings.errors import BrokenAudio, WorkerDied
+from recordings.errors import BrokenAudio, ConversionFailed, WorkerDied
 from recordings.pool import SoundPool
 from tests import timing
 from tests.recordings.test_audio import job
@@ -59,6 +60,50 @@ async def test_closing_kills_what_is_at_work(pool: SoundPool) -> None:
 
 async def test_workers_give_way_to_telephony(pool: SoundPool) -> None:
     assert await pool.run(os.nice, 0) >= 10
+
+
+def _reserve(size_bytes: int) -> int:
+    return len(bytearray(size_bytes))
+
+
+async def test_a_worker_is_refused_more_memory_than_it_may_have(pool: SoundPool) -> None:
+    with pytest.raises(MemoryError):
+        await pool.run(_reserve, 4 * 1024**3)
+    assert await pool.run(_reserve, 1) == 1
+    assert pool.deaths == 0
+
+
+def _use_cpu() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    assert soft < 1_000
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    now_s = int(used.ru_utime + used.ru_stime)
+    resource.setrlimit(resource.RLIMIT_CPU, (now_s + 1, hard))
+    while True:
+        pass
+
+
+async def test_a_worker_that_computes_for_ever_is_ended(pool: SoundPool) -> None:
+    with pytest.raises(WorkerDied):
+        await pool.run(_use_cpu)
+
+
+async def test_a_worker_that_waits_for_ever_is_ended() -> None:
+    pool = SoundPool(processes=1, limit_s=3)
+    pid = await pool.run(os.getpid)
+    with pytest.raises(ConversionFailed) as raised:
+        await pool.run(signal.pause)
+    assert raised.value.code == "too_slow"
+    await until(lambda: not alive(pid), what="the worker is gone")
+    pool.close()
+
+
+def _score() -> str:
+    return Path("/proc/self/oom_score_adj").read_text().strip()
+
+
+async def test_when_memory_is_short_the_worker_goes_first(pool: SoundPool) -> None:
+    assert await pool.run(_score) == "1000"
 
 
 _SERVICE = """

@@ -198,6 +198,28 @@ async def test_a_file_behind_a_map_belongs_to_that_pbx(desk: Desk) -> None:
     assert row.remote_path == f"{remote}/press3-1763735700.12.wav"
 
 
+async def test_a_file_is_never_linked_to_a_call_of_a_pbx_that_cannot_have_it(desk: Desk) -> None:
+    """The name says another PBX's uniqueid: in the roots one with maps, behind a map one without."""
+    local = desk.folder / "branch"
+    desk.maps = (PathMap(asterisk="branch", remote=Path("/remote"), local=local),)
+    await _call(desk, "1763735700.12", pbx="branch")
+    await _call(desk, "1763735700.13")
+    put(desk.root / "press3-1763735700.12.wav")
+    put(local / "press3-1763735700.13.wav")
+    async with desk.working():
+        rows = await desk.reach(S.ORPHAN, S.ORPHAN)
+        attempts = [row.attempts for row in rows]
+        desk.clock.forward(3600)
+        await until(lambda: _looked_again(desk, attempts), what="a second look for their calls")
+        rows = await desk.reach(S.ORPHAN, S.ORPHAN)
+    assert [row.call_id for row in rows] == [None, None]
+
+
+async def _looked_again(desk: Desk, attempts: list[int]) -> bool:
+    found = [row.attempts for row in await desk.rows()]
+    return all(now > before for now, before in zip(found, attempts, strict=True))
+
+
 async def test_one_uniqueid_on_two_pbxs_is_no_answer(desk: Desk) -> None:
     await _call(desk, "1763735700.12")
     await _call(desk, "1763735700.12", pbx="branch")

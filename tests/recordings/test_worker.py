@@ -20,6 +20,7 @@ from recordings.access import (
     peaks_file,
     state_counts,
 )
+from recordings.errors import WorkerDied
 from recordings.model import Recording, RecordingState
 from recordings.settings import PathMap
 from tests.recordings.at_hand import AT, Desk, add_call, ended, started, stopped, story
@@ -262,6 +263,54 @@ async def test_a_killed_worker_process_is_replaced_and_the_recording_converted(d
     assert (row.duration_s, row.error) == (600, None)
 
 
+async def test_a_recording_that_takes_every_worker_along_is_given_up(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the OOM killer does, or kill -9: what is left is the count that was stored before."""
+    call = await add_call(desk.writer, "1.1")
+    write_wav(desk.root / "a.wav", 1)
+    counts: list[int] = []
+
+    async with desk.working() as worker:
+
+        async def killed(function: object, *args: object) -> None:
+            if function is audio.convert:
+                counts.append((await desk.row()).attempts)
+            raise WorkerDied("worker_died", "the worker process was killed")
+
+        monkeypatch.setattr(worker.pool, "run", killed)
+        await desk.tell(story(call), started(call, "a.wav"), ended(call))
+        await until(lambda: _given_up(desk), deadline_s=60, what="the recording is given up")
+    assert counts == [1, 2, 3, 4, 5, 6, 7, 8]
+
+
+async def _given_up(desk: Desk) -> bool:
+    row = await desk.row()
+    desk.pass_time([row])
+    return row.next_try_at is None and (row.error or "").startswith("given_up: ")
+
+
+async def test_a_recording_that_takes_press3_along_is_given_up(desk: Desk) -> None:
+    """Each start counts an attempt before the work, and is killed in it."""
+    call = await add_call(desk.writer, "1.1")
+    with (desk.root / "a.sln").open("wb") as file:
+        file.truncate(3600 * 16_000)
+    await desk.tell(story(call), started(call, "a.sln"), ended(call))
+    for attempt in range(1, 9):
+        async with desk.working() as worker:
+            never = asyncio.Event()
+            worker.pool.run = lambda *args, it=never: it.wait()  # type: ignore[method-assign]
+            await until(lambda n=attempt: _attempted(desk, n), what=f"attempt {attempt}")
+    async with desk.working():
+        await until(lambda: _given_up(desk), what="no ninth attempt")
+
+
+async def _attempted(desk: Desk, attempts: int) -> bool:
+    row = await desk.row()
+    desk.pass_time([row])
+    return row.attempts >= attempts
+
+
 async def test_a_restart_in_mid_conversion_begins_it_again_and_clears_up(desk: Desk) -> None:
     call = await add_call(desk.writer, "1.1")
     with (desk.root / "a.sln").open("wb") as file:
@@ -355,8 +404,7 @@ async def test_without_ffmpeg_the_recording_waits(
         async with desk.working():
             await desk.tell(story(call), started(call, "a.wav"), ended(call))
             await desk.reach(S.LINKED)
-            await until(lambda: _tried(desk, 1))
-    row = await desk.row()
+            row = await until(lambda: _failed(desk), what="an attempt that failed")
     assert row.next_try_at is not None
     assert (row.error or "").startswith(("no_ffmpeg: ", "disk: "))
 
@@ -439,6 +487,11 @@ async def _looked_after(desk: Desk, seen: object) -> bool:
 async def _due_later(desk: Desk) -> bool:
     due = (await desk.row()).next_try_at
     return due is not None and due > desk.clock()
+
+
+async def _failed(desk: Desk) -> Recording | None:
+    row = await desk.row()
+    return row if row.error else None
 
 
 async def _tried(desk: Desk, attempts: int) -> bool:

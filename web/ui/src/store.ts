@@ -5,7 +5,7 @@ import { LiveSocket, type SocketState } from './socket'
 import { recall, remember } from './prefs'
 import { ring } from './sound'
 import { acked, apply, dismissed, initial, type LiveState } from './state'
-import { offsetMinutes, zoneOffset } from './time'
+import { dayIn, isKnown, offsetMinutes, offsetText } from './time'
 import type { Dictionaries, Duty, Employee, Link, LiveEvent, Welcome, WhoAmI } from './types'
 
 const LINK_POLL_MS = 10_000
@@ -35,8 +35,16 @@ export const nowMs = computed(() => tick.value + skewMs.value)
 /** The service's zone (IANA name) when it tells; null leaves times in UTC to the browser's zone. */
 export const serviceZone = computed(() => dictionaries.value?.timezone ?? null)
 const offsetSeen = signal<number | null>(null)
-/** Minutes east of UTC in the service's zone: as in the times it sends, unless those are in UTC. */
-export const serviceOffset = computed(() => offsetSeen.value ?? zoneOffset(nowMs.value, serviceZone.value))
+/**
+ * The zone that days are counted in: the service's. A browser that does not know it takes the offset of the
+ * times that the service sends, which is right except in the other half of the year.
+ */
+export const dayZone = computed(() => {
+  const zone = serviceZone.value
+  if (zone !== null && isKnown(zone)) return zone
+  return offsetSeen.value === null ? null : offsetText(offsetSeen.value)
+})
+export const today = computed(() => dayIn(nowMs.value, dayZone.value))
 
 export const maySupervise = computed(() => ['supervisor', 'auditor', 'admin'].includes(employee.value?.role ?? ''))
 

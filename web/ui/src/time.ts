@@ -4,6 +4,8 @@
  */
 
 const RFC3339 = /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.\d+)?(Z|[+-]\d\d:\d\d)$/
+const FIXED = /^[+-]\d\d:\d\d$/
+const DAY_MS = 86_400_000
 
 export interface Wall {
   date: string
@@ -27,8 +29,14 @@ function wallAt(ms: number, offsetMin: number): Wall {
   return { date: shifted.slice(0, 10), time: shifted.slice(11, 19), offset: offsetText(offsetMin), offsetMin }
 }
 
-/** Minutes east of UTC in `zone` (IANA name; null or unknown: the browser's) at that moment. */
+/** Whether this browser knows the zone, so that it can say the offset of any day. */
+export function isKnown(zone: string): boolean {
+  return formatOf(zone) !== null
+}
+
+/** Minutes east of UTC in `zone` (IANA name, or a fixed offset; null or unknown: the browser's) at that moment. */
 export function zoneOffset(ms: number, zone: string | null): number {
+  if (zone !== null && FIXED.test(zone)) return offsetMinutes(zone)
   const format = zone === null ? null : formatOf(zone)
   if (!format) return -new Date(ms).getTimezoneOffset()
   const parts = Object.fromEntries(format.formatToParts(ms).map((part) => [part.type, part.value]))
@@ -69,20 +77,34 @@ export function dayAt(nowMs: number, offsetMin: number): string {
   return new Date(nowMs + offsetMin * 60_000).toISOString().slice(0, 10)
 }
 
-export function addDays(day: string, days: number): string {
-  return new Date(Date.parse(`${day}T00:00:00Z`) + days * 86_400_000).toISOString().slice(0, 10)
+/** Today in the zone, not where the browser is. */
+export function dayIn(nowMs: number, zone: string | null): string {
+  return dayAt(nowMs, zoneOffset(nowMs, zone))
 }
 
-/** The first moment of `day` in the service's zone, as RFC 3339. */
-export function dayStart(day: string, offsetMin: number): string {
-  return `${day}T00:00:00${offsetText(offsetMin)}`
+export function addDays(day: string, days: number): string {
+  return new Date(Date.parse(`${day}T00:00:00Z`) + days * DAY_MS).toISOString().slice(0, 10)
+}
+
+/**
+ * The first moment of `day` in `zone`, as RFC 3339 with the offset of that very day. Where clocks jump over
+ * midnight it is the moment of the jump; where midnight comes twice, the first. Its twin is calls/days.py.
+ */
+export function dayStart(day: string, zone: string | null): string {
+  const midnight = Date.parse(`${day}T00:00:00Z`)
+  const before = zoneOffset(midnight - DAY_MS, zone)
+  const after = zoneOffset(midnight + DAY_MS, zone)
+  const holds = (offset: number) => zoneOffset(midnight - offset * 60_000, zone) === offset
+  const offset = !holds(before) && holds(after) ? after : before
+  return `${day}T00:00:00${offsetText(offset)}`
 }
 
 /** Today: `14:32:05`. Another day: `21.11 14:32`, with the year when it is not this one. */
 export function moment(text: string | null | undefined, nowMs: number, zone: string | null = null): string {
   const at = wall(text, zone)
   if (!at) return '—'
-  const today = dayAt(nowMs, at.offsetMin)
+  // Not by the offset of `at`: in the other half of the year that is another one.
+  const today = zone === null ? dayAt(nowMs, at.offsetMin) : dayIn(nowMs, zone)
   if (at.date === today) return at.time
   return `${shortDay(at.date, today)} ${at.time.slice(0, 5)}`
 }

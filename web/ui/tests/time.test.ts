@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { addDays, clock, dayAt, dayStart, due, duration, moment, wall, zoneOffset } from '../src/time'
+import { addDays, clock, dayAt, dayIn, dayStart, due, duration, moment, wall, zoneOffset } from '../src/time'
 
 const UNITS = { d: 'д', h: 'ч', min: 'мин', s: 'с', point: ',' }
 const NOON = Date.parse('2026-11-21T12:00:00+03:00')
@@ -48,9 +48,24 @@ it('a time in UTC is told in the zone of the service, summer time included', () 
 })
 
 it('a day begins in the zone of the service', () => {
-  expect(dayStart('2026-11-21', 180)).toBe('2026-11-21T00:00:00+03:00')
-  expect(dayStart('2026-11-21', -210)).toBe('2026-11-21T00:00:00-03:30')
+  expect(dayStart('2026-11-21', '+03:00')).toBe('2026-11-21T00:00:00+03:00')
+  expect(dayStart('2026-11-21', '-03:30')).toBe('2026-11-21T00:00:00-03:30')
   expect(addDays('2026-12-31', 1)).toBe('2027-01-01')
+})
+
+it('a day in the other half of the year has its own offset, and its end that of the next midnight', () => {
+  expect(dayStart('2026-07-15', 'Europe/Berlin')).toBe('2026-07-15T00:00:00+02:00')
+  expect(dayStart('2026-10-25', 'Europe/Berlin')).toBe('2026-10-25T00:00:00+02:00')
+  expect(dayStart('2026-10-26', 'Europe/Berlin')).toBe('2026-10-26T00:00:00+01:00')
+  expect(dayStart('2018-11-04', 'America/Sao_Paulo')).toBe('2018-11-04T00:00:00-03:00')
+})
+
+it('today is that of the zone, and does not change with the season of what is shown', () => {
+  const now = Date.parse('2026-12-31T23:30:00+01:00')
+  expect(dayIn(now, 'Europe/Berlin')).toBe('2026-12-31')
+  expect(dayIn(now, 'Europe/Moscow')).toBe('2027-01-01')
+  expect(dayIn(now, '+05:45')).toBe('2027-01-01')
+  expect(moment('2026-07-15T09:00:00+02:00', now, 'Europe/Berlin')).toBe('15.07 09:00')
 })
 
 it('a deadline is soon in its last sixth, or its last half hour', () => {

@@ -7,7 +7,7 @@ import { Caller, Deadline, Empty, Heading, Moment, PhaseMark, Problem, seconds }
 import { ListFoot } from '../parts/listfoot'
 import { Table, type Column } from '../parts/table'
 import { link, place, refine } from '../router'
-import { dictionaries, learnZone, live, serviceOffset } from '../store'
+import { dayZone, dictionaries, learnZone, live } from '../store'
 import { addDays, dayStart } from '../time'
 import { PHASES, type Appeal, type TimeName } from '../types'
 
@@ -67,12 +67,12 @@ function filtersOf(query: URLSearchParams): Filters {
 }
 
 function question(filters: Filters) {
-  const offset = serviceOffset.value
+  const zone = dayZone.value
   return {
     phase: filters.phase,
     q: filters.q,
-    opened_from: filters.from && dayStart(filters.from, offset),
-    opened_to: filters.to && dayStart(addDays(filters.to, 1), offset),
+    opened_from: filters.from && dayStart(filters.from, zone),
+    opened_to: filters.to && dayStart(addDays(filters.to, 1), zone),
   }
 }
 

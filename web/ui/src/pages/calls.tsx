@@ -7,7 +7,7 @@ import { Outcome, Recovered, talkSeconds } from '../parts/call'
 import { ListFoot } from '../parts/listfoot'
 import { Table, type Column } from '../parts/table'
 import { link, place, refine } from '../router'
-import { learnZone, live, serviceOffset } from '../store'
+import { dayZone, learnZone, live } from '../store'
 import { addDays, dayStart } from '../time'
 import type { Call } from '../types'
 
@@ -76,12 +76,12 @@ function filtersOf(query: URLSearchParams): Filters {
 }
 
 function question(filters: Filters) {
-  const offset = serviceOffset.value
+  const zone = dayZone.value
   return {
     blind_window: filters.window,
     press_recovered: filters.press ? 'true' : '',
-    started_from: filters.day ? dayStart(filters.day, offset) : '',
-    started_to: filters.day ? dayStart(addDays(filters.day, 1), offset) : '',
+    started_from: filters.day ? dayStart(filters.day, zone) : '',
+    started_to: filters.day ? dayStart(addDays(filters.day, 1), zone) : '',
     ...Object.fromEntries(MARKS.filter((mark) => filters[mark]).map((mark) => [mark, 'true'])),
   }
 }

@@ -5,12 +5,12 @@ import { useLoad } from '../load'
 import { Empty, Heading, Problem } from '../parts/bits'
 import { Table, type Column } from '../parts/table'
 import { link, place, refine } from '../router'
-import { nowMs, serviceOffset } from '../store'
-import { addDays, dayAt, dayText } from '../time'
+import { today as todayThere } from '../store'
+import { addDays, dayText } from '../time'
 import type { Difference, Reconciliation } from '../types'
 
 export function ReconciliationPage() {
-  const today = dayAt(nowMs.value, serviceOffset.value)
+  const today = todayThere.value
   const day = place.value.query.get('day') || today
   const { value, error, busy, reload } = useLoad(() => api.reconciliation(day), day)
   const go = (to: string) => refine(['reconciliation'], { day: to })
