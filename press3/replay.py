@@ -7,16 +7,15 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from ami.errors import AmiError, LinkDownError
+from ami.errors import EventError, LinkDownError
 from ami.events import Event
-from ami.inbox import EventArrived, LinkItem
+from ami.inbox import EventArrived, EventBroken, LinkItem
 from ami.parser import parse
 from ami.replies import Reply
 from appeals.intake import IntakeSettings
 from calls.facts import Fact
 from calls.tracker import Tracker
 from press3.database import Store, open_store
-from press3.errors import Press3Error
 from press3.pipeline import Pipeline, PipelineParts, Stored
 from press3.settings import Settings
 from press3.telephony import change_handlers, keep_rules, number_rules, trigger_rules
@@ -57,14 +56,14 @@ class TraceLink:
         return ()
 
     async def next_batch(self, max_items: int = 500) -> list[LinkItem]:
-        """Return the next events, one by one when paced; raises AmiError at a line that is none."""
+        """Return the next events, one by one when paced; a damaged one as the live link gives it."""
         most = 1 if self._pace else max_items
         batch = list(itertools.islice(self._lines, most))
         if not batch:
             raise LinkDownError("the trace is over")
         if self._pace:
             await self._pace(batch[0].at)
-        return [_arrived(line) for line in batch]
+        return [_item(line) for line in batch]
 
     async def action(
         self, name: str, *, timeout_s: float | None = None, **headers: str | Sequence[str]
@@ -77,9 +76,12 @@ class TraceLink:
         raise LinkDownError("a trace is being replayed")
 
 
-def _arrived(line: TraceLine) -> EventArrived:
+def _item(line: TraceLine) -> LinkItem:
     raw = line.raw.rstrip(b"\r\n")
-    return EventArrived(event=parse(raw, line.at), raw=raw)
+    try:
+        return EventArrived(event=parse(raw, line.at), raw=raw)
+    except EventError as error:
+        return EventBroken(at=line.at, raw=raw, error=error)
 
 
 def shifted(lines: Iterable[TraceLine], start: datetime) -> Iterator[TraceLine]:
@@ -96,7 +98,11 @@ def shifted(lines: Iterable[TraceLine], start: datetime) -> Iterator[TraceLine]:
 
 
 async def replay(settings: Settings, file: Path, say: Callable[[str], None]) -> None:
-    """Feed a trace, at full speed and in its own time, into the configured database; say its facts."""
+    """Feed a trace, at full speed and in its own time, into the configured database; say its facts.
+
+    A damaged event is passed over, as on the link, and counted. Raises Press3Error at a line that is no
+    line of a trace.
+    """
 
     def told(stored: Stored) -> None:
         for change in stored.changes:
@@ -104,16 +110,18 @@ async def replay(settings: Settings, file: Path, say: Callable[[str], None]) -> 
                 say(_sentence(fact))
 
     async with open_store(settings) as store:
-        try:
-            await replay_link(store, settings, TraceLink(read_trace(file)), told)
-        except AmiError as error:
-            raise Press3Error(f"{file} holds an event that can't be read: {error}") from error
+        broken = await replay_link(store, settings, TraceLink(read_trace(file)), told)
+    if broken:
+        say(f"{broken} damaged events were passed over; the log names them")
 
 
 async def replay_link(
     store: Store, settings: Settings, link: TraceLink, told: Callable[[Stored], None]
-) -> None:
-    """Take what `link` tells through the whole pipeline, as calls of the PBX named `replay`."""
+) -> int:
+    """Take what `link` tells through the whole pipeline, as calls of the PBX named `replay`.
+
+    Return how many events could not be read.
+    """
     lease = Lease(store.writer, REPLAY_PBX)
     rules = trigger_rules(settings, REPLAY_PBX)
     numbers, keep = number_rules(settings), keep_rules(settings)
@@ -128,10 +136,12 @@ async def replay_link(
         now=store.now,
         on_stored=told,
     )
+    pipeline = Pipeline(parts, catch_up=_nothing, link_down=_nothing)
     try:
-        await Pipeline(parts, catch_up=_nothing, link_down=_nothing).run()
+        await pipeline.run()
     finally:
         await lease.release()
+    return pipeline.broken_events
 
 
 async def _nothing(pipeline: Pipeline, item: object) -> None:

@@ -26,7 +26,7 @@ from press3 import pipeline as module
 from press3.pipeline import Pipeline, PipelineParts
 from press3.replay import REPLAY_PBX, TraceLink
 from press3.telephony import change_handlers
-from press3.traces import read_trace
+from press3.traces import TraceLine, read_trace
 from store.base import table
 from store.errors import CommitFailed, LeaseLost
 from store.journal import JournalRow
@@ -244,3 +244,14 @@ async def test_an_event_stored_by_another_version_does_not_keep_the_service_from
     await pipeline.run()
     assert pipeline.broken_events == 1
     assert len(pipeline.book.open_stories) == len(pipeline.tracker.open_calls()) == 1
+
+
+async def test_a_damaged_event_of_a_trace_is_passed_over_as_on_the_link(
+    writer: Writer, sessions: async_sessionmaker[AsyncSession]
+) -> None:
+    lines = list(read_trace(ANSWERED))
+    damaged = TraceLine(lines[3].at, b"Event: Hangup\r\nUniqueid: 1.1\r\nUniqueid: 1.2")
+    pipeline = await make(writer, sessions, TraceLink([*lines[:4], damaged, *lines[4:]]))
+    await pipeline.run()
+    assert pipeline.broken_events == 1
+    assert await count(sessions, Call) == 1
