@@ -31,7 +31,7 @@ def fact_from_row(call: str, kind: str, at: datetime, data: dict[str, Any]) -> F
     """Return the fact that `fact_to_data` took apart; raises KeyError for a type we do not know."""
     cls = _TYPES[kind]
     values = dict(data)
-    if cls is CallArrived:
+    if issubclass(cls, CallArrived):
         values["caller"], values["to"] = Party(**values["caller"]), Party(**values["to"])
     elif cls is CallerNamed:
         values["caller"] = Party(**values["caller"])

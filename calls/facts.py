@@ -14,6 +14,7 @@ from ami.spool import TimedBy
 __all__ = [
     "CallArrived",
     "CallEnded",
+    "CallRetold",
     "CallerNamed",
     "ComplaintRequested",
     "EndedBy",
@@ -97,6 +98,14 @@ class CallArrived(Fact):
     direction: Direction
     caller: Party
     to: Party
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallRetold(CallArrived):
+    """The call was read anew from the journal: the facts that follow are its story.
+
+    Those before stay stored as what was believed.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

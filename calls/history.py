@@ -4,10 +4,11 @@ All functions work in the caller's transaction. Times are aware UTC.
 """
 
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, bindparam, func, insert, or_, select, update
+from sqlalchemy import Select, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from calls import recoveries
@@ -44,6 +45,7 @@ __all__ = [
     "note_login",
     "open_window",
     "store_change",
+    "store_retold",
 ]
 
 
@@ -145,6 +147,15 @@ async def store_change(session: AsyncSession, change: CallChange) -> None:
         if leg is not known and leg != known:
             await _store_leg(session, story.id, leg, known, change.facts[-1].at)
     await recoveries.note(session, change)
+
+
+async def store_retold(
+    session: AsyncSession, before: CallStory, story: CallStory, facts: Iterable[Fact]
+) -> None:
+    """Store a call that was told anew: `facts` behind the stored ones, its row and legs after `story`."""
+    await session.execute(delete(_LEGS).where(_LEGS.c.call_id == story.id))
+    without_legs = replace(before, legs=())
+    await store_change(session, CallChange(before=without_legs, story=story, facts=tuple(facts)))
 
 
 _TEXTS = table(CallText)

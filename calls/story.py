@@ -14,6 +14,7 @@ from calls.facts import (
     CallArrived,
     CallEnded,
     CallerNamed,
+    CallRetold,
     ComplaintRequested,
     Evidence,
     Fact,
@@ -63,8 +64,11 @@ _EVIDENCE: tuple[Evidence, ...] = ("unverified", "verified_live", "verified")
 def fold(story: CallStory | None, fact: Fact) -> CallStory | None:
     """Return `story` with `fact` told; the same object when it says nothing new.
 
-    A story begins with CallArrived; any other fact without a story raises ValueError.
+    A story begins with CallArrived, and anew with CallRetold; any other fact without a story raises
+    ValueError.
     """
+    if isinstance(fact, CallRetold):
+        return _arrived(fact)
     if isinstance(fact, CallArrived):
         return _arrived(fact) if story is None else story
     if story is None:

@@ -351,14 +351,29 @@ def capture(file: Path, out: Path, pbx: str | None, minutes: int) -> None:
 
 
 @main.command()
-@click.argument("trace", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.argument(
+    "trace", required=False, type=click.Path(path_type=Path, exists=True, dir_okay=False)
+)
 @_config
-def replay(file: Path, trace: Path) -> None:
-    """Feed a captured trace into the configured database and print the calls it tells."""
-    from press3.replay import replay as feed
-
+@click.option(
+    "--journal",
+    is_flag=True,
+    help="Instead of a trace: tell the calls of the last 14 days anew by today's rules, say what changes.",
+)
+@click.option("--apply", is_flag=True, help="With --journal: store what changes.")
+def replay(file: Path, trace: Path | None, *, journal: bool, apply: bool) -> None:
+    """Feed a captured TRACE into the configured database and print the calls it tells."""
+    if (trace is None) != journal or (apply and not journal):
+        raise click.UsageError("give a TRACE, or --journal with or without --apply")
     logs.set_up()
-    asyncio.run(feed(settings.load(file), trace, _say))
+    if trace is not None:
+        from press3.replay import replay as feed
+
+        asyncio.run(feed(settings.load(file), trace, _say))
+    else:
+        from press3.journal_replay import replay_journal
+
+        asyncio.run(replay_journal(settings.load(file), _say, apply=apply))
 
 
 @main.command()

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from store.base import Base, table
 from store.prepared import insert_later, prepared
 
-__all__ = ["JournalEntry", "JournalRow", "append", "prune", "read_open"]
+__all__ = ["JournalEntry", "JournalRow", "append", "prune", "read_after", "read_open"]
 
 
 class JournalRow(Base):
@@ -64,6 +64,24 @@ async def read_open(session: AsyncSession, pbx: str, since: datetime) -> Sequenc
         .order_by(JournalRow.id)
     )
     return [JournalEntry(pbx=pbx, at=at, call_id=call, raw=raw) for at, call, raw in rows]
+
+
+async def read_after(
+    session: AsyncSession, pbx: str, after: int, since: datetime, *, limit: int = 2_000
+) -> tuple[Sequence[JournalEntry], int]:
+    """Return the next events of `pbx` from `since` on, in order of arrival, and the place behind them.
+
+    `after` is that place of the last reading, 0 at the beginning. No events: there are no more.
+    """
+    found = await session.execute(
+        select(JournalRow.id, JournalRow.at, JournalRow.call_id, JournalRow.raw)
+        .where(JournalRow.pbx == pbx, JournalRow.id > after, JournalRow.at >= since)
+        .order_by(JournalRow.id)
+        .limit(limit)
+    )
+    rows = found.all()
+    entries = [JournalEntry(pbx=pbx, at=at, call_id=call, raw=raw) for _, at, call, raw in rows]
+    return entries, rows[-1].id if rows else after
 
 
 async def prune(
