@@ -145,11 +145,15 @@ class DialBegin(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DialEnd(Event):
-    """`status`: ANSWER, BUSY, CANCEL, CHANUNAVAIL, CONGESTION, NOANSWER, ABORT, CONTINUE, GOTO."""
+    """`status`: ANSWER, BUSY, CANCEL, CHANUNAVAIL, CONGESTION, NOANSWER, ABORT, CONTINUE, GOTO.
+
+    `forward`: where the telephone sent the call (302, call forward on the set); empty when it did not.
+    """
 
     source: Channel | None
     dest: Channel
     status: str
+    forward: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -114,6 +114,7 @@ _READERS: dict[str, _FieldReader] = {
     "cause": number("Cause"),
     "dial_string": text("DialString", required=False),
     "status": text("DialStatus"),
+    "forward": text("Forward", required=False),
     "bridge_id": text("BridgeUniqueid"),
     "bridge_type": text("BridgeType", required=False),
     "technology": text("BridgeTechnology", required=False),

@@ -38,6 +38,7 @@ __all__ = [
     "RingStop",
     "StateLost",
     "Transferred",
+    "owned_as",
 ]
 
 Direction = Literal["in", "out", "internal"]
@@ -149,6 +150,10 @@ class QueueLeft(Fact):
     key: str | None = None
 
 
+def owned_as(extension: str | None, number: str | None) -> str:
+    return extension or (number if number is not None and number.startswith("+") else "")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LegFact(Fact):
     """What happened at one telephone. `leg` is the uniqueid of its (first) channel.
@@ -165,6 +170,11 @@ class LegFact(Fact):
     def telephone(self) -> str:
         """What tells this telephone from the others of the call."""
         return self.extension or self.number or ""
+
+    @property
+    def owned_as(self) -> str:
+        """As what `people.directory` knows its owner; empty for a short number of somebody else's PBX."""
+        return owned_as(self.extension, self.number)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,6 +37,8 @@ class Chan:
     `incoming`: it came into the dialplan by itself, from `context`. `settled`: whose it is was looked
     at when it came, or was dialled. `is_second`: it is the half of a Local that runs what the Local names. `place`: where the dialplan was last seen with it.
     `rung`: its one ringing has been told or is over. `end_status`: what DialEnd said of it.
+    `outside`: the number of an outside telephone that takes part for the company. `lifted`: DialEnd said
+    that it was answered. `queues`: it waits in a queue.
     """
 
     uniqueid: str
@@ -57,15 +59,23 @@ class Chan:
     half: "Chan | None" = field(default=None, repr=False)
     dialled_by: "Chan | None" = field(default=None, repr=False)
     dialled: "dict[str, Chan]" = field(default_factory=dict, repr=False)
+    outside: str | None = None
+    queues: bool = False
     was_dialled: bool = False
     hangup_requested: bool = False
     ringing: bool = False
     rung: bool = False
     end_status: str = ""
+    lifted: bool = False
     recordings: dict[str, datetime] = field(default_factory=dict)
     told_recordings: set[str] = field(default_factory=set)
     recorders_stopped: int = 0
     is_second: bool = False
+
+    @property
+    def telephone(self) -> str:
+        """Whose telephone it is in the call; empty for a customer's."""
+        return self.extension or self.outside or ""
 
     def begins_recording(self, path: str, at: datetime) -> bool:
         """Note a recorder; False when one of this file is known: a stopped one may be running again."""
@@ -177,22 +187,33 @@ class Graph:
             return
         dest.dialled_by = source
         source.dialled[dest.uniqueid] = dest
-        if dest.kind == "external" and (whose := self._whose(source, event)) is not None:
+        if dest.kind == "external" and (whose := self._whose(source, dest, event)) is not None:
             dest.kind, dest.extension = "operator", whose
 
     @staticmethod
-    def _whose(source: Chan, event: DialBegin | None) -> str | None:
-        """Return whose telephone a Local dials outside: the extension's that it names.
+    def _whose(source: Chan, dest: Chan, event: DialBegin | None) -> str | None:
+        """Return whose telephone a Local dials by a name that is no extension: that of whom the Local names.
 
-        None when it names nobody, or the very number that is dialled: `Local/112@…` is a call to 112.
+        None when a number is dialled, which is an outside telephone, and for a queue's own Local. A Local
+        that names the very number that is dialled names nobody: `Local/112@…` is a call to 112.
         """
-        if not source.is_second or source.half is None:
+        if not source.is_second or source.half is None or source.queues:
             return None
-        sent = dialled_user(event.dial_string, resource=resource(event.dest.name)) if event else ""
+        sent = dialled_user(event.dial_string, resource=resource(dest.name)) if event else ""
         if source.extension is not None and sent.endswith(source.extension):
             for half in (source, source.half):
                 half.extension, half.ringing = None, False
-        return source.half.extension
+        return None if sent else source.half.extension
+
+    def unanswered_local(self, chan: Chan) -> bool:
+        """Return whether a Local above `chan` has not been answered: another telephone may be faster."""
+        behind = chan.dialled_by
+        while behind is not None and behind.is_second and behind.half is not None:
+            local = behind.half
+            if local.was_dialled and not local.end_status:
+                return True
+            behind = local.dialled_by
+        return False
 
     def make_operator(self, chan: Chan, extension: str) -> None:
         """A queue rang `chan` as its member: it is an operator's, though its name is no number."""

@@ -219,7 +219,7 @@ async def _store_leg(
         same = {"call": call, "leg": leg.uniqueid, "telephone": leg.extension or ""}
         await session.execute(_UPDATE_LEG, same | values)
         return
-    owner = await employee_at(session, leg.telephone, leg.rang_at or leg.answered_at or seen_at)
+    owner = await employee_at(session, leg.owned_as, leg.rang_at or leg.answered_at or seen_at)
     row = {
         "call_id": call,
         "uniqueid": leg.uniqueid,

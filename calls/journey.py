@@ -22,8 +22,6 @@ from calls.facts import (
     OperatorStoppedRinging,
     Outcome,
     Party,
-    QueueEntered,
-    QueueLeft,
     QueueLeftReason,
     RecordingStarted,
     RecordingStopped,
@@ -35,9 +33,9 @@ from calls.facts import (
 from calls.graph import Chan
 from calls.hang_ups import HangUps
 from calls.outcomes import unanswered_outcome
-from calls.queues import QueueStay
 from calls.rings import Ring, Rings
 from calls.triggers import Press
+from calls.waiting import Waiting
 
 __all__ = ["Journey"]
 
@@ -54,15 +52,14 @@ class Journey:
         self.customer: Chan | None = None
         self.direction: Direction | None = None
         self.rings = Rings()
+        self.waiting = Waiting(self.id, self.rings, out)
         self.ended = False
         self.answered = False
         self.dial_status = ""
         self.broken = False
         self._clock = started_at
         self._out = out
-        self._stay: QueueStay | None = None
         self._queue_asked: str | None = None
-        self._last_queue_reason: QueueLeftReason | None = None
         self._presses: set[datetime] = set()
         self._transferers: set[str] = set()
         self._transferred_at: datetime | None = None
@@ -77,8 +74,11 @@ class Journey:
         return self.arrived and not self.ended
 
     @property
-    def waits(self) -> bool:  # in a queue
-        return self._stay is not None and self._stay.left_at is None
+    def rings_outside(self) -> bool:
+        """Whether an outside telephone that is dialled rings for the caller: a mobile, not the customer."""
+        if self.direction == "out":
+            return self.answered
+        return self.direction == "in" or (self.arrived and self.waiting.begun)
 
     def tick(self, at: datetime) -> datetime:
         """Return `at`, never earlier than what this call has seen: reordered events make no negative times."""
@@ -112,7 +112,7 @@ class Journey:
 
     def named(self, caller: Party, at: datetime) -> None:
         """The caller is somebody else by the dialplan's word; once people saw him he stays who he was."""
-        seen = self._presses or self._stay or self._last_queue_reason or self.rings.begun
+        seen = self._presses or self.waiting.begun or self.rings.begun
         if self.speaks and not seen:
             self._out.append(CallerNamed(call=self.id, at=at, caller=caller))
 
@@ -120,6 +120,7 @@ class Journey:
         """Tell what the channels did before they belonged to a call worth keeping."""
         if not self.speaks:
             return
+        self.waiting.tell_pending(at)
         for chan in tuple(self.channels.values()):
             if chan.ringing:
                 self.rang(chan, at)
@@ -147,29 +148,26 @@ class Journey:
                 key=press.key,
                 evidence="unverified",
                 menu=press.menu,
-                queue=self._stay.queue if self._stay else press.queue,
+                queue=self.waiting.queue or press.queue,
             )
         )
 
     # -- ringing and talking --------------------------------------------------------------------
 
     def rang(self, chan: Chan, at: datetime) -> None:
-        """A device of an operator begins to ring."""
+        """A device of an operator, or an outside telephone, begins to ring."""
         if chan.rung or self.ended:
             return
         chan.ringing = True
-        if not self.arrived or chan.extension is None:
+        if not self.arrived or not chan.telephone:
             return
         chan.rung = True
         self._hang_ups.call_goes_on()
-        self.moved_on(chan.dialled_by, at)
-        ring, number = self.rings.start(chan, chan.extension, at)
+        if chan.dialled_by is not None:
+            self.waiting.moved_on(chan.dialled_by, at)
+        ring, number = self.rings.start(chan, at)
         if number is not None:
-            self._out.append(
-                OperatorRang(
-                    call=self.id, at=at, leg=ring.leg, extension=ring.extension, round=number
-                )
-            )
+            self._out.append(OperatorRang(call=self.id, at=at, **ring.who, round=number))
 
     def rings_at(self, chan: Chan) -> bool:
         """Return whether `chan` is a device of a ringing that has not stopped."""
@@ -185,10 +183,12 @@ class Journey:
             return "elsewhere"
         if self._transferred_at is not None and self._transferred_at >= ring.began_at:
             return "transferred"
-        gave_up = self.customer is not None and self.customer.hangup_requested
-        return "abandoned" if gave_up else None
+        return "abandoned" if self.gave_up else None
 
     def device_answered(self, chan: Chan, at: datetime) -> None:
+        """A telephone was lifted. An outside one only counts with the contact: a voice box lifts too."""
+        if chan.outside is not None:
+            return
         chan.ringing, chan.rung = False, True
         ring = self.rings.of(chan)
         if ring is not None and self.speaks:
@@ -208,29 +208,25 @@ class Journey:
     def stop(self, ring: Ring, reason: RingStop, at: datetime) -> None:
         if self.rings.stop(ring, reason, at):
             at = max(at, ring.began_at)
-            self._out.append(
-                OperatorStoppedRinging(
-                    call=self.id, at=at, leg=ring.leg, extension=ring.extension, reason=reason
-                )
-            )
+            self._out.append(OperatorStoppedRinging(call=self.id, at=at, **ring.who, reason=reason))
 
     def contact(self, chan: Chan, at: datetime) -> None:
         """Customer and operator hear each other."""
-        extension = chan.extension
-        if not self.speaks or extension is None:
+        if not self.speaks or not chan.telephone:
             return
-        ring = self.rings.of_operator(chan, extension) or self.rings.talk_of(extension)
+        ring = self.rings.of_operator(chan) or self.rings.talk_of(chan.telephone)
         if ring is None:
-            ring = self.rings.open_silently(chan, extension, at)
+            ring = self.rings.open_silently(chan, at)
         ring.devices[chan.uniqueid] = chan
         if ring.talking:
             return
         self._hang_ups.call_goes_on()
         self.stop(ring, "answered", at)
-        self.leave_queue("answered", at)  # he waits no more, though his leaving fell into a gap
+        self.waiting.end_all("answered", at)  # the wait is over, though its end fell into a gap
         ring.talking, self.answered = True, True
         ring.answered_at = self.rings.last_answer_at = at
-        self._out.append(OperatorAnswered(call=self.id, at=at, leg=ring.leg, extension=extension))
+        chan.ringing, chan.rung = False, True
+        self._out.append(OperatorAnswered(call=self.id, at=at, **ring.who))
 
     def out_of_talk(self, chan: Chan, at: datetime) -> None:
         """An operator's channel is gone, or he has hung up: was it the last by which he took part?"""
@@ -257,9 +253,7 @@ class Journey:
     def _left(self, ring: Ring, at: datetime) -> None:
         if not ring.left:
             ring.left = True
-            self._out.append(
-                OperatorLeft(call=self.id, at=at, leg=ring.leg, extension=ring.extension)
-            )
+            self._out.append(OperatorLeft(call=self.id, at=at, **ring.who))
             self.rings.forget_finished()
 
     def held(self, chan: Chan, hold: bool, at: datetime) -> None:
@@ -268,88 +262,39 @@ class Journey:
             return
         ring.held = hold
         kind = HeldBy if hold else Resumed
-        self._out.append(kind(call=self.id, at=at, leg=ring.leg, extension=ring.extension))
+        self._out.append(kind(call=self.id, at=at, **ring.who))
 
-    def transferred(self, fact: Transferred, transferer: Chan) -> None:
+    def transferred(self, fact: Transferred, transferer: Chan, sent: Chan) -> None:
         """Told once per transferring channel: attended transfers announce themselves twice over Local."""
         if self.speaks and transferer.uniqueid not in self._transferers:
             self._transferers.add(transferer.uniqueid)
             self._transferred_at = fact.at
-            self.leave_queue("transferred", fact.at)
+            self.waiting.sent_on(sent, fact.at)
             self._out.append(fact)
 
     # -- the queue ------------------------------------------------------------------------------
 
+    @property
+    def gave_up(self) -> bool:
+        """Whether the caller asked for the hang-up."""
+        return self.customer is not None and self.customer.hangup_requested
+
     def joined_queue(self, chan: Chan, queue: str, at: datetime) -> None:
-        if not self.speaks:
-            return
-        stay = self._stay
-        if stay is not None and stay.left_at is None and stay.queue == queue:
-            return
-        self.leave_queue("timeout", at)
-        self._hang_ups.call_goes_on()
-        self._stay = QueueStay(queue=queue, chan=chan.uniqueid, joined_at=at)
-        self._out.append(QueueEntered(call=self.id, at=at, queue=queue))
+        if not self.ended:
+            self._hang_ups.call_goes_on()
+            self.waiting.join(chan, queue, at, told=self.speaks)
 
-    def left_queue(self, chan: Chan, place: tuple[str, str], at: datetime) -> None:
-        """QueueCallerLeave says that, not why; QueueCallerAbandon comes for three reasons, so it is not asked."""
-        stay = self._stay
-        if stay is None or stay.chan != chan.uniqueid or stay.left_at is not None:
-            return
-        stay.left_at, stay.left_in = at, place
-        if self.rings.answered_since(stay.joined_at):
-            self.leave_queue("answered", at)
-        elif chan.hangup_requested:
-            self.leave_queue("abandoned", at)
-
-    def leave_queue(self, reason: QueueLeftReason, at: datetime) -> None:
-        """The reason is known: tell it. Nothing when no queue is being left."""
-        stay = self._stay
-        if stay is None:
-            return
-        if reason == "timeout" and self.rings.answered_since(stay.joined_at):
-            reason = "answered"
-        self._stay = None
-        self._last_queue_reason = reason
-        at = max(stay.left_at or at, stay.joined_at)
-        self._out.append(QueueLeft(call=self.id, at=at, queue=stay.queue, reason=reason))
-
-    def picked_up(self, target: Chan, at: datetime) -> None:
-        """Another telephone took over the ringing of `target`."""
-        target.ringing = False
+    def picked_up(self, chan: Chan, at: datetime) -> None:
+        """Another telephone took over the ringing of `chan`."""
+        chan.ringing = False
         self.rings.last_answer_at = at
-        ring = self.rings.of(target)
+        ring = self.rings.of(chan)
         if ring is not None and self.speaks:
             self.stop(ring, "elsewhere", at)
 
     def refused_by_queue(self, reason: QueueLeftReason, at: datetime) -> None:
-        """The queue took nobody in: entered and left at once, when we know which queue it was."""
-        if not self.speaks or self._stay is not None:
-            return
-        self._last_queue_reason = reason
-        if (queue := self._queue_asked) is not None:
-            self._out.append(QueueEntered(call=self.id, at=at, queue=queue))
-            self._out.append(QueueLeft(call=self.id, at=at, queue=queue, reason=reason))
-
-    def queue_result(self, reason: QueueLeftReason, at: datetime) -> None:
-        """The PBX itself says why the queue was left."""
-        if self._stay is not None and self._stay.left_at is not None:
-            self.leave_queue(reason, at)
-
-    def seen_in(self, chan: Chan, place: tuple[str, str], at: datetime) -> None:
-        """The dialplan is at `place` with the channel."""
-        if (
-            self._stay is not None
-            and place not in (self._stay.left_in, ("", ""))
-            and place[1] != "h"
-        ):
-            self.moved_on(chan, at)
-
-    def moved_on(self, chan: Chan | None, at: datetime) -> None:
-        """The channel does something else after the queue: then he had not hung up."""
-        stay = self._stay
-        if stay and chan and stay.chan == chan.uniqueid and stay.left_at is not None:
-            self.leave_queue("timeout", at)
+        if self.speaks:
+            self.waiting.refused(self._queue_asked, reason, at)
 
     # -- recordings -----------------------------------------------------------------------------
 
@@ -391,11 +336,7 @@ class Journey:
             return
         for ring in self.rings.ringing():
             self.stop(ring, "unknown" if lost else "abandoned", at)
-        stay = self._stay
-        if stay is not None and self.rings.answered_since(stay.joined_at):
-            self.leave_queue("answered", at)
-        # A queue that was left for another reason has said so by now: QUEUESTATUS, or a place beyond it.
-        self.leave_queue("unknown" if lost else "abandoned", at)
+        self.waiting.over(at, lost=lost)
         for ring in self.rings:
             if ring.answered_at is not None:
                 self._left(ring, at)
@@ -414,7 +355,7 @@ class Journey:
         return unanswered_outcome(
             self.direction,
             dial_status=self.dial_status,
-            queue=self._last_queue_reason,
+            queue=self.waiting.last_reason,
             ring=self.rings.last_reason,
             hung_up=hung_up,
             ended_by=ended_by,

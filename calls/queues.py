@@ -31,7 +31,9 @@ QUEUE_RESULTS: dict[str, QueueLeftReason] = {
 class QueueStay:
     """`left_at` set while the reason is not known yet: only what follows tells it.
 
-    `left_in` is the (context, exten) he left from: found elsewhere later, he had not hung up.
+    `left_in` is the (context, exten) the caller left from: found elsewhere later, nobody had hung up.
+    `inner`: another queue rings this one as its member. `member`: the Local that answered the queue,
+    while nobody behind it has talked to the caller. `told`: the story knows of it.
     """
 
     queue: str
@@ -39,3 +41,6 @@ class QueueStay:
     joined_at: datetime
     left_at: datetime | None = None
     left_in: tuple[str, str] = ("", "")
+    inner: bool = False
+    member: str | None = None
+    told: bool = False

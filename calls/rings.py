@@ -6,6 +6,7 @@ One `Ring` is one ringing of one operator, however many devices and Local halves
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TypedDict
 
 from calls.facts import RingStop
 from calls.graph import Chan
@@ -47,12 +48,24 @@ def reason_of_end(status: str, cause: int) -> RingStop | None:
     return None if status == "CANCEL" else _BY_STATUS.get(status, "no_answer")
 
 
-@dataclass(slots=True, eq=False)
-class Ring:
-    """`leg` is the first ringing channel. `talking` from the contact until the operator is out."""
+class Who(TypedDict):
+    """The fields of `calls.facts.LegFact`."""
 
     leg: str
-    extension: str
+    extension: str | None
+    number: str | None
+
+
+@dataclass(slots=True, eq=False)
+class Ring:
+    """`leg` is the first ringing channel. `talking` from the contact until the operator is out.
+
+    An outside telephone has no `extension` but a `number`.
+    """
+
+    leg: str
+    extension: str | None
+    number: str | None
     began_at: datetime
     devices: dict[str, Chan] = field(default_factory=dict)
     reason: RingStop = "unknown"
@@ -61,6 +74,27 @@ class Ring:
     talking: bool = False
     left: bool = False
     held: bool = False
+
+    @classmethod
+    def of(cls, chan: Chan, at: datetime, *, stopped: bool = False) -> "Ring":
+        number = None if chan.extension else chan.outside
+        return cls(
+            leg=chan.uniqueid,
+            extension=chan.extension,
+            number=number,
+            began_at=at,
+            devices={chan.uniqueid: chan},
+            stopped=stopped,
+        )
+
+    @property
+    def telephone(self) -> str:
+        return self.extension or self.number or ""
+
+    @property
+    def who(self) -> "Who":
+        """What the facts of this telephone say of it."""
+        return {"leg": self.leg, "extension": self.extension, "number": self.number}
 
     def note(self, reason: RingStop) -> None:
         if _WEIGHT[reason] > _WEIGHT[self.reason]:
@@ -88,23 +122,21 @@ class Rings:
         """Whether a telephone ever rang."""
         return bool(self._rounds)
 
-    def start(self, chan: Chan, extension: str, at: datetime) -> tuple[Ring, int | None]:
+    def start(self, chan: Chan, at: datetime) -> tuple[Ring, int | None]:
         """Add a ringing device; return its ring and the round's number when the ringing is new."""
+        telephone = chan.telephone
         for ring in self._rings:
-            if ring.extension == extension and not ring.stopped:
+            if ring.telephone == telephone and not ring.stopped:
                 ring.devices[chan.uniqueid] = chan
                 return ring, None
-        ring = Ring(
-            leg=chan.uniqueid, extension=extension, began_at=at, devices={chan.uniqueid: chan}
-        )
+        ring = Ring.of(chan, at)
         self._rings.append(ring)
-        self._rounds[extension] = self._rounds.get(extension, 0) + 1
-        return ring, self._rounds[extension]
+        self._rounds[telephone] = self._rounds.get(telephone, 0) + 1
+        return ring, self._rounds[telephone]
 
-    def open_silently(self, chan: Chan, extension: str, at: datetime) -> Ring:
+    def open_silently(self, chan: Chan, at: datetime) -> Ring:
         """Keep an operator who takes part without having rung (pickup, own outbound call)."""
-        ring = Ring(leg=chan.uniqueid, extension=extension, began_at=at, stopped=True)
-        ring.devices[chan.uniqueid] = chan
+        ring = Ring.of(chan, at, stopped=True)
         self._rings.append(ring)
         return ring
 
@@ -115,28 +147,24 @@ class Rings:
                 return ring
         return None
 
-    def together(self, one: Chan, other: Chan) -> bool:
-        """Return whether both are devices of one ringing that has not stopped."""
-        ring = self.of(one)
-        return ring is not None and not ring.stopped and other.uniqueid in ring.devices
-
-    def of_operator(self, chan: Chan, extension: str) -> Ring | None:
+    def of_operator(self, chan: Chan) -> Ring | None:
         """Return the ring of `chan`, or one of the same operator that was answered but not yet talked to."""
         found = self.of(chan)
         if found is not None:
             return found
         for ring in self._rings:
-            if ring.extension == extension and ring.answered_at is not None and not ring.talking:
+            unspoken = ring.answered_at is not None and not ring.talking
+            if unspoken and ring.telephone == chan.telephone:
                 return ring
         return None
 
     def ringing(self) -> list[Ring]:
         return [ring for ring in self._rings if not ring.stopped]
 
-    def talk_of(self, extension: str) -> Ring | None:
+    def talk_of(self, telephone: str) -> Ring | None:
         """Return the talk that the operator takes part in, by whatever line."""
         for ring in self._rings:
-            if ring.extension == extension and ring.talking:
+            if ring.telephone == telephone and ring.talking:
                 return ring
         return None
 

@@ -13,6 +13,7 @@ from calls.facts import (
     Party,
     QueueLeftReason,
     RingStop,
+    owned_as,
 )
 
 __all__ = [
@@ -49,6 +50,11 @@ class LegStory:
     def telephone(self) -> str:
         """As `calls.facts.LegFact.telephone`."""
         return self.extension or self.number or ""
+
+    @property
+    def owned_as(self) -> str:
+        """As `calls.facts.LegFact.owned_as`."""
+        return owned_as(self.extension, self.number)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,16 +130,19 @@ class CallStory:
 
     @property
     def queue_wait_s(self) -> float | None:
-        """Seconds in queues, all stays together; menus and talks between them do not count.
+        """Seconds in queues, all stays together; menus and talks between them do not count, and a
+        queue within a queue does not count twice.
 
-        Null while he waits, and for a call that was in no queue.
+        None while the caller waits, and for a call that was in no queue.
         """
-        waits = [
-            (stay.left_at - stay.entered_at) for stay in self.stays if stay.left_at is not None
-        ]
-        if not waits or len(waits) < len(self.stays):
+        stays = [(stay.entered_at, stay.left_at) for stay in self.stays if stay.left_at is not None]
+        if not stays or len(stays) < len(self.stays):
             return None
-        return round(sum(waits, timedelta()).total_seconds(), 3)
+        waited, until = timedelta(), min(entered for entered, _ in stays)
+        for entered, left in sorted(stays):
+            waited += max(left - max(entered, until), timedelta())
+            until = max(until, left)
+        return round(waited.total_seconds(), 3)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -134,9 +134,10 @@ def _key(story: CallStory, key: KeyStory) -> CallStory:
 def _queue_entered(story: CallStory, fact: QueueEntered) -> CallStory:
     if any(_same_stay(stay, fact) for stay in story.stays):
         return story
+    within = any(stay.left_at is None for stay in story.stays)  # a queue rang it as its member
     return replace(
         story,
-        queue=fact.queue,
+        queue=story.queue if within else fact.queue,
         queue_entered_at=story.queue_entered_at or fact.at,
         queue_left_at=None,
         stays=(*story.stays, QueueStory(queue=fact.queue, entered_at=fact.at)),

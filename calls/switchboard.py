@@ -88,6 +88,7 @@ class Switchboard:
             if journey.rings_at(chan):
                 journey.device_ended(chan, "unknown" if lost else _reason(chan, cause), at)
             journey.out_of_talk(chan, at)
+            journey.waiting.gone(chan, at, gave_up=journey.gave_up)
             journey.recordings_stopped(chan, at)
             if _ends_with(journey, chan):
                 journey.end(at, hung_up=chan.hangup_requested, lost=lost)
@@ -136,6 +137,7 @@ class Switchboard:
         else:
             target, source = (b, a) if b.arrived else (a, b)
             moved = list(source.channels.values())
+            target.waiting.take_over(source.waiting.give_up())
         self._move(moved, target)
         target.tell_pending(target.tick(at))
 
@@ -200,8 +202,12 @@ class Switchboard:
         if source is not None:
             self._link_dialled(source, dest, at)
         if dest.kind == "external":
-            self._arrive_outgoing(dest, event, at)
-        elif dest.extension is not None and not _called_off(source):
+            if not dest.journey.rings_outside:
+                self._arrive_outgoing(dest, event, at)
+                return
+            dest.outside = dest.outside or self._parties.outside_telephone(dest, event)
+        # A Local is no telephone: what it dials rings.
+        if dest.kind != "local" and dest.telephone and not _called_off(source):
             dest.journey.rang(dest, dest.journey.tick(at))
 
     def ring_back(self, dest: Chan, at: datetime) -> None:
@@ -229,13 +235,30 @@ class Switchboard:
                 chan.journey.device_ended(chan, why, at)
             chan.ringing, chan.rung = False, True
 
+    def forwarded(self, dest: Chan, at: datetime) -> None:
+        """The telephone sends the call on; where to is dialled next."""
+        for chan in self.graph.behind(dest):
+            chan.journey.device_ended(chan, "forwarded", at)
+
+    def picked_up(self, target: Chan, at: datetime) -> None:
+        """Another telephone took over the ringing of `target`, or of what rings behind it."""
+        for chan in self.graph.behind(target):
+            chan.journey.picked_up(chan, chan.journey.tick(at))
+
+    def consults(self, chan: Chan) -> bool:
+        """Return whether the operator at `chan` talks to a customer by another line meanwhile."""
+        return chan.kind == "operator" and any(
+            journey.speaks and journey is not chan.journey and journey.rings.talk_of(chan.telephone)
+            for journey in self.journeys.values()
+        )
+
     def _link_dialled(self, source: Chan, dest: Chan, at: datetime) -> None:
         journey = source.journey
         if journey.ended and not dest.journey.arrived:
             # What a leftover of an ended call dials is no call of its own.
             self._move([dest], journey)
             return
-        journey.moved_on(source, journey.tick(at))
+        journey.waiting.moved_on(source, journey.tick(at))
         self.link(source, dest, at)
 
     # -- who hears whom -------------------------------------------------------------------------
@@ -252,35 +275,24 @@ class Switchboard:
                 continue
             at = journey.tick(at)
             for other in parties:
-                if (
-                    other is not customer
-                    and other.journey is journey
-                    and _speaks_for_operator(other)
-                ):
+                if other is customer or other.journey is not journey:
+                    continue
+                if other.kind == "external" and other.was_dialled and journey.rings_outside:
+                    other.outside = other.outside or self._parties.outside_telephone(other, None)
+                if other.outside is not None or other.kind == "operator":
                     journey.contact(other, at)
 
 
 def _reason(chan: Chan, cause: int) -> RingStop:
     """Return why the ringing device `chan` stopped: at its hang-up all is known that ever will be."""
-    return reason_of_end(chan.end_status, cause) or chan.journey.why_taken_back(chan) or "abandoned"
+    why = reason_of_end(chan.end_status, cause) or chan.journey.why_taken_back(chan)
+    # Lifted, and no talk came of it: a voice box, or a call that was not accepted.
+    return why or ("no_answer" if chan.lifted else "abandoned")
 
 
 def _called_off(source: Chan | None) -> bool:
     """A Local whose ringing was taken back still dials what is behind it: that rings for nobody."""
     return source is not None and source.is_second and source.rung
-
-
-def _speaks_for_operator(chan: Chan) -> bool:
-    """An operator's own channel, or a Local of his with nothing dialled behind it (it talks itself)."""
-    if chan.kind == "operator":
-        return True
-    half = chan.half
-    return (
-        chan.kind == "local"
-        and chan.extension is not None
-        and chan.dialled_by is not None
-        and (half is None or (half.bridge is None and not half.dialled))
-    )
 
 
 def _ends_with(journey: Journey, chan: Chan) -> bool:

@@ -195,7 +195,7 @@ class Tracker:
     def _found(self, chan: Chan, row: LiveChannel, at: datetime) -> None:
         if not row.bridge_id:
             self._graph.leave(chan)
-            if row.state == "Ringing" and chan.extension is not None:
+            if row.state == "Ringing" and chan.kind == "operator":
                 chan.journey.rang(chan, chan.journey.tick(at))
         elif chan.bridge != row.bridge_id:
             self._graph.enter(chan, row.bridge_id)
@@ -233,7 +233,9 @@ class Tracker:
             chan.place = (event.channel.context, event.channel.exten)
         if press is None or not (press.key is not None or _may_press(chan)):
             return
-        if isinstance(event, DtmfEnd) and (chan.bridge is not None or chan.journey.waits):
+        if isinstance(event, DtmfEnd) and (
+            chan.bridge is not None or chan.journey.waiting.holds_caller
+        ):
             return  # a key to whom he talks or to the queue's music is not one to the menu
         if not chan.journey.arrived:
             self._board.arrive(chan, event.at)
@@ -260,7 +262,7 @@ class Tracker:
         chan = self._graph.get(event.channel.uniqueid)
         if chan is not None:
             place = (event.channel.context, event.channel.exten)
-            chan.journey.seen_in(chan, place, chan.journey.tick(event.at))
+            chan.journey.waiting.seen_in(chan, place, chan.journey.tick(event.at))
             self._board.gone(chan, event.at, cause=event.cause)
         elif not self._graph.is_dead(event.channel.uniqueid):
             self._graph.bury(event.channel.uniqueid)
@@ -281,7 +283,9 @@ class Tracker:
         if dest is None:
             return
         at = dest.journey.tick(event.at)
-        if event.status == "ANSWER":
+        if event.forward:
+            self._board.forwarded(dest, at)
+        elif event.status == "ANSWER":
             self._answered(dest, at)
         elif event.status == "CANCEL":
             self._board.taken_back(dest, at)
@@ -289,30 +293,19 @@ class Tracker:
             self._refused(dest, event.status)
 
     def _answered(self, dest: Chan, at: datetime) -> None:
+        """A telephone was lifted. Behind a Local the Local's own answer counts: another may be faster."""
         journey = dest.journey
-        if self._waits_for_its_local(dest):
-            return
-        dest.end_status = dest.end_status or "ANSWER"
-        if dest.kind == "external":
+        dest.lifted = True
+        if dest.kind == "local":
+            dest.end_status = dest.end_status or "ANSWER"
+            for chan in self._graph.behind(dest):
+                if chan.lifted and chan.kind != "local" and not self._graph.unanswered_local(chan):
+                    journey.device_answered(chan, at)
+        elif dest.kind == "external" and dest.outside is None:
             if journey.direction == "out" and not journey.answered:
                 journey.customer = dest
-        elif dest.kind == "local" and self._is_group(dest):
-            journey.device_ended(dest, "elsewhere", at)
-        else:
+        elif not self._graph.unanswered_local(dest):
             journey.device_answered(dest, at)
-
-    def _waits_for_its_local(self, dest: Chan) -> bool:
-        """He lifted the receiver, but another may have been faster: the end of his Local's dialling tells."""
-        behind = dest.dialled_by
-        local = behind.half if behind is not None and behind.kind == "local" else None
-        return (
-            local is not None and dest.journey.rings.together(local, dest) and not local.end_status
-        )
-
-    def _is_group(self, local: Chan) -> bool:
-        """A Local that is no operator's own: behind it ring telephones of others."""
-        others = [chan for chan in self._graph.behind(local) if chan.kind == "operator"]
-        return bool(others) and all(chan.extension != local.extension for chan in others)
 
     def _refused(self, dest: Chan, status: str) -> None:
         """The reason is told at the hang-up that follows at once: only its cause knows a declined call."""
@@ -325,12 +318,13 @@ class Tracker:
         chan = self._board.see(event.channel, event.at)
         if chan is None:
             return
-        chan.journey.moved_on(chan, chan.journey.tick(event.at))
         if event.technology == _HOLDING:
             self._graph.leave(chan)
-            return
-        self._graph.enter(chan, event.bridge_id)
-        self._board.bridged(chan, event.at)
+        else:
+            self._graph.enter(chan, event.bridge_id)
+            self._board.bridged(chan, event.at)
+        # after the contact: a queue whose member talks to the caller was not left in vain
+        chan.journey.waiting.moved_on(chan, chan.journey.tick(event.at), talks=True)
 
     def _on_bridge_leave(self, event: BridgeLeave) -> None:
         chan = self._graph.get(event.channel.uniqueid)
@@ -348,15 +342,22 @@ class Tracker:
         chan = self._board.see(event.channel, event.at)
         if chan is None:
             return
-        if not chan.journey.arrived and self._board.waits_for_somebody(chan, event.queue):
-            self._board.arrive(chan, event.at, queue=event.queue)
+        chan.queues = True
         chan.journey.joined_queue(chan, event.queue, chan.journey.tick(event.at))
+        if (
+            not chan.journey.arrived
+            and self._board.waits_for_somebody(chan, event.queue)
+            and not self._board.consults(chan)
+        ):
+            self._board.arrive(chan, event.at, queue=event.queue)
 
     def _on_queue_leave(self, event: QueueCallerLeave) -> None:
         chan = self._graph.get(event.channel.uniqueid)
         if chan is not None:
             place = (event.channel.context, event.channel.exten)
-            chan.journey.left_queue(chan, place, chan.journey.tick(event.at))
+            chan.queues = False
+            journey, at = chan.journey, chan.journey.tick(event.at)
+            journey.waiting.left(chan, event.queue, place, at, gave_up=journey.gave_up)
 
     def _on_agent_called(self, event: AgentCalled) -> None:
         caller, dest = (
@@ -372,7 +373,9 @@ class Tracker:
     def _on_agent_connect(self, event: AgentConnect) -> None:
         chan = self._board.see(event.channel, event.at)
         if chan is not None:
-            chan.journey.leave_queue("answered", chan.journey.tick(event.at))
+            member = self._graph.get(event.dest.uniqueid)
+            at = chan.journey.tick(event.at)
+            chan.journey.waiting.connected(chan, event.queue, member, at)
 
     def _on_varset(self, event: VarSet) -> None:
         if event.variable == "MIXMONITOR_FILENAME" and event.value:
@@ -382,10 +385,10 @@ class Tracker:
         elif event.variable == "QUEUESTATUS" and event.value in QUEUE_RESULTS:
             chan = self._graph.get(event.channel.uniqueid)
             if chan is not None:
-                at = chan.journey.tick(event.at)
+                journey, at, why = chan.journey, chan.journey.tick(event.at), QUEUE_RESULTS
                 if event.value in QUEUE_REFUSALS:
-                    chan.journey.refused_by_queue(QUEUE_RESULTS[event.value], at)
-                chan.journey.queue_result(QUEUE_RESULTS[event.value], at)
+                    journey.refused_by_queue(why[event.value], at)
+                journey.waiting.result(chan, why[event.value], at, gave_up=journey.gave_up)
 
     def _on_mixmonitor_stop(self, event: MixMonitorStop) -> None:
         chan = self._graph.get(event.channel.uniqueid)

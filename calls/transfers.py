@@ -24,7 +24,7 @@ class Transfers:
         if taker is None or target is None:
             return
         self._board.link(target, taker, event.at)
-        target.journey.picked_up(target, target.journey.tick(event.at))
+        self._board.picked_up(target, event.at)
 
     def blind(self, event: BlindTransfer) -> None:
         by = self._board.see(event.transferer, event.at)
@@ -68,7 +68,7 @@ class Transfers:
         fact = Transferred(
             call=journey.id, at=at, kind=kind, from_extension=by.extension or by.number, to=to
         )
-        journey.transferred(fact, by)
+        journey.transferred(fact, by, sent)
 
     def unparked(self, event: UnparkedCall) -> None:
         parkee = self._board.see(event.parkee, event.at)

@@ -172,7 +172,7 @@ class _Board:
     async def _rang(self, fact: OperatorRang) -> None:
         if fact.recovered and not self._rings_still(fact.leg):
             return
-        employee = await directory.employee_at(self._session, fact.telephone, fact.at)
+        employee = await directory.employee_at(self._session, fact.owned_as, fact.at)
         if employee is None or await self._is_flood():
             return
         pop = self._pops.get(employee)
@@ -193,7 +193,7 @@ class _Board:
         """He talks by a line that never rang for this customer."""
         if fact.recovered and not self._talks_still(fact.telephone):
             return
-        employee = await directory.employee_at(self._session, fact.telephone, fact.at)
+        employee = await directory.employee_at(self._session, fact.owned_as, fact.at)
         if employee is None:
             return
         pop = self._pops.get(employee)

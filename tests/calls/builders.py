@@ -182,11 +182,15 @@ class Line:
 
     def rings_local(self, exten: str, context: str = "from-queue") -> "tuple[Line, Line]":
         """Dial a Local member: the two halves come back."""
+        one, two = self.makes_local(exten, context)
+        self.dials(one)
+        return one, two
+
+    def makes_local(self, exten: str, context: str) -> "tuple[Line, Line]":
         name = f"Local/{exten}@{context}-{next(self.pbx._numbers):08x}"
         one = self.pbx.channel(f"{name};1", linkedid=self.shown.linkedid, state="Down")
         two = self.pbx.channel(f"{name};2", linkedid=self.shown.linkedid, state="Ring", exten=exten)
         self.pbx.say(ami.LocalBridge, one=one.shown, two=two.shown, context=context, exten=exten)
-        self.dials(one)
         return one, two
 
     def dials(self, other: "Line") -> None:
@@ -195,6 +199,21 @@ class Line:
     def stops(self, status: str) -> None:
         """The dialling of this line ends with `status`."""
         self.pbx.say(ami.DialEnd, source=None, dest=self.shown, status=status)
+
+    def forwards(self, to: str) -> None:
+        """The set sends the call on: 302."""
+        self.pbx.say(ami.DialEnd, source=None, dest=self.shown, status="CANCEL", forward=to)
+
+    def is_member(self, caller: "Line", interface: str, queue: str = "complaints") -> None:
+        """The queue says that it rings this line as a member: AgentCalled."""
+        self.pbx.say(
+            ami.AgentCalled, channel=caller.shown, dest=self.shown, queue=queue, interface=interface
+        )
+
+    def connects(self, caller: "Line", queue: str) -> None:
+        self.pbx.say(
+            ami.AgentConnect, channel=caller.shown, dest=self.shown, queue=queue, interface="x"
+        )
 
     def answers(self) -> None:
         self.stops("ANSWER")

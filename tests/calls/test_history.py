@@ -14,6 +14,7 @@ from calls.facts import CallEnded, Fact, LegFact, OperatorRang
 from calls.model import Call, Leg, PbxState, StoredFact
 from calls.story import CallChange, CallStory, fold
 from people import directory
+from people.passwords import PasswordHash
 from people.roster import add_employee, give_telephone
 from store.writer import Writer
 from tests.calls.builders import START, stories_of
@@ -166,7 +167,7 @@ async def _hire_anna(session: AsyncSession, at: datetime) -> None:
         login="anna",
         name="Анна",
         role="operator",
-        password="correct horse battery",
+        password=PasswordHash("-"),
         extension="101",
         now=at,
     )

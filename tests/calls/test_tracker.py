@@ -103,8 +103,7 @@ def test_who_is_dialled_after_the_ringing_was_taken_back_does_not_ring(pbx: Pbx)
     phone.is_cancelled()
     two.is_gone()
     ivan.is_gone()
-    assert len(pbx.of(OperatorRang)) == 1
-    assert pbx.reasons() == {"101": "abandoned"}
+    assert not pbx.of(OperatorRang), "a Local is no telephone, and behind it nothing rang in time"
 
 
 def test_all_stop_when_the_caller_gives_up(pbx: Pbx) -> None:
@@ -298,11 +297,11 @@ def test_a_group_behind_a_local_rings_its_members(pbx: Pbx) -> None:
     two.talks_to(first)
     ivan.talks_to(one)
     assert [answer.extension for answer in pbx.of(OperatorAnswered)] == ["101"]
-    assert pbx.reasons() == {"101": "answered", "102": "elsewhere", "600": "elsewhere"}
+    assert pbx.reasons() == {"101": "answered", "102": "elsewhere"}, "600 is nobody"
 
 
-def test_a_mobile_behind_an_operators_local_is_his(pbx: Pbx) -> None:
-    """Follow-me: the member Local/101 dials a mobile through the trunk."""
+def test_a_mobile_behind_an_operators_local_is_a_telephone_of_its_own(pbx: Pbx) -> None:
+    """Follow-me: the member Local/101 dials a mobile through the trunk. Whose it is, its number says."""
     ivan = in_queue(pbx)
     one, two = ivan.rings_local("101")
     mobile = two.rings_number("PJSIP/trunk", "89115555555")
@@ -310,15 +309,22 @@ def test_a_mobile_behind_an_operators_local_is_his(pbx: Pbx) -> None:
     one.answers()
     two.talks_to(mobile)
     ivan.talks_to(one)
-    assert [answer.extension for answer in pbx.of(OperatorAnswered)] == ["101"]
+    assert [(leg.extension, leg.number, leg.outcome) for leg in pbx.story.legs] == [
+        (None, "+79115555555", "answered")
+    ]
     assert pbx.story.direction == "in"
 
 
-def test_a_local_that_answers_by_itself(pbx: Pbx) -> None:
+def test_a_local_that_answers_by_itself_is_nobody(pbx: Pbx) -> None:
+    """Its dialplan says Answer(), plays something, queues: as in a menu, no person has spoken."""
     ivan = in_queue(pbx)
-    one, _two = ivan.rings_local("101")
+    one, two = ivan.rings_local("101")
     one.answers()
     ivan.talks_to(one)
+    assert not pbx.of(OperatorAnswered)
+    phone = two.rings("PJSIP/101")
+    phone.answers()
+    two.talks_to(phone)
     assert [answer.extension for answer in pbx.of(OperatorAnswered)] == ["101"]
 
 
