@@ -99,7 +99,7 @@ class PrivateAsterisk:
     def running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
-    async def start(self, *, deadline_s: float = 20) -> None:
+    async def start(self, *, deadline_s: float = 60) -> None:
         """Start and wait until fully booted. Raises AsteriskFailed after `deadline_s`."""
         if self.running:
             return
