@@ -313,7 +313,7 @@ def is_no_complaint(call: Json, truth: Truth) -> None:
     """He was let go; nobody's talk with a menu is recorded, and no telephone rings."""
     assert near(call["ended_at"], truth.at("BYE", "R"))
     told = [call[name] for name in ("outcome", "pressed_at", "answered_at", "appeal", "queue")]
-    assert told == ["abandoned", None, None, None, None], "he asked for nobody"
+    assert told == ["closed", None, None, None, None], "he asked for nobody, and was let go"
     assert (call["recovered"], call["legs"], call["recordings"]) == (False, [], [])
 
 
