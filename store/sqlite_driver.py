@@ -6,11 +6,16 @@ nobody, so there they run `inline`, on the event loop; BEGIN, COMMIT and ROLLBAC
 SQLAlchemy takes this connection through `async_creator_fn`.
 """
 
+import asyncio
+import queue
 import sqlite3
+import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import aiosqlite
+from aiosqlite.core import _STOP_RUNNING_SENTINEL, set_exception, set_result
 
 __all__ = ["BUSY_TIMEOUT_MS", "connect"]
 
@@ -24,8 +29,38 @@ def connect(database: str, **options: Any) -> "_Connection":
     """Return a connection to await, as `aiosqlite.connect` does."""
     connection = _Connection(lambda: sqlite3.connect(database, **options), iter_chunk_size=64)
     # As SQLAlchemy does with its own: a connection nobody closed must not keep the process alive.
-    connection._thread.daemon = True  # noqa: SLF001
+    connection._thread = threading.Thread(target=_work, args=(connection._tx,), daemon=True)  # noqa: SLF001
     return connection
+
+
+_Request = tuple["asyncio.Future[Any] | None", Callable[[], Any]]
+
+
+def _work(requests: "queue.SimpleQueue[_Request]") -> None:
+    """Run what the connection is asked for, in its thread, until it is closed or forgotten.
+
+    As aiosqlite's own, which dies with a traceback when a statement ends after the event loop, and keeps
+    a connection alive that nobody closed.
+    """
+    while _answered(*requests.get()) is not _STOP_RUNNING_SENTINEL:
+        pass
+
+
+def _answered(future: "asyncio.Future[Any] | None", function: Callable[[], Any]) -> Any:
+    """Call `function`, tell whoever waits for it, return what it gave."""
+    try:
+        result = function()
+    except BaseException as error:  # noqa: BLE001 - it belongs to whoever asked
+        _tell(future, set_exception, error)
+        return None
+    _tell(future, set_result, result)
+    return result
+
+
+def _tell(future: "asyncio.Future[Any] | None", how: Callable[..., None], what: Any) -> None:
+    if future is not None:
+        with suppress(RuntimeError):  # the event loop is closed: whoever asked was cancelled
+            future.get_loop().call_soon_threadsafe(how, future, what)
 
 
 class _Connection(aiosqlite.Connection):

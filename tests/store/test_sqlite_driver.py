@@ -1,7 +1,9 @@
 """Our SQLite cursor gives what aiosqlite's gives, however long the result is."""
 
 import asyncio
+import gc
 import sqlite3
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from store.engine import create_engine
+from store.sqlite_driver import connect
 
 COUNT = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :last) SELECT i FROM n"
 
@@ -84,3 +87,28 @@ async def test_waiting_for_a_lock_does_not_hold_up_the_loop(engine: AsyncEngine)
         assert not waits.done()
         await first.commit()
         await waits
+
+
+def test_whoever_was_cancelled_in_a_statement_does_not_hear_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The event loop is closed while SQLite still works: its thread ends in silence, the file closed."""
+    threads = set(threading.enumerate())
+    faults: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", faults.append)
+
+    async def cancelled_in_mid_statement() -> None:
+        connection = await connect(f"{tmp_path}/driver.db", check_same_thread=False)
+        await connection.begin(writes=False)
+        count = COUNT.replace(":last", "300000")
+        counting = asyncio.create_task(connection.run(count, (), many=False))
+        await asyncio.sleep(0)
+        counting.cancel()
+        await asyncio.wait({counting})
+
+    asyncio.run(cancelled_in_mid_statement())
+    gc.collect()
+    for thread in set(threading.enumerate()) - threads:
+        thread.join(60)
+        assert not thread.is_alive()
+    assert faults == []
