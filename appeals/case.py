@@ -14,6 +14,7 @@ from appeals.history import Entry
 from appeals.model import Appeal, Phase, Stage, StageVisit
 from appeals.rights import Subject, conflict
 from appeals.stages import TRANSITIONS, Verb, next_phase
+from people.audience import Audience
 from store.base import table
 from store.outbox import Message, emit
 from store.prepared import prepared
@@ -54,14 +55,22 @@ async def write(session: AsyncSession, appeal: Appeal, *entries: Entry, now: dat
 
 
 async def write_copy(
-    session: AsyncSession, before: Mapping[str, Any], copy: Appeal, *entries: Entry, now: datetime
+    session: AsyncSession,
+    before: Mapping[str, Any],
+    copy: Appeal,
+    *entries: Entry,
+    now: datetime,
+    subject: Subject | None = None,
 ) -> None:
-    """As `write`, for a locked copy (`appeals.links.appeals_of`) that was as `before`: no ORM on the way."""
+    """As `write`, for a locked copy (`appeals.links.appeals_of`) that was as `before`: no ORM on the way.
+
+    `subject`: `copy` as the rights see it, when that is known.
+    """
     copy.version += 1
     changed = {name: value for name, value in columns_of(copy).items() if value != before[name]}
     await session.execute(_UPDATE, {"which": copy.number, **changed})
     await history.append(session, copy.number, *entries)
-    await tell(session, copy, "appeal.changed", now=now)
+    await tell(session, copy, "appeal.changed", now=now, subject=subject)
 
 
 def columns_of(appeal: Appeal) -> dict[str, Any]:
@@ -82,8 +91,12 @@ async def tell(
     now: datetime,
     subject: Subject | None = None,
 ) -> None:
-    """Tell everyone who may read `appeal` (as `subject` when it is known) that it was opened or changed."""
-    to = audience.of_subjects(subject or await subjects.of_appeal(session, appeal))
+    """Publish to everyone who may read `appeal` (as `subject` when it is known) that it was opened or changed.
+
+    Its accused get the number and the version, and that the rest is hidden from them.
+    """
+    subject = subject or await subjects.of_appeal(session, appeal)
+    to = audience.of_subjects(subject)
     data = {
         "number": appeal.number,
         "version": appeal.version,
@@ -91,6 +104,10 @@ async def tell(
         "call": appeal.call_id,
     }
     emit(session, Message(type=event, at=now, audience=to.to_json(), data=data))
+    if subject.accused:
+        accused = Audience(employees=tuple(sorted(subject.accused)))
+        data = {"number": appeal.number, "version": appeal.version, "hidden": True}
+        emit(session, Message(type=event, at=now, audience=accused.to_json(), data=data))
 
 
 async def move(
@@ -113,7 +130,7 @@ async def withdraw_responsible(
 ) -> list[Entry]:
     """Take the appeal from a person responsible who has come into conflict; return what to write.
 
-    He took it, and then answered the caller or was named the accused.
+    They took it, and then answered the caller or were named the accused. `subject` as of `for_verb`.
     """
     employee = appeal.responsible_id
     reason = conflict(employee, subject) if employee is not None else None

@@ -7,19 +7,20 @@ Call verbs through `perform`: it commits the verb, or in its place the record th
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final, TypedDict, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from appeals import case, history, subjects, texts
+from appeals import case, conflicts, history, subjects, texts
 from appeals.errors import Invalid, Missing, NotFound, Refused, VersionConflict, WrongStage
 from appeals.history import Entry
-from appeals.model import Appeal, Category, RecordType, RefusedAttempt
+from appeals.model import Appeal, Category, Kind, RecordType, RefusedAttempt
 from appeals.rights import Action, Allowed, Person, Reason, Refusal, Subject, conflict, may
 from appeals.stages import REQUIRED, UNRESOLVED, Verb
 from calls.model import Call
-from people.model import Employee
+from people.model import Employee, Role
 from recordings.model import Recording
 from store import outbox
 from store.writer import Work, Writer
@@ -75,7 +76,9 @@ async def take(
     if_version: int | None = None,
 ) -> Appeal:
     """Take the appeal into work: `actor` becomes the person responsible."""
-    appeal = await _load(session, number, actor, Action.TAKE, if_version)
+    appeal, subject = await _load(session, number, actor)
+    _check(actor, Action.TAKE, subject)
+    _match(appeal, if_version)
     before = appeal.responsible_id
     step = await case.move(session, appeal, Verb.TAKE, at=now)
     appeal.responsible_id = actor.id
@@ -83,7 +86,7 @@ async def take(
         at=now,
         author_id=actor.id,
         action="stage",
-        data=step | {"responsible": {"old": before, "new": actor.id}},
+        data=step | {"responsible": {"old": before, "new": actor.id}} | _stands_in(actor),
     )
     await case.write(session, appeal, entry, now=now)
     return appeal
@@ -101,8 +104,10 @@ async def resolve(
     if_version: int | None = None,
 ) -> Appeal:
     """Close the analysis. Gist and category must be given now or have been noted before: Missing."""
-    appeal = await _load(session, number, actor, Action.RESOLVE, if_version)
-    step = await case.move(session, appeal, Verb.RESOLVE, at=now)
+    appeal, subject = await _load(session, number, actor)
+    _check(actor, Action.RESOLVE, subject)
+    _match(appeal, if_version)
+    step = await case.move(session, appeal, Verb.RESOLVE, at=now) | _stands_in(actor)
     given = {"gist": gist, "category": category, "result": result}
     entries = await _set_plain(
         session, appeal, {k: v for k, v in given.items() if v is not None}, actor, now
@@ -129,15 +134,19 @@ async def patch(
 ) -> Appeal:
     """Change fields; each change is written to the history with its old and its new value.
 
-    Choosing a person responsible assigns the appeal (or, with null, gives it back); naming the
-    accused takes it from him. Nothing is told or written when nothing changes.
+    Choosing a person responsible assigns the appeal (or, with None, gives it back); naming the
+    accused takes it from them. Nothing is published or recorded when nothing changes.
     """
-    appeal = await _load(session, number, actor, Action.PATCH, if_version)
+    appeal, subject = await _load(session, number, actor)
     plain: dict[str, Any] = {name: value for name, value in changes.items() if name in _PLAIN}
+    for action in await _needed(session, appeal, plain):
+        _check(actor, action, subject)
+    _match(appeal, if_version)
     entries = await _set_plain(session, appeal, plain, actor, now)
     if appeal.phase not in UNRESOLVED:
         _require(appeal)
-    if "accused" in changes:
+    if "accused" in changes and changes["accused"] != appeal.accused_id:
+        _check(actor, Action.ACCUSE, subject)
         entries += await _accuse(session, appeal, changes["accused"], actor, now)
     if "responsible" in changes:
         entries += await _assign(session, appeal, changes["responsible"], actor, now)
@@ -146,34 +155,75 @@ async def patch(
     return appeal
 
 
+async def _needed(session: AsyncSession, appeal: Appeal, values: Mapping[str, Any]) -> list[Action]:
+    """Return what must be allowed for these changes: of one that changes nothing only reading."""
+    needed = {Action.READ}
+    for name, new in values.items():
+        old = getattr(appeal, name)
+        if new == old:
+            continue
+        if name in REQUIRED:
+            needed.add(Action.PATCH if old else Action.NOTE)
+        elif name == "type":
+            needed.add(await _retyping(session, appeal, new))
+        else:
+            needed.add(Action.PATCH)
+    return [action for action in Action if action in needed]
+
+
+_CONTESTED: Final = frozenset({Kind.COMPLAINT, Kind.CLAIM})
+
+
+async def _retyping(session: AsyncSession, appeal: Appeal, code: str | None) -> Action:
+    """A pressed case leaves complaint and claim, or comes back, by a supervisor's hand only."""
+    known = await session.get(RecordType, code) if code else None
+    kinds = {Kind(appeal.kind), *([Kind(known.kind)] if known else [])}
+    stays = len(kinds) == 1 or kinds <= _CONTESTED
+    return Action.PATCH if stays or appeal.press_key is None else Action.RETYPE
+
+
 async def listen_allowed(session: AsyncSession, recording_id: int, actor: Person) -> Recording:
     """Return the recording when `actor` may listen to it; NotFound or Refused otherwise.
 
-    He must be out of conflict with every appeal that the call belongs to.
+    `actor` must be out of conflict with every appeal that the call belongs to.
     """
     recording = await session.get(Recording, recording_id)
     if recording is None:
         raise NotFound("recording", recording_id)
     call = await session.get(Call, recording.call_id) if recording.call_id else None
     found = await subjects.of_call(session, call) if call else [await subjects.of_orphan(session)]
+    rule = await conflicts.rule(session)
+    found = [replace(subject, rule=rule) for subject in found]
     reach = [s for s in found if isinstance(may(actor, Action.READ, s), Allowed)]
     if not reach:
         raise NotFound("recording", recording_id)
-    for subject in found:  # also where he may not look: a conflict is a conflict
+    for subject in found:  # also where they may not look: a conflict is a conflict
         if (reason := conflict(actor.id, subject)) is not None:
             raise _refused(actor, Action.LISTEN, subject, reason)
     _check(actor, Action.LISTEN, reach[0])
     return recording
 
 
-async def _load(
-    session: AsyncSession, number: int, actor: Person, action: Action, if_version: int | None
-) -> Appeal:
+async def _load(session: AsyncSession, number: int, actor: Person) -> tuple[Appeal, Subject]:
+    """Return the appeal, locked, and what the rights must know; NotFound for who may not read it.
+
+    Its accused knows that it exists: each of their verbs is refused, and recorded.
+    """
     appeal = await case.load(session, number)
-    _check(actor, action, await subjects.of_appeal(session, appeal))
+    subject = await subjects.for_verb(session, appeal, actor)
+    if may(actor, Action.READ, subject) == Refusal(Reason.OUT_OF_SCOPE):
+        raise NotFound("appeal", number)
+    return appeal, subject
+
+
+def _match(appeal: Appeal, if_version: int | None) -> None:
     if if_version is not None and if_version != appeal.version:
-        raise VersionConflict(number, expected=if_version, actual=appeal.version)
-    return appeal
+        raise VersionConflict(appeal.number, expected=if_version, actual=appeal.version)
+
+
+def _stands_in(actor: Person) -> dict[str, Any]:
+    """An admin acts in place of a supervisor that is missing: the chain says so."""
+    return {"as": str(actor.role)} if actor.role == Role.ADMIN else {}
 
 
 def _check(actor: Person, action: Action, subject: Subject) -> None:
@@ -250,17 +300,18 @@ async def _check_value(session: AsyncSession, appeal: Appeal, name: str, new: st
 async def _accuse(
     session: AsyncSession, appeal: Appeal, accused: int | None, actor: Person, now: datetime
 ) -> list[Entry]:
-    """Name or clear the accused: a supervisor outside the conflict, or an admin, and the entry says so."""
-    if accused == appeal.accused_id:
-        return []
-    subject = await subjects.of_appeal(session, appeal)
-    _check(actor, Action.ACCUSE, subject)
+    """Name or clear the accused. The old conflict is lifted by its own row, the new one added."""
     if accused is not None:
         await _employee(session, "accused", accused)
-    entry = _changed(actor, now, "accused", appeal.accused_id, accused)
+    old, number = appeal.accused_id, appeal.number
+    entry = _changed(actor, now, "accused", old, accused)
+    if old is not None:
+        await conflicts.lift(session, number, old, conflicts.ACCUSED, at=now, by=actor.id)
+    if accused is not None:
+        await conflicts.add(session, number, [accused], conflicts.ACCUSED, since=now, by=actor.id)
     appeal.accused_id = accused
     await session.flush()
-    as_now = await subjects.of_appeal(session, appeal)
+    as_now = await subjects.for_verb(session, appeal, actor)
     return [entry, *await case.withdraw_responsible(session, appeal, as_now, now=now)]
 
 
@@ -270,22 +321,25 @@ async def _assign(
     if responsible == appeal.responsible_id:
         return []
     verb = Verb.ASSIGN if responsible is not None else Verb.RETURN
+    subject = await subjects.for_verb(
+        session, appeal, actor
+    )  # with the accused of this very change
+    _check(actor, Action(verb.value), subject)
     if appeal.phase not in UNRESOLVED:
         raise WrongStage(appeal.phase, verb)
     if responsible is not None:
-        await _check_responsible(session, appeal, responsible, actor)
+        await _check_responsible(session, responsible, actor, subject)
     old, appeal.responsible_id = appeal.responsible_id, responsible
     step = await case.move(session, appeal, verb, at=now)
-    stage = Entry(at=now, author_id=actor.id, action="stage", data=step)
+    stage = Entry(at=now, author_id=actor.id, action="stage", data=step | _stands_in(actor))
     return [_changed(actor, now, "responsible", old, responsible), stage]
 
 
 async def _check_responsible(
-    session: AsyncSession, appeal: Appeal, responsible: int, actor: Person
+    session: AsyncSession, responsible: int, actor: Person, subject: Subject
 ) -> None:
     """Nobody in conflict is made responsible, whoever asks: `reason` speaks of the person chosen."""
     employee = await _employee(session, "responsible", responsible)
-    subject = await subjects.of_appeal(session, appeal)
     if (reason := conflict(employee.id, subject)) is not None:
         raise _refused(actor, Verb.ASSIGN, subject, reason)
 

@@ -1,19 +1,21 @@
 """What happens in a call after the press, as its appeals keep it: history, first contact, department."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from appeals import audience, case, history, subjects
+from appeals import audience, case, conflicts, history, subjects
 from appeals.history import Entry, noted
 from appeals.model import Appeal
+from appeals.rights import Subject
 from appeals.times import first_contact_after
 from calls.facts import CallEnded, MenuKeyPressed, OperatorAnswered
 from calls.story import CallChange, CallStory
 from store.outbox import Message, emit
 
-__all__ = ["call_went_on", "pressed_again", "tell_end"]
+__all__ = ["answered", "call_went_on", "pressed_again", "tell_end"]
 
 
 async def call_went_on(
@@ -30,16 +32,36 @@ async def call_went_on(
     """
     before = case.columns_of(appeal)
     entries = _told(appeal, change, now, departments)
-    answered = any(isinstance(fact, OperatorAnswered) for fact in change.facts)
-    if answered and appeal.responsible_id is not None:
-        subject = await subjects.of_appeal(session, appeal)
-        entries += await case.withdraw_responsible(session, appeal, subject, now=now)
+    subject = None
+    if any(isinstance(fact, OperatorAnswered) for fact in change.facts):
+        subject, conflicted = await answered(session, appeal, now=now)
+        entries += conflicted
     ends = [_ended(now, change.story, f) for f in change.facts if isinstance(f, CallEnded)]
     if entries:
-        await case.write_copy(session, before, appeal, *entries, *ends, now=now)
+        await case.write_copy(session, before, appeal, *entries, *ends, now=now, subject=subject)
     elif ends:
         await history.append(session, appeal.number, *ends)
     return appeal
+
+
+async def answered(
+    session: AsyncSession, appeal: Appeal, *, now: datetime
+) -> tuple[Subject, list[Entry]]:
+    """Write the conflicts of who answered the call of the press; return the subject then, and the entries.
+
+    An employee who took the appeal and answers afterwards loses it.
+    """
+    subject, unwritten = await subjects.read(session, appeal)
+    await conflicts.add(session, appeal.number, unwritten, conflicts.ANSWERED, since=now, by=None)
+    entries = [
+        conflicts.written(now, employee, conflicts.ANSWERED, call=appeal.call_id)
+        for employee in sorted(unwritten)
+    ]
+    if appeal.responsible_id is not None:
+        ruled = replace(subject, rule=await conflicts.rule(session))
+        entries += await case.withdraw_responsible(session, appeal, ruled, now=now)
+        subject = subjects.owned_now(subject, appeal)
+    return subject, entries
 
 
 async def tell_end(

@@ -14,7 +14,7 @@ from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from appeals import case, customers, history, links, subjects, texts
-from appeals.follow_up import call_went_on, pressed_again, tell_end
+from appeals.follow_up import answered, call_went_on, pressed_again, tell_end
 from appeals.history import Entry, noted
 from appeals.model import Appeal, AppealCall, Kind, Phase, StageVisit
 from appeals.rights import Subject
@@ -136,7 +136,9 @@ async def _open(
 ) -> bool:
     """Open the appeal with all that belongs to it; False when it was opened before, or just now."""
     customer, known = await customers.find_or_make(session, story.caller, now=now)
-    related = await links.open_appeals(session, customer) if customer is not None and known else []
+    related: list[int] = []
+    if customer is not None and known:
+        related = list(await links.open_appeals(session, customer))
     departments = await _departments(session, fact.queue or story.queue, settings)
     values = _new_appeal(story, fact, key, now, settings) | {
         "customer_id": customer,
@@ -155,9 +157,12 @@ async def _open(
     entries = [_opened(appeal, fact, now)]
     if related:
         entries.append(noted(now, "related", appeals=related))
-    await history.begin(session, appeal.number, *entries)
     # The usual press has no leg yet: then its readers are known without asking.
-    subject = None if story.legs else Subject(number=appeal.number, departments=departments)
+    subject = Subject(number=appeal.number, departments=departments)
+    if story.legs:
+        subject, conflicted = await answered(session, appeal, now=now)
+        entries += conflicted
+    await history.begin(session, appeal.number, *entries)
     await case.tell(session, appeal, "appeal.opened", now=now, subject=subject)
     return True
 

@@ -1,11 +1,13 @@
 """Which appeals a call belongs to: the one its press opened, or its customer's only open one."""
 
+from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import bindparam, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from appeals import case, customers, history
+from appeals import case, conflicts, customers, history
 from appeals.model import Appeal, AppealCall
 from appeals.stages import OPEN
 from calls.story import CallStory
@@ -13,12 +15,21 @@ from store.base import table
 from store.prepared import prepared
 from store.upsert import insert_new
 
-__all__ = ["appeals_of", "link", "link_to_open_appeal", "open_appeals"]
+__all__ = [
+    "Accused",
+    "appeals_of",
+    "link",
+    "link_to_open_appeal",
+    "numbers_of",
+    "open_appeals",
+]
 
 _RELATED_SHOWN = 20
 _APPEALS, _LINKS = table(Appeal), table(AppealCall)
+_ACCUSED, _IS_ACCUSED = conflicts.stored_accused()
 _OPEN_APPEALS = prepared(
-    select(_APPEALS.c.number)
+    select(_APPEALS.c.number, _APPEALS.c.accused_id, _ACCUSED.c.employee_id)
+    .select_from(_APPEALS.outerjoin(_ACCUSED, _IS_ACCUSED))
     .where(
         _APPEALS.c.customer_id == bindparam("customer"),
         or_(*(_APPEALS.c.phase == each for each in sorted(OPEN))),
@@ -33,14 +44,40 @@ _APPEALS_OF_CALL = prepared(
     .order_by(_APPEALS.c.number)
     .with_for_update(of=_APPEALS)
 )
+_NUMBERS_OF_CALL = prepared(
+    select(_APPEALS.c.number, _APPEALS.c.accused_id, _ACCUSED.c.employee_id)
+    .select_from(
+        _APPEALS.join(_LINKS, _LINKS.c.appeal_number == _APPEALS.c.number).outerjoin(
+            _ACCUSED, _IS_ACCUSED
+        )
+    )
+    .where(_LINKS.c.call_id == bindparam("call"))
+    .order_by((_APPEALS.c.call_id == bindparam("call")).desc(), _APPEALS.c.number.desc())
+)
 _LINK_OF_CALL = prepared(
     select(_LINKS.c.appeal_number).where(_LINKS.c.call_id == bindparam("call")).limit(1)
 )
 
 
-async def open_appeals(session: AsyncSession, customer_id: int) -> list[int]:
+Accused = dict[int, frozenset[int]]
+"""Numbers of appeals in their order, and who is accused in each."""
+
+
+async def open_appeals(session: AsyncSession, customer_id: int) -> Accused:
     """Return the customer's newest appeals that are neither closed nor rejected, newest first."""
-    return list(await session.scalars(_OPEN_APPEALS, {"customer": customer_id}))
+    return _with_accused(await session.execute(_OPEN_APPEALS, {"customer": customer_id}))
+
+
+async def numbers_of(session: AsyncSession, call: str) -> Accused:
+    """Return the appeals of a call: the one that it opened first, then the newest linked."""
+    return _with_accused(await session.execute(_NUMBERS_OF_CALL, {"call": call}))
+
+
+def _with_accused(rows: Iterable[Any]) -> Accused:
+    found: dict[int, set[int]] = {}
+    for number, sign, stored in rows:
+        found.setdefault(number, set()).update(e for e in (sign, stored) if e is not None)
+    return {number: frozenset(accused) for number, accused in found.items()}
 
 
 async def appeals_of(session: AsyncSession, call: str) -> list[Appeal]:
@@ -64,7 +101,7 @@ async def link_to_open_appeal(session: AsyncSession, story: CallStory, now: date
     customer = await customers.find(session, story.to if story.direction == "out" else story.caller)
     if customer is None:
         return
-    numbers = await open_appeals(session, customer)
+    numbers = list(await open_appeals(session, customer))
     if len(numbers) != 1:
         return
     appeal = await case.load(session, numbers[0])

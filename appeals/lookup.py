@@ -9,8 +9,10 @@ from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, exists, func
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from appeals import subjects, view
+from appeals.conflicts import calls_about, hidden_from
 from appeals.errors import Invalid, NotFound
 from appeals.model import Appeal, AppealCall, AppealText, Kind, Phase
+from appeals.own_case import own_case, reads_in_conflict
 from appeals.pages import Page, cut, decode
 from appeals.reading import (
     appeals_for,
@@ -84,13 +86,16 @@ class CallQuery:
 
 
 async def one_appeal(session: AsyncSession, viewer: Person, number: int) -> Json:
-    """Return APPEAL with its calls when `viewer` may read it; NotFound.
+    """Return APPEAL with its calls when `viewer` may read it, `OwnCase` to its accused; NotFound.
 
-    Besides: `may`, the verbs that the rights allow him, and for those who oversee `refused`, the
-    attempts that the rights refused to others (null for everybody else).
+    Besides: `may`, the verbs that the rights allow the viewer, and for those who oversee `refused`, the
+    attempts that the rights refused to others (None for everybody else).
     """
+    own = await own_case(session, viewer, number)
+    if own is not None and not await reads_in_conflict(session, viewer, number):
+        return own
     appeal = await _readable(session, viewer, number)
-    subject = await subjects.of_appeal(session, appeal)
+    subject = await subjects.for_verb(session, appeal, viewer)
     told = (await view.appeals(session, [number]))[0]
     refused = await view.refused_attempts(session, number) if oversees(viewer) else None
     return told | {
@@ -101,9 +106,13 @@ async def one_appeal(session: AsyncSession, viewer: Person, number: int) -> Json
 
 
 async def history_of(session: AsyncSession, viewer: Person, number: int) -> list[Json]:
-    """Return the history of an appeal that `viewer` may read; NotFound."""
+    """Return the history of an appeal that `viewer` may read; NotFound.
+
+    Refused attempts are for those who oversee: others get number and hash of such an entry, so that
+    the chain shows no gap.
+    """
     await _readable(session, viewer, number)
-    return await view.history(session, number)
+    return await view.history(session, number, hide_refused=not oversees(viewer))
 
 
 async def list_appeals(session: AsyncSession, viewer: Person, query: AppealQuery) -> Page:
@@ -124,7 +133,7 @@ async def one_call(session: AsyncSession, viewer: Person, call_id: str) -> Json:
     found = await session.scalar(select(Call.id).where(Call.id == call_id, calls_for(viewer)))
     if found is None:
         raise NotFound("call", call_id)
-    return (await view.calls(session, [found]))[0]
+    return (await view.calls(session, [found], await hidden_from(session, viewer.id)))[0]
 
 
 async def list_calls(session: AsyncSession, viewer: Person, query: CallQuery) -> Page:
@@ -132,12 +141,13 @@ async def list_calls(session: AsyncSession, viewer: Person, query: CallQuery) ->
     reach = await calls_within_reach(session, viewer)
     rows = (
         select(Call.started_at, Call.id)
-        .where(reach.condition, *_of_calls(query))
+        .where(reach.condition, *_of_calls(query, viewer))
         .order_by(Call.started_at.desc(), Call.id.desc())
     )
     places = await _places(session, rows, query, is_short=reach.is_short)
     found, following = cut(places, query.limit, lambda r: (r.started_at.isoformat(), r.id))
-    return Page(await view.calls(session, [row.id for row in found]), following)
+    hidden = await hidden_from(session, viewer.id)
+    return Page(await view.calls(session, [row.id for row in found], hidden), following)
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,9 +237,10 @@ _APPEAL_OF_CALL = prepared(
 
 
 async def _readable(session: AsyncSession, viewer: Person, number: int) -> Appeal:
-    appeal = await session.scalar(
-        select(Appeal).where(Appeal.number == number, appeals_for(viewer))
-    )
+    found = select(Appeal).where(Appeal.number == number)
+    appeal = await session.scalar(found.where(appeals_for(viewer)))
+    if appeal is None and await reads_in_conflict(session, viewer, number):
+        appeal = await session.scalar(found)
     if appeal is None:
         raise NotFound("appeal", number)
     return appeal
@@ -259,7 +270,10 @@ def _is_number(text: str) -> bool:
 _MAX_NUMBER_DIGITS = 9  # the column is a 32-bit integer on PostgreSQL
 
 
-def _of_calls(query: CallQuery) -> Iterable[ColumnElement[bool]]:
+def _of_calls(query: CallQuery, viewer: Person) -> Iterable[ColumnElement[bool]]:
+    if query.q or query.customer is not None:
+        # What is hidden in a call must not be found out by asking for it.
+        yield Call.id.not_in(calls_about(viewer.id))
     if query.cursor is not None:
         yield _older(query.cursor)
     if query.direction is not None:

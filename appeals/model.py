@@ -12,6 +12,7 @@ from store.base import Base, some_index
 __all__ = [
     "Appeal",
     "AppealCall",
+    "AppealConflict",
     "AppealText",
     "Category",
     "Customer",
@@ -106,6 +107,7 @@ class Appeal(Base):
         Index("ix_appeals_customer_id_number", "customer_id", "number"),
         Index("ix_appeals_phase_deadline_at", "phase", "deadline_at"),
         some_index("appeals", "responsible_id"),
+        some_index("appeals", "accused_id"),
     )
 
     number: Mapped[int] = mapped_column(primary_key=True)
@@ -158,6 +160,29 @@ class AppealCall(Base):
     appeal_number: Mapped[int] = mapped_column(ForeignKey("appeals.number"), primary_key=True)
     call_id: Mapped[str] = mapped_column(ForeignKey("calls.id"), primary_key=True, index=True)
     link: Mapped[str] = mapped_column(String(16))
+
+
+class AppealConflict(Base):
+    """An employee's conflict of interest in an appeal. Rows are only ever added.
+
+    `degree`: 1 the accused, 2 the employee who answered the call of a complaint that the machine
+    opened (`appeals.conflicts`). `lifts`: this row ends that earlier one. `by_id` None: a fact of the
+    telephone system, or the upkeep job, wrote it.
+    """
+
+    __tablename__ = "appeal_conflicts"
+    __table_args__ = (
+        Index("ix_appeal_conflicts_appeal_number_employee_id", "appeal_number", "employee_id"),
+        Index("ix_appeal_conflicts_employee_id_degree", "employee_id", "degree"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    appeal_number: Mapped[int] = mapped_column(ForeignKey("appeals.number"))
+    employee_id: Mapped[int] = mapped_column(ForeignKey("employees.id"))
+    degree: Mapped[int]
+    since: Mapped[datetime]
+    by_id: Mapped[int | None] = mapped_column(ForeignKey("employees.id"))
+    lifts: Mapped[int | None] = mapped_column(ForeignKey("appeal_conflicts.id"), unique=True)
 
 
 class StageVisit(Base):

@@ -1,27 +1,59 @@
 """What the rights must know of an appeal or a call, read from the database."""
 
-from datetime import datetime
+from dataclasses import replace
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import Integer, String, bindparam, cast, null, select, union_all
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from appeals.model import Appeal, AppealCall, Kind
-from appeals.rights import Subject
+from appeals import conflicts
+from appeals.conflicts import ACCUSED, ANSWERED, Row
+from appeals.model import Appeal, AppealCall, AppealConflict
+from appeals.rights import Action, Allowed, Person, Subject, conflict, may
+from appeals.scope import OWN_COLUMNS, PRESS
 from calls.model import Call, Leg
 from people import directory
-from store.base import table
+from people.audience import Viewer
+from people.model import Employee, Role
+from store.base import UtcDateTime, table
 from store.prepared import prepared
 
-__all__ = ["PRESS", "of_appeal", "of_call", "of_call_alone", "of_orphan"]
-
-PRESS = "press"  # AppealCall.link of the call that opened the appeal
-
+__all__ = [
+    "PRESS",
+    "for_verb",
+    "of_appeal",
+    "of_call",
+    "of_call_alone",
+    "of_orphan",
+    "owned_now",
+    "read",
+]
 
 _CALLS, _LEGS, _LINKS = table(Call), table(Leg), table(AppealCall)
-_LEGS_OF_APPEAL = prepared(
-    select(_LEGS.c.employee_id, _LEGS.c.answered_at, _LINKS.c.link)
-    .join(_LINKS, _LINKS.c.call_id == _LEGS.c.call_id)
-    .where(_LINKS.c.appeal_number == bindparam("number"), _LEGS.c.employee_id.is_not(None))
+_CONFLICTS = table(AppealConflict)
+# One trip for both: the legs of the press call, and the conflicts that are stored.
+_OF_APPEAL = prepared(
+    union_all(
+        select(
+            _LEGS.c.employee_id,
+            _LEGS.c.answered_at,
+            cast(null(), Integer).label("id"),
+            cast(null(), Integer).label("degree"),
+            cast(null(), Integer).label("lifts"),
+        )
+        .join(_LINKS, _LINKS.c.call_id == _LEGS.c.call_id)
+        .where(
+            _LINKS.c.appeal_number == bindparam("number"),
+            _LINKS.c.link == bindparam("press", type_=String),
+            _LEGS.c.employee_id.is_not(None),
+        ),
+        select(
+            _CONFLICTS.c.employee_id,
+            cast(null(), UtcDateTime),
+            _CONFLICTS.c.id,
+            _CONFLICTS.c.degree,
+            _CONFLICTS.c.lifts,
+        ).where(_CONFLICTS.c.appeal_number == bindparam("number")),
+    )
 )
 _CALL_AND_LEGS = prepared(
     select(_CALLS.c.department_id, _LEGS.c.employee_id)
@@ -31,32 +63,68 @@ _CALL_AND_LEGS = prepared(
 
 
 async def of_appeal(session: AsyncSession, appeal: Appeal) -> Subject:
-    """Return `appeal` as the rights see it now."""
-    legs = await session.execute(_LEGS_OF_APPEAL, {"number": appeal.number})
-    rows = [(leg.employee_id, leg.answered_at, leg.link) for leg in legs]
-    return Subject(
+    """Return `appeal` as the rights of reading see it now; of a verb ask `for_verb`."""
+    subject, _ = await read(session, appeal)
+    return subject
+
+
+async def read(session: AsyncSession, appeal: Appeal) -> tuple[Subject, frozenset[int]]:
+    """Return `of_appeal`, and who answered the call of the press but has no row of a conflict yet."""
+    found = (await session.execute(_OF_APPEAL, {"number": appeal.number, "press": PRESS})).all()
+    legs = [row for row in found if row.id is None]
+    rows = [Row(r.id, r.employee_id, r.degree, r.lifts) for r in found if r.id is not None]
+    talked = frozenset(leg.employee_id for leg in legs if leg.answered_at is not None)
+    opened_by_machine = talked if appeal.press_key is not None else frozenset[int]()
+    unwritten = opened_by_machine - conflicts.mentioned(rows, ANSWERED)
+    sign = frozenset() if appeal.accused_id is None else frozenset({appeal.accused_id})
+    subject = Subject(
         number=appeal.number,
         departments=await directory.ancestors(session, appeal.department_id),
-        telephones=frozenset(employee for employee, _, _ in rows if employee is not None),
-        responsible_id=appeal.responsible_id,
-        accused_id=appeal.accused_id,
-        answered_by=_in_conflict(appeal, rows),
+        telephones=frozenset(leg.employee_id for leg in legs),
+        talked=talked,
+        own=_own(appeal),
+        accused=conflicts.in_force(rows, ACCUSED) | sign,
+        answered_by=conflicts.in_force(rows, ANSWERED) | unwritten,
+        named=bool(sign) or any(row.degree == ACCUSED for row in rows),
     )
+    return subject, unwritten
 
 
-def _in_conflict(
-    appeal: Appeal, legs: list[tuple[int | None, datetime | None, str]]
-) -> frozenset[int]:
-    """Who answered the call that opened a complaint by itself; others' appeals know no such conflict."""
-    if appeal.press_key is None or appeal.kind != Kind.COMPLAINT:
-        return frozenset()
-    return frozenset(e for e, answered_at, link in legs if e and answered_at and link == PRESS)
+def _own(appeal: Appeal) -> frozenset[int]:
+    named = (getattr(appeal, column) for column in OWN_COLUMNS)
+    return frozenset(employee for employee in named if employee is not None)
+
+
+def owned_now(subject: Subject, appeal: Appeal) -> Subject:
+    """Return `subject` after a change of who is responsible for `appeal`. Pure."""
+    return replace(subject, own=_own(appeal))
+
+
+async def for_verb(session: AsyncSession, appeal: Appeal, actor: Person) -> Subject:
+    """Return `appeal` as the rights of a verb by `actor` see it: with the setting of the conflict rule."""
+    subject = await of_appeal(session, appeal)
+    subject = replace(subject, rule=await conflicts.rule(session))
+    if actor.role == Role.ADMIN:
+        subject = replace(subject, supervised=await _is_supervised(session, subject))
+    return subject
+
+
+async def _is_supervised(session: AsyncSession, subject: Subject) -> bool:
+    """Whether a supervisor in charge of the appeal stands outside the conflict: then no admin acts."""
+    found = await session.scalars(
+        select(Employee).where(Employee.role == Role.SUPERVISOR, Employee.disabled_at.is_(None))
+    )
+    people = [Viewer.of(employee) for employee in found]
+    return any(
+        conflict(each.id, subject) is None and may(each, Action.READ, subject) == Allowed()
+        for each in people
+    )
 
 
 async def of_call(session: AsyncSession, call: Call) -> list[Subject]:
     """Return the appeals that the call belongs to, then the call itself, as the rights see them.
 
-    Who may read any of them may read the call.
+    Who may read any of them may read the call, unless the call is of an appeal about that person.
     """
     appeals = await session.scalars(
         select(Appeal)

@@ -13,6 +13,7 @@ from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
+from appeals.conflicts import Hidden
 from appeals.model import (
     Appeal,
     AppealCall,
@@ -33,6 +34,7 @@ __all__ = ["appeals", "calls", "calls_of", "history", "refused_attempts"]
 
 Json: TypeAlias = dict[str, Any]
 
+_NOTHING: Final = Hidden()
 _Responsible = aliased(Employee)
 _Accused = aliased(Employee)
 
@@ -73,10 +75,10 @@ async def calls_of(session: AsyncSession, number: int) -> list[Json]:
     return await calls(session, ids.all())
 
 
-async def history(session: AsyncSession, number: int) -> list[Json]:
+async def history(session: AsyncSession, number: int, *, hide_refused: bool = False) -> list[Json]:
     """Return the history of an appeal from its beginning; the system's entries have no author.
 
-    Stages are told by name, as everywhere; stored and hashed are their codes, which no renaming touches.
+    `hide_refused`: of a refused attempt only number and hash are returned. Stages are named by name, as everywhere; stored and hashed are their codes, which no renaming touches.
     """
     names = {stage.code: stage.name for stage in await session.scalars(select(Stage))}
     rows = await session.execute(
@@ -86,7 +88,9 @@ async def history(session: AsyncSession, number: int) -> list[Json]:
         .order_by(HistoryEntry.n)
     )
     return [
-        {
+        {"n": entry.n, "hash": entry.hash, "hidden": True}
+        if hide_refused and entry.action == "refused"
+        else {
             "n": entry.n,
             "at": _time(entry.at),
             "author": _named(entry.author_id, name),
@@ -225,16 +229,36 @@ _LEG_OUTCOME: Final[Mapping[str, str]] = {
 }
 
 
-async def calls(session: AsyncSession, ids: Sequence[str]) -> list[Json]:
-    """Return CALL of each call in `ids` that exists, in that order; four queries for all together."""
+async def calls(session: AsyncSession, ids: Sequence[str], hidden: Hidden = _NOTHING) -> list[Json]:
+    """Return CALL of each call in `ids` that exists, in that order; four queries for all together.
+
+    `hidden`: what must not reach an accused who looks (`conflicts.hidden_from`).
+    """
     rows = await session.scalars(select(Call).where(Call.id.in_(ids)))
     found = {call.id: call for call in rows}
     legs = await _legs(session, ids)
     recordings = await of_calls(session, ids)
-    linked = await _appeals_of(session, ids)
-    return [
+    linked = await _appeals_of(session, ids, hidden)
+    told = [
         _call(found[i], legs[i], recordings.get(i, []), linked.get(i)) for i in ids if i in found
     ]
+    return [_for_accused(call, hidden) if call["id"] in hidden.calls else call for call in told]
+
+
+def _for_accused(call: Json, hidden: Hidden) -> Json:
+    """Return a call of an appeal about the viewer: that it was, not whose it was.
+
+    While it lasts its other end stays: the viewer's telephone shows it too.
+    """
+    told = call | {"recordings": [], "transfers": []}
+    if call["id"] not in hidden.over:
+        return told
+    end = "to" if call["direction"] == "out" else "from"
+    own = [leg for leg in call["legs"] if (leg["employee"] or {}).get("id") == hidden.employee]
+    return told | {end: _NOBODY, "legs": own}
+
+
+_NOBODY: Final[Json] = {"raw": "", "e164": None, "name": None, "kind": "anonymous"}
 
 
 def _call(call: Call, legs: list[Json], recordings: list[Recording], appeal: int | None) -> Json:
@@ -309,7 +333,9 @@ def _recording(recording: Recording) -> Json:
     }
 
 
-async def _appeals_of(session: AsyncSession, calls: Sequence[str]) -> dict[str, int]:
+async def _appeals_of(
+    session: AsyncSession, calls: Sequence[str], hidden: Hidden
+) -> dict[str, int]:
     """Return of each call the appeal that it opened, else the newest one that it is linked to."""
     rows = await session.execute(
         select(AppealCall.call_id, AppealCall.appeal_number, Appeal.call_id.label("opened_by"))
@@ -318,7 +344,9 @@ async def _appeals_of(session: AsyncSession, calls: Sequence[str]) -> dict[str, 
         .order_by(AppealCall.appeal_number)
     )
     ranked = sorted(rows, key=lambda r: (r.opened_by == r.call_id, r.appeal_number))
-    return {row.call_id: row.appeal_number for row in ranked}
+    return {
+        row.call_id: row.appeal_number for row in ranked if row.appeal_number not in hidden.appeals
+    }
 
 
 def _time(at: datetime | None) -> str | None:

@@ -12,6 +12,8 @@ import recordings.model
 import store.journal
 import store.lease
 import store.outbox
+import store.progress
+import store.setting_log
 import web.model
 from store.base import Base
 from store.migrate import current, head, is_current, upgrade
@@ -27,6 +29,8 @@ MODELS = (
     store.journal,
     store.lease,
     store.outbox,
+    store.progress,
+    store.setting_log,
     web.model,
 )
 metadata = Base.metadata

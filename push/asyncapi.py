@@ -3,6 +3,7 @@
 import inspect
 import json
 import sys
+from types import UnionType
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -42,7 +43,7 @@ def document() -> dict[str, Any]:
     }
 
 
-def _messages() -> dict[str, type]:
+def _messages() -> dict[str, Any]:
     return {"hello": Hello, "ack": Ack, "welcome": Welcome, **EVENTS}
 
 
@@ -55,7 +56,9 @@ def _description() -> str:
     return _HEAD + "\n".join(codes)
 
 
-def _doc(kind: type) -> str:
+def _doc(kind: Any) -> str:
+    if isinstance(kind, UnionType):
+        return " Or: ".join(doc for part in kind.__args__ if (doc := _doc(part)))
     doc = inspect.getdoc(kind) or ""
     return "" if doc.startswith(f"{kind.__name__}(") else " ".join(doc.split())
 
@@ -65,18 +68,18 @@ def _operation(action: str, names: list[str]) -> dict[str, Any]:
     return {"action": action, "channel": {"$ref": "#/channels/push"}, "messages": refs}
 
 
-def _message(name: str, kind: type) -> dict[str, Any]:
+def _message(name: str, kind: Any) -> dict[str, Any]:
     payload = _event(name, kind) if name in EVENTS else _schema(kind)
     return {"name": name, "summary": _doc(kind), "payload": payload}
 
 
-def _event(name: str, kind: type) -> dict[str, Any]:
+def _event(name: str, kind: Any) -> dict[str, Any]:
     schema = _schema(Event)
     schema["properties"] |= {"type": {"const": name}, "data": _schema(kind)}
     return schema
 
 
-def _schema(kind: type) -> dict[str, Any]:
+def _schema(kind: Any) -> dict[str, Any]:
     """Return the JSON Schema of a message with its parts in place: `$defs` has no home inside AsyncAPI."""
     schema = TypeAdapter(kind).json_schema()
     parts = schema.pop("$defs", {})

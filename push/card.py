@@ -6,7 +6,8 @@ from typing import Any
 from sqlalchemy import bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from appeals import customers, links, lookup
+from appeals import customers, links
+from appeals.links import Accused
 from appeals.model import Customer
 from calls.facts import Party
 from calls.story import CallStory
@@ -19,16 +20,28 @@ __all__ = ["Card", "other_party", "read_card"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
-    """The part of `pop.shown` that is the same for every operator who rings."""
+    """What `pop.shown` says of a call. `appeals` are those of the call, `open_appeals` the customer's, each
+    with its accused: such an appeal is left out of the card of an employee whom it accuses."""
 
     call: str
     caller: Caller
     customer: Named | None
-    appeal: int | None
-    open_appeals: list[int]
+    appeals: Accused
+    open_appeals: Accused
 
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+    def for_(self, employee: int) -> dict[str, Any]:
+        """Return the data of `pop.shown` for one employee."""
+        return {
+            "call": self.call,
+            "caller": asdict(self.caller),
+            "customer": asdict(self.customer) if self.customer is not None else None,
+            "appeal": next(iter(_not_about(employee, self.appeals)), None),
+            "open_appeals": _not_about(employee, self.open_appeals),
+        }
+
+
+def _not_about(employee: int, appeals: Accused) -> list[int]:
+    return [number for number, accused in appeals.items() if employee not in accused]
 
 
 def other_party(story: CallStory) -> Party:
@@ -44,8 +57,8 @@ async def read_card(session: AsyncSession, story: CallStory) -> Card:
         call=story.id,
         caller=Caller(raw=party.raw, e164=party.e164, name=party.name, kind=party.kind),
         customer=customer,
-        appeal=await lookup.appeal_of_call(session, story.id),
-        open_appeals=await links.open_appeals(session, customer.id) if customer else [],
+        appeals=await links.numbers_of(session, story.id),
+        open_appeals=await links.open_appeals(session, customer.id) if customer else {},
     )
 
 

@@ -156,6 +156,13 @@ class Hub:
 
     def _audience(self, audience: Audience) -> Iterable[Screen]:
         told = [s for employee in audience.employees for s in self._screens.get(employee, ())]
+        told += self._of_roles(audience)
+        if audience.except_:
+            return [s for s in told if s.viewer.id not in audience.except_]
+        return told
+
+    def _of_roles(self, audience: Audience) -> list[Screen]:
+        told: list[Screen] = []
         if audience.roles:
             for screens in self._kinds.values():
                 if audience.includes_kind(next(iter(screens)).viewer):

@@ -26,6 +26,7 @@ __all__ = [
     "DeadlineNews",
     "Event",
     "Hello",
+    "HiddenAppeal",
     "LinkNews",
     "Named",
     "PopAcked",
@@ -149,6 +150,15 @@ class AppealNews:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HiddenAppeal:
+    """An appeal about you has changed; `GET /appeals/{number}` says what you may know of it."""
+
+    number: int
+    version: int
+    hidden: Literal[True]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CallEnded:
     call: str
     outcome: str
@@ -202,15 +212,15 @@ class Event:
     data: dict[str, Any]
 
 
-EVENTS: Mapping[str, type] = {
+EVENTS: Mapping[str, Any] = {
     "pop.shown": PopShown,
     "pop.acked": PopAcked,
     "pop.withdrawn": PopWithdrawn,
     "pop.unseen": PopUnseen,
     "call.left": CallLeft,
     "call.ended": CallEnded,
-    "appeal.opened": AppealNews,
-    "appeal.changed": AppealNews,
+    "appeal.opened": AppealNews | HiddenAppeal,
+    "appeal.changed": AppealNews | HiddenAppeal,
     "recording.ready": RecordingReady,
     "deadline.due_soon": DeadlineNews,
     "deadline.overdue": DeadlineNews,

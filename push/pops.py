@@ -146,7 +146,7 @@ class _Board:
         self._pops = {pop.employee_id: pop for pop in pops}
         self._now = now
         self._read_card = card
-        self._card: dict[str, Any] | None = None
+        self._card: Card | None = None
 
     @property
     def pops(self) -> list[Pop]:
@@ -229,9 +229,9 @@ class _Board:
 
     async def _card_of(self, pop: Pop) -> dict[str, Any]:
         if self._card is None:
-            self._card = (await self._read_card(self._session, self._story)).to_json()
-        acked = pop.acked_at is not None
-        return {"pop_id": pop.pop_id, "round": pop.round, **self._card, "acked": acked}
+            self._card = await self._read_card(self._session, self._story)
+        card, acked = self._card.for_(pop.employee_id), pop.acked_at is not None
+        return {"pop_id": pop.pop_id, "round": pop.round, **card, "acked": acked}
 
     async def _is_flood(self) -> bool:
         """Anybody can send unverified presses: more than five a minute of one number raise no pops."""

@@ -14,7 +14,9 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from appeals import view
+from appeals.conflicts import Hidden, hidden_from
 from people.audience import Audience, Viewer
+from push.hiding import card_without, messages_without
 from push.model import Pop
 from store import outbox
 from store.outbox import Message, OutboxRow
@@ -73,24 +75,32 @@ async def read_snapshot(session: AsyncSession, viewer: Viewer) -> dict[str, Any]
         )
         .order_by(Pop.shown_at, Pop.pop_id)
     )
+    hidden = await hidden_from(session, viewer.id)
     return {
-        "pops": [pop.card for pop in pops],
-        "calls": await _calls(session, current.all()),
+        "pops": [card_without(pop.card, hidden) for pop in pops],
+        "calls": await _calls(session, current.all(), hidden),
     }
 
 
-async def _calls(session: AsyncSession, pops: Sequence[Pop]) -> list[dict[str, Any]]:
-    told = await view.calls(session, [pop.call_id for pop in pops])
-    cards = {pop.call_id: pop.card for pop in pops}
+async def _calls(
+    session: AsyncSession, pops: Sequence[Pop], hidden: Hidden
+) -> list[dict[str, Any]]:
+    told = await view.calls(session, [pop.call_id for pop in pops], hidden)
+    cards = {pop.call_id: card_without(pop.card, hidden) for pop in pops}
     return [{**call, "pop": cards[call["id"]]} for call in told]
 
 
 async def missed(session: AsyncSession, viewer: Viewer, seq: int) -> tuple[list[Message], int]:
-    """Return the viewer's messages of one page after `seq`, and the seq up to which that is all."""
+    """Return the viewer's messages of one page after `seq`, and the seq up to which that is all.
+
+    The audience of each was decided when it was written; an accused is asked for again.
+    """
     last = await outbox.last_seq(session)
     rows = await outbox.read_after(session, seq, _PAGE)
     upto = rows[-1].seq if len(rows) == _PAGE else max(last, rows[-1].seq if rows else 0)
-    return [row for row in rows if Audience.from_json(row.audience).includes(viewer)], upto
+    own = [row for row in rows if Audience.from_json(row.audience).includes(viewer)]
+    hidden = await hidden_from(session, viewer.id) if own else Hidden()
+    return list(messages_without(own, hidden)), upto
 
 
 async def prune(session: AsyncSession, now: datetime, kept: timedelta = KEPT) -> int:

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from appeals.audience import supervisors
+from appeals.conflicts import accused_of
 from appeals.model import Appeal
 from push.model import UnseenWatch
 from store import outbox
@@ -68,14 +68,13 @@ async def _tell(session: AsyncSession, calls: Sequence[str], now: datetime) -> N
         .order_by(Appeal.number.desc())
     )
     appeals = {row.call_id: row for row in rows}  # the first appeal of each call
-    told: dict[int | None, dict[str, Any]] = {}
+    accused = await accused_of(session, [row.number for row in appeals.values()])
     for call in calls:
         appeal = appeals.get(call)
         department = appeal.department_id if appeal else None
-        if department not in told:
-            told[department] = (await supervisors(session, department)).to_json()
+        except_ = accused.get(appeal.number, ()) if appeal else ()
+        to = await supervisors(session, department, except_=except_)
         data = {"call": call, "appeal": appeal.number if appeal else None}
         outbox.emit(
-            session,
-            outbox.Message(type="pop.unseen", at=now, audience=told[department], data=data),
+            session, outbox.Message(type="pop.unseen", at=now, audience=to.to_json(), data=data)
         )

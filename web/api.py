@@ -128,7 +128,8 @@ class Ask(Generic[Q, B]):
 @dataclass(frozen=True, kw_only=True)
 class Reply:
     """`version` becomes the ETag, `next_cursor` a Link to the next page. `cookie` is the session token
-    for the browser, empty to forget it, None to leave it. `device`: the device cookie to keep."""
+    for the browser, empty to forget it, None to leave it. `device`: the device cookie to keep.
+    `reference`: what an operation with `reread` has changed or made, as that takes it."""
 
     body: Mapping[str, Any] | None = None
     status: int = 200
@@ -137,8 +138,10 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
     cookie: str | None = None
     device: str | None = None
+    reference: str | None = None
 
 
+Reread = Callable[["Ask[Any, Any]", str | None], Awaitable[Reply]]
 Handler = Callable[[Ask[Any, Any]], Awaitable[Reply | web.StreamResponse]]
 
 
@@ -146,7 +149,9 @@ Handler = Callable[[Ask[Any, Any]], Awaitable[Reply | web.StreamResponse]]
 class Operation:
     """`roles` None: everybody signed in. `public`: nobody needs to be. `writes`: the handler runs in
     the writer's transaction, its refusals are recorded, and an Idempotency-Key makes it happen once
-    when it is `replayable` (its answer may be kept: it holds no secret). `answers` describes the body of the answer; `media_type` what it is.
+    when it is `replayable` (its answer holds no secret). `reread(ask, reference)`: reads the answer after
+    the commit, and again for a repeated request, always with the rights that the person has then.
+    `answers` describes the body of the answer; `media_type` what it is.
     `before_duty`: it may be done by somebody who must change the password or enrol a second factor first."""
 
     method: Method
@@ -160,6 +165,7 @@ class Operation:
     public: bool = False
     writes: bool = False
     replayable: bool = True
+    reread: Reread | None = None
     versioned: bool = False
     before_duty: bool = False
     media_type: str = "application/json"

@@ -1,7 +1,8 @@
-"""A POST repeated with its Idempotency-Key gets the first answer again and does nothing.
+"""A POST repeated with its Idempotency-Key does nothing again, and its answer is read anew.
 
-The answer is kept in the transaction of what it answered, so there is no moment in which one is
-there without the other. Answers are kept 24 hours. A refused request keeps nothing.
+Kept are status, ETag and what the answer is read from, in the transaction of what was done, so there is
+no moment in which one is there without the other; never a body, which would give content to a person
+who has lost the right to it. They are kept 24 hours. A refused request keeps nothing.
 """
 
 import hashlib
@@ -28,7 +29,7 @@ def request_hash(method: str, path: str, body: bytes) -> str:
 async def find(
     session: AsyncSession, employee_id: int, key: str, wanted: str, *, now: datetime
 ) -> Reply | None:
-    """Return the answer kept for `key`, None when the request is new; another request is refused."""
+    """Return what is kept for `key`, without a body; None when the request is new. Another is refused."""
     kept = await session.get(IdempotentReply, (employee_id, key))
     if kept is None:
         return None
@@ -38,22 +39,22 @@ async def find(
         return None
     if kept.request_hash != wanted:
         raise ApiError("idempotency-key-reused")
-    headers = {**kept.headers, "Idempotency-Replayed": "true"}
-    return Reply(body=kept.body, status=kept.status, headers=headers)
+    headers = {"ETag": kept.etag} if kept.etag is not None else {}
+    headers["Idempotency-Replayed"] = "true"
+    return Reply(status=kept.status, headers=headers, reference=kept.reference)
 
 
 async def keep(
     session: AsyncSession, employee_id: int, key: str, wanted: str, reply: Reply, *, now: datetime
 ) -> None:
-    """Keep `reply` with what it did; raises ApiError when another process used the key a moment ago."""
-    etag = {"ETag": f'"{reply.version}"'} if reply.version is not None else {}
+    """Keep what `reply` is read from; raises ApiError when another process used the key a moment ago."""
     values = {
         "employee_id": employee_id,
         "key": key,
         "request_hash": wanted,
         "status": reply.status,
-        "headers": {**reply.headers, **etag},
-        "body": reply.body or {},
+        "reference": reply.reference,
+        "etag": f'"{reply.version}"' if reply.version is not None else None,
         "at": now,
     }
     if await insert_new(session, IdempotentReply, values, key=("employee_id", "key")) is None:

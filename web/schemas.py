@@ -6,7 +6,7 @@ The values come from `appeals.view` and are sent as they are; these models descr
 from datetime import date, datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, RootModel
 
 from appeals.model import Kind, Phase
 from appeals.rights import Action
@@ -26,6 +26,7 @@ __all__ = [
     "History",
     "LinkList",
     "ListeningLog",
+    "OneAppeal",
     "Peaks",
     "ProblemDocument",
     "PushTicket",
@@ -181,11 +182,38 @@ class RefusedAttempt(Told):
 
 
 class AppealWithCalls(Appeal):
-    """`may`: what the rights let you do. `refused`: attempts refused to others, for who oversees."""
+    """`may`: what the rights let you do; `note` is gist and category while they are empty, `retype` another kind.
+    `refused`: attempts refused to others, for those who oversee."""
 
     calls: list[Call]
     may: list[Action]
     refused: list[RefusedAttempt] | None
+
+
+class Explanation(Told):
+    """What the accused was asked to say. `text` null: not yet said."""
+
+    asked_at: datetime
+    due_at: datetime | None
+    text: str | None
+
+
+class OwnCase(Told):
+    """An appeal as the employee sees it whom it accuses. `handled_by`: the department that decides.
+
+    `explanation` is null while none was asked for.
+    """
+
+    number: int
+    opened_at: datetime
+    phase: Phase
+    handled_by: Named
+    explanation: Explanation | None
+    hidden: Literal[True]
+
+
+class OneAppeal(RootModel[AppealWithCalls | OwnCase]):
+    """The appeal, or `OwnCase` (`hidden` is true) for the employee whom it accuses."""
 
 
 class AppealList(Told):
@@ -196,6 +224,14 @@ class AppealList(Told):
 class CallList(Told):
     items: list[Call]
     next: str | None
+
+
+class HiddenEntry(Told):
+    """A refused attempt, for a reader who does not oversee: the chain goes on without a gap."""
+
+    n: int
+    hash: str
+    hidden: Literal[True]
 
 
 class HistoryEntry(Told):
@@ -209,7 +245,7 @@ class HistoryEntry(Told):
 
 
 class History(Told):
-    items: list[HistoryEntry]
+    items: list[HistoryEntry | HiddenEntry]
 
 
 class BlindWindow(Told):

@@ -2,12 +2,15 @@
 
 import json
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from http import HTTPStatus
 from typing import Any
 
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from appeals import desk
+from appeals.errors import NotFound
 from people.model import Employee
 from people.sessions import Present
 from people.signin import duty_of
@@ -95,7 +98,28 @@ async def _write(operation: Operation, ask: Ask[Any, Any]) -> Reply:
             return await _run(operation, ask, session)
         return await _once(operation, ask, session, key)
 
-    return await desk.perform(ask.deps.writer, work, now=ask.deps.now)
+    done = await desk.perform(ask.deps.writer, work, now=ask.deps.now)
+    return await _answer(operation, ask, done)
+
+
+async def _answer(operation: Operation, ask: Ask[Any, Any], done: Reply) -> Reply:
+    """Read the answer after the commit, with the rights of now.
+
+    Who has just given the right away gets 204; a repeated request of who lost it since, what reading gets.
+    """
+    if operation.reread is None or done.status == HTTPStatus.NO_CONTENT:
+        return done
+    replayed = "Idempotency-Replayed" in done.headers
+    async with ask.deps.sessions() as session:
+        again = Ask(**{**vars(ask), "session": session, "now": ask.deps.now()})
+        try:
+            read = await operation.reread(again, done.reference)
+        except NotFound:
+            if replayed:
+                raise
+            return replace(done, status=HTTPStatus.NO_CONTENT)
+    headers = {name: value for name, value in done.headers.items() if name != "ETag"}
+    return replace(read, status=done.status, headers={**read.headers, **headers})
 
 
 async def _once(operation: Operation, ask: Ask[Any, Any], session: AsyncSession, key: str) -> Reply:

@@ -153,9 +153,14 @@ async def test_values_that_name_nothing_are_refused(
     assert refused.value.field == next(iter(changes))
 
 
-async def test_another_type_is_another_kind(world: World, olga: Viewer) -> None:
+async def test_another_type_is_another_kind(world: World, olga: Viewer, chief: Viewer) -> None:
+    """Within complaint and claim it is anybody's who handles; to another kind a supervisor's."""
     number = await an_appeal(world)
-    await patch(world, number, olga, type="ОБР")
+    await patch(world, number, olga, type="ЖС")
+    with pytest.raises(Refused) as refused:
+        await patch(world, number, olga, type="ОБР")
+    assert (refused.value.action, refused.value.reason) == ("retype", "role")
+    await patch(world, number, chief, type="ОБР")
     told = await world.appeal(number)
     assert (told["type"], told["kind"]) == ("ОБР", "request")
 
@@ -272,11 +277,11 @@ async def test_a_refused_attempt_is_recorded_and_shown_though_its_verb_is_rolled
         }
     ]
     assert hidden["refused"] is None
-    assert hidden["may"] == ["read"]
+    assert hidden["may"] == ["read", "note", "accuse"]
 
 
 async def test_who_spoke_with_the_customer_later_is_in_no_conflict(world: World) -> None:
-    anna = await world.hire("Анна", extension="101")
+    anna = await world.hire("Анна", Role.HANDLER, extension="101")
     number = await an_appeal(world)
     world.pass_s(600)
     await world.call("101", direction="out", to=CUSTOMER).answer("101").stored()
@@ -299,13 +304,16 @@ async def test_a_refused_verb_leaves_nothing_but_its_record(world: World, chief:
     assert await world.actions(number) == ["opened", "refused"]
 
 
-async def test_only_a_supervisor_outside_the_conflict_names_and_clears_the_accused(
+async def test_once_named_only_a_supervisor_outside_the_conflict_changes_the_accused(
     world: World, olga: Viewer, chief: Viewer
 ) -> None:
     number = await an_appeal(world)
-    with pytest.raises(Refused) as refused:
-        await patch(world, number, olga, accused=chief.id)
-    assert (refused.value.action, refused.value.reason) == ("accuse", "role")
+    boris = await world.hire("Борис")
+    await patch(world, number, olga, accused=boris.id)  # the first time: whoever writes the gist
+    for accused in (None, olga.id):
+        with pytest.raises(Refused) as refused:
+            await patch(world, number, olga, accused=accused)
+        assert (refused.value.action, refused.value.reason) == ("accuse", "role")
 
     await patch(world, number, chief, accused=chief.id)
     with pytest.raises(Refused) as refused:

@@ -162,7 +162,12 @@ async def test_an_answered_call_is_the_first_contact(world: World) -> None:
     await call.end().stored()
 
     (appeal,) = await world.appeals()
-    assert await world.actions(appeal.number) == ["opened", "first_contact", "call_ended"]
+    assert await world.actions(appeal.number) == [
+        "opened",
+        "first_contact",
+        "conflict",
+        "call_ended",
+    ]
     told = (await world.appeal(appeal.number))["times"]
     assert told["wait_s"] == told["first_contact_s"] == 12
     assert told["queue_wait_s"] == 9

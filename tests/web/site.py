@@ -173,6 +173,8 @@ def check(method: str, path: str, answer: Answer) -> None:
         return
     operation = operation_of(method, path)
     assert operation is not None, f"{method} {path} is not declared"
-    if operation.answers is not None:
+    if operation.reread is not None and answer.status == 204:
+        assert answer.raw == b""
+    elif operation.answers is not None:
         assert answer.status == operation.status
         operation.answers.model_validate(answer.body)

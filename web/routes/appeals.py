@@ -4,8 +4,8 @@ from typing import Annotated, Any
 
 from pydantic import StringConstraints
 
-from appeals import desk, lookup
-from appeals.model import Kind, Phase
+from appeals import desk, lookup, own_case
+from appeals.model import Appeal, Kind, Phase
 from web import schemas
 from web.api import Ask, Given, Id, Moment, Nothing, Operation, Page, Reply, get, patch, post
 
@@ -49,6 +49,27 @@ class AppealPatch(Given):
     accused: Id | None = None
 
 
+async def _appeal(ask: Ask[Nothing, Any]) -> Reply:
+    appeal = await lookup.one_appeal(ask.session, ask.person, ask.number("number"))
+    return Reply(body=appeal, version=appeal.get("version"))
+
+
+async def _reread(ask: Ask[Any, Any], reference: str | None) -> Reply:
+    """Read the appeal that a verb changed; its number is in the address."""
+    return await _appeal(ask)
+
+
+def _changed(appeal: Appeal) -> Reply:
+    return Reply(version=appeal.version, reference=str(appeal.number))
+
+
+async def _note_reading(ask: Ask[Nothing, Nothing]) -> None:
+    """An admin above whom nobody stands reads an appeal about themselves: that is recorded first."""
+    number, person, now = ask.number("number"), ask.person, ask.now
+    if await own_case.reads_in_conflict(ask.session, person, number):
+        await ask.deps.writer.run(lambda s: own_case.note_reading(s, number, person, now=now))
+
+
 @get("/appeals", query=AppealFilter, answers=schemas.AppealList)
 async def list_appeals(ask: Ask[AppealFilter, Nothing]) -> Reply:
     """List the appeals that you may read, newest first."""
@@ -57,49 +78,53 @@ async def list_appeals(ask: Ask[AppealFilter, Nothing]) -> Reply:
     return Reply(body={"items": page.items, "next": page.next}, next_cursor=page.next)
 
 
-@get("/appeals/{number}", answers=schemas.AppealWithCalls)
+@get("/appeals/{number}", answers=schemas.OneAppeal)
 async def read_appeal(ask: Ask[Nothing, Nothing]) -> Reply:
-    """Read an appeal with its calls. The ETag is for If-Match."""
+    """Read an appeal with its calls. The ETag is for If-Match. The employee whom it accuses gets `OwnCase`."""
+    await _note_reading(ask)
     return await _appeal(ask)
 
 
 @get("/appeals/{number}/history", answers=schemas.History)
 async def read_history(ask: Ask[Nothing, Nothing]) -> Reply:
     """Read what was done to an appeal, from its beginning. Nothing in it can be changed."""
+    await _note_reading(ask)
     items = await lookup.history_of(ask.session, ask.person, ask.number("number"))
     return Reply(body={"items": items})
 
 
 @post(
     "/appeals/{number}/take",
-    answers=schemas.AppealWithCalls,
+    answers=schemas.OneAppeal,
     writes=True,
+    reread=_reread,
     versioned=True,
     problems=VERB_PROBLEMS,
 )
 async def take_appeal(ask: Ask[Nothing, Nothing]) -> Reply:
     """Take an appeal into work. You become the person responsible."""
-    await desk.take(
+    appeal = await desk.take(
         ask.session,
         ask.number("number"),
         ask.person,
         now=ask.now,
         if_version=ask.if_version,
     )
-    return await _appeal(ask)
+    return _changed(appeal)
 
 
 @post(
     "/appeals/{number}/resolve",
     body=Resolution,
-    answers=schemas.AppealWithCalls,
+    answers=schemas.OneAppeal,
     writes=True,
+    reread=_reread,
     versioned=True,
     problems=(*VERB_PROBLEMS, "missing"),
 )
 async def resolve_appeal(ask: Ask[Nothing, Resolution]) -> Reply:
     """Finish the analysis of an appeal. It needs gist and category."""
-    await desk.resolve(
+    appeal = await desk.resolve(
         ask.session,
         ask.number("number"),
         ask.person,
@@ -109,21 +134,22 @@ async def resolve_appeal(ask: Ask[Nothing, Resolution]) -> Reply:
         now=ask.now,
         if_version=ask.if_version,
     )
-    return await _appeal(ask)
+    return _changed(appeal)
 
 
 @patch(
     "/appeals/{number}",
     body=AppealPatch,
-    answers=schemas.AppealWithCalls,
+    answers=schemas.OneAppeal,
     writes=True,
+    reread=_reread,
     versioned=True,
     problems=(*VERB_PROBLEMS, "missing"),
 )
 async def change_appeal(ask: Ask[Nothing, AppealPatch]) -> Reply:
     """Change fields of an appeal. Old and new values go to its history."""
     changes = ask.body.model_dump(exclude_unset=True)
-    await desk.patch(
+    appeal = await desk.patch(
         ask.session,
         ask.number("number"),
         ask.person,
@@ -131,12 +157,7 @@ async def change_appeal(ask: Ask[Nothing, AppealPatch]) -> Reply:
         now=ask.now,
         if_version=ask.if_version,
     )
-    return await _appeal(ask)
-
-
-async def _appeal(ask: Ask[Nothing, Any]) -> Reply:
-    appeal = await lookup.one_appeal(ask.session, ask.person, ask.number("number"))
-    return Reply(body=appeal, version=appeal["version"])
+    return _changed(appeal)
 
 
 OPERATIONS: tuple[Operation, ...] = (
