@@ -6,7 +6,7 @@ yet (the upkeep job does that at the start): the column `accused_id`, and the an
 press call. A sign counts only for whom no row of that degree speaks, so that what was lifted stays so.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -95,29 +95,25 @@ def mentioned(rows: Iterable[Row], degree: int) -> frozenset[int]:
 async def add(
     session: AsyncSession,
     number: int,
-    employees: Collection[int],
+    since: Mapping[int, datetime],
     degree: int,
     *,
-    since: datetime,
     by: int | None,
 ) -> None:
-    """Write a conflict of `degree` for each of `employees`."""
-    if employees:
-        await insert_later(
-            session,
-            _INSERT,
-            [
-                {
-                    "appeal_number": number,
-                    "employee_id": employee,
-                    "degree": degree,
-                    "since": since,
-                    "by_id": by,
-                    "lifts": None,
-                }
-                for employee in sorted(employees)
-            ],
-        )
+    """Write a conflict of `degree` for each employee of `since`, which says since when."""
+    if since:
+        rows = [
+            {
+                "appeal_number": number,
+                "employee_id": employee,
+                "degree": degree,
+                "since": at,
+                "by_id": by,
+                "lifts": None,
+            }
+            for employee, at in sorted(since.items())
+        ]
+        await insert_later(session, _INSERT, rows)
 
 
 async def lift(

@@ -308,7 +308,7 @@ async def _accuse(
     if old is not None:
         await conflicts.lift(session, number, old, conflicts.ACCUSED, at=now, by=actor.id)
     if accused is not None:
-        await conflicts.add(session, number, [accused], conflicts.ACCUSED, since=now, by=actor.id)
+        await conflicts.add(session, number, {accused: now}, conflicts.ACCUSED, by=actor.id)
     appeal.accused_id = accused
     await session.flush()
     as_now = await subjects.for_verb(session, appeal, actor)

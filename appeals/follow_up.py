@@ -52,7 +52,7 @@ async def answered(
     An employee who took the appeal and answers afterwards loses it.
     """
     subject, unwritten = await subjects.read(session, appeal)
-    await conflicts.add(session, appeal.number, unwritten, conflicts.ANSWERED, since=now, by=None)
+    await conflicts.add(session, appeal.number, unwritten, conflicts.ANSWERED, by=None)
     entries = [
         conflicts.written(now, employee, conflicts.ANSWERED, call=appeal.call_id)
         for employee in sorted(unwritten)

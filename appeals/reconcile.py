@@ -13,6 +13,7 @@ press3 lost must show up. Every difference comes with `mend`, the way to put it 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, tzinfo
 from typing import Any, Final, Protocol
@@ -77,12 +78,25 @@ class PressReader(Protocol):
         ...
 
 
-async def run(session: AsyncSession, day: date, tz: tzinfo, reader: PressReader) -> dict[str, Any]:
-    """Return CONTRACT's reconciliation of the local `day`; raises PbxUnread when no PBX can be read."""
+async def run(
+    session: AsyncSession,
+    day: date,
+    tz: tzinfo,
+    reader: PressReader,
+    *,
+    hidden: AbstractSet[int] = frozenset(),
+) -> dict[str, Any]:
+    """Return CONTRACT's reconciliation of the local `day`; raises PbxUnread when no PBX can be read.
+
+    `hidden`: numbers of appeals about the reader. They are in no row and no figure, and neither are
+    their presses.
+    """
     start, end = days.bounds(day, tz)
     reading = await reader.read(start - _MARGIN, end + _MARGIN)
-    presses = _distinct(reading.pressed)
     appeals = await _appeals(session, start - _MARGIN, end + _MARGIN)
+    unseen = _Presses(_press_of(appeal) for appeal in appeals if appeal.number in hidden)
+    appeals = [appeal for appeal in appeals if appeal.number not in hidden]
+    presses = [press for press in _distinct(reading.pressed) if press not in unseen]
     pressed = [(appeal, _press_of(appeal)) for appeal in appeals]
     registered = [
         appeal

@@ -1,6 +1,7 @@
 """What the rights must know of an appeal or a call, read from the database."""
 
 from dataclasses import replace
+from datetime import datetime
 
 from sqlalchemy import Integer, String, bindparam, cast, null, select, union_all
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -68,14 +69,19 @@ async def of_appeal(session: AsyncSession, appeal: Appeal) -> Subject:
     return subject
 
 
-async def read(session: AsyncSession, appeal: Appeal) -> tuple[Subject, frozenset[int]]:
-    """Return `of_appeal`, and who answered the call of the press but has no row of a conflict yet."""
+async def read(session: AsyncSession, appeal: Appeal) -> tuple[Subject, dict[int, datetime]]:
+    """Return `of_appeal`, and who answered the call of the press, when, and has no row of a conflict yet."""
     found = (await session.execute(_OF_APPEAL, {"number": appeal.number, "press": PRESS})).all()
     legs = [row for row in found if row.id is None]
     rows = [Row(r.id, r.employee_id, r.degree, r.lifts) for r in found if r.id is not None]
     talked = frozenset(leg.employee_id for leg in legs if leg.answered_at is not None)
-    opened_by_machine = talked if appeal.press_key is not None else frozenset[int]()
-    unwritten = opened_by_machine - conflicts.mentioned(rows, ANSWERED)
+    by_machine = appeal.press_key is not None
+    known = conflicts.mentioned(rows, ANSWERED)
+    unwritten = {
+        leg.employee_id: leg.answered_at
+        for leg in legs
+        if by_machine and leg.answered_at is not None and leg.employee_id not in known
+    }
     sign = frozenset() if appeal.accused_id is None else frozenset({appeal.accused_id})
     subject = Subject(
         number=appeal.number,
@@ -84,7 +90,7 @@ async def read(session: AsyncSession, appeal: Appeal) -> tuple[Subject, frozense
         talked=talked,
         own=_own(appeal),
         accused=conflicts.in_force(rows, ACCUSED) | sign,
-        answered_by=conflicts.in_force(rows, ANSWERED) | unwritten,
+        answered_by=conflicts.in_force(rows, ANSWERED) | frozenset(unwritten),
         named=bool(sign) or any(row.degree == ACCUSED for row in rows),
     )
     return subject, unwritten

@@ -16,7 +16,7 @@ from sqlalchemy import select
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from appeals import audience, lookup
+from appeals import audience, conflicts, lookup
 from appeals.intake import IntakeSettings
 from calls.model import Call, PbxState
 from people import roster
@@ -38,6 +38,7 @@ from push.relay import Relay
 from push.server import SOCKET_PATH_LIMIT, PushServer, PushSettings
 from recordings import linker
 from recordings.worker import RecordingWorker
+from store import setting_log
 from store.serve_lock import ServeLock
 
 __all__ = ["Service", "serve"]
@@ -137,6 +138,7 @@ class Service:
         store = await self._open.enter_async_context(open_store(settings, bus=bus))
         self.store = store
         await _check_names(store, settings)
+        await note_conflict_rule(store, settings)
         recordings = _recording_worker(settings, store)
         hub = Hub(
             per_person_limit=settings.push.connections_per_user,
@@ -254,6 +256,16 @@ async def _check_names(store: Store, settings: Settings) -> None:
                 f"[[asterisk]] {name!r} is gone, but the database holds its calls; put it back"
                 for name in sorted(gone)
             ],
+        )
+
+
+async def note_conflict_rule(store: Store, settings: Settings) -> None:
+    """Store `[conflict] answered_by` for the rights to read; a change of it is a row of its history."""
+    value, at = settings.conflict.answered_by, now()
+    change = await store.writer.run(lambda s: setting_log.note(s, conflicts.SETTING, value, at))
+    if change is not None and change.old is not None:
+        log.warning(
+            "the conflict rule was changed in the configuration", old=change.old, new=change.new
         )
 
 

@@ -285,6 +285,12 @@ class RecordingsSettings(Section):
     map: list[RecordingsMapSettings] = []
 
 
+class ConflictSettings(Section):
+    """What is left to the employee who answered the call of a complaint that the machine opened."""
+
+    answered_by: Literal["notes", "barred", "none"] = "notes"
+
+
 class DeadlinesSettings(Section):
     resolve_h: Positive = 24
     due_soon_h: Positive = 4
@@ -308,6 +314,7 @@ class Settings(BaseSettings):
     ivr: IvrSettings = IvrSettings()
     recordings: RecordingsSettings = RecordingsSettings()
     deadlines: DeadlinesSettings = DeadlinesSettings()
+    conflict: ConflictSettings = ConflictSettings()
 
     @classmethod
     def settings_customise_sources(

@@ -8,11 +8,12 @@ import structlog
 from sqlalchemy import delete, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from appeals import deadlines
+from appeals import deadlines, old_conflicts, strangers
 from calls.model import Call
 from people.model import LoginAttempt, Session, Ticket
 from press3.database import Store
 from press3.settings import Settings
+from press3.telephony import number_rules
 from push import pops, snapshot
 from store import journal
 from store.errors import CommitFailed, WriterBusy
@@ -26,6 +27,7 @@ _TICK_S = 1.0
 _PRUNE_EVERY_S = 3600.0
 _JOURNAL_KEPT = timedelta(days=14)
 _SIGN_IN_KEPT = timedelta(days=30)
+_MEND_AGAIN_S = 5.0
 _PAUSE_S = 0.05  # between prunings, so that presses get their turn at the writer
 
 
@@ -34,6 +36,7 @@ class Upkeep:
 
     def __init__(self, store: Store, settings: Settings) -> None:
         self._store = store
+        self._numbers = number_rules(settings)
         self._push_kept = timedelta(days=settings.push.keep_days)
         self._deadlines = deadlines.DeadlineSettings(
             resolve_h=settings.deadlines.resolve_h, due_soon_h=settings.deadlines.due_soon_h
@@ -44,6 +47,7 @@ class Upkeep:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._every(_TICK_S, self.tick), name="upkeep-tick")
             tasks.create_task(self._every(_PRUNE_EVERY_S, self.prune), name="upkeep-prune")
+            tasks.create_task(self._once(self.mend), name="upkeep-mend")
 
     async def _every(self, period_s: float, work: Callable[[], Awaitable[None]]) -> None:
         while True:
@@ -52,6 +56,58 @@ class Upkeep:
             except (SQLAlchemyError, CommitFailed, WriterBusy) as error:
                 log.error("upkeep failed; it is tried again", period_s=period_s, error=str(error))
             await asyncio.sleep(period_s)
+
+    async def _once(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Run `work` until it has succeeded: what it did before it failed is stored, and it goes on there."""
+        while True:
+            try:
+                return await work()
+            except (SQLAlchemyError, CommitFailed, WriterBusy) as error:
+                log.error("upkeep failed; it is tried again", error=str(error))
+            await asyncio.sleep(_MEND_AGAIN_S)
+
+    async def mend(self) -> None:
+        """Bring what older versions stored up to the rules of now, in pieces that presses hardly notice."""
+        await self._write_conflicts()
+        await self._detach_strangers()
+
+    async def _write_conflicts(self) -> None:
+        more = True
+        while more:
+            async with self._store.sessions() as session:
+                numbers = await old_conflicts.next_numbers(session)
+            if numbers is None:
+                return
+            now, more = self._store.now(), bool(numbers)
+            await self._store.writer.run(
+                lambda s, n=numbers, at=now: old_conflicts.write_conflicts(s, n, now=at)  # type: ignore[misc]
+            )
+            await asyncio.sleep(_PAUSE_S)
+
+    async def _detach_strangers(self) -> None:
+        place = ""
+        while True:
+            async with self._store.sessions() as session:
+                page = await strangers.phones_after(session, place)
+            if not page:
+                return
+            for phone in page:
+                if self._is_hidden(phone.number):
+                    await self._detach(phone)
+            place = page[-1].number
+
+    async def _detach(self, phone: strangers.Phone) -> None:
+        log.warning("a withheld number was taken for a customer's; it is detached from its appeals")
+        more = True
+        while more:
+            now = self._store.now()
+            more = await self._store.writer.run(
+                lambda s, at=now: strangers.detach(s, phone, self._is_hidden, now=at)  # type: ignore[misc]
+            )
+            await asyncio.sleep(_PAUSE_S)
+
+    def _is_hidden(self, number: str) -> bool:
+        return self._numbers.party(number).kind == "anonymous"
 
     async def tick(self) -> None:
         """Tell unseen pops first: they wait for no reader, however many sessions are taken."""

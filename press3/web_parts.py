@@ -1,6 +1,7 @@
 """What the web server is given: views of the running service that `web` may not reach by itself."""
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -39,9 +40,11 @@ def web_app(
     def links() -> list[LinkView]:
         return [link_view(each) for each in telephony]
 
-    async def reconcile_day(session: AsyncSession, day: date) -> Mapping[str, Any]:
+    async def reconcile_day(
+        session: AsyncSession, day: date, hidden: AbstractSet[int]
+    ) -> Mapping[str, Any]:
         reader = PbxReader([each.link for each in telephony], logs)
-        return await reconcile.run(session, day, settings.zone, reader)
+        return await reconcile.run(session, day, settings.zone, reader, hidden=hidden)
 
     return build(
         WebDeps(

@@ -1,6 +1,7 @@
 """What the web server works with: given to it, never looked up."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
@@ -19,7 +20,8 @@ __all__ = ["DEPS", "Address", "LinkView", "Network", "Reconcile", "WebDeps"]
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
-Reconcile = Callable[[AsyncSession, date], Awaitable[Mapping[str, Any]]]
+Reconcile = Callable[[AsyncSession, date, AbstractSet[int]], Awaitable[Mapping[str, Any]]]
+"""Of a day, without the appeals whose numbers are given: they are about the reader."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,7 @@
 """Calls, blind windows, reconciliation, links, dictionaries: what is told, and to whom."""
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -167,7 +168,9 @@ async def _window_ends(world: World, ended: datetime) -> None:
 async def test_reconciliation_while_no_pbx_can_be_read(site: Site, world: World) -> None:
     boss = await world.hire("boss", Role.SUPERVISOR)
 
-    async def reconcile(session: AsyncSession, day: date) -> Mapping[str, Any]:
+    async def reconcile(
+        session: AsyncSession, day: date, hidden: AbstractSet[int]
+    ) -> Mapping[str, Any]:
         raise PbxUnread(["main", "branch"])
 
     away = Site(world, site.data_dir, {"reconcile": reconcile})
@@ -182,7 +185,9 @@ async def test_reconciliation_is_asked_for_a_day(site: Site, world: World) -> No
     boss, ann = await world.hire("boss", Role.SUPERVISOR), await world.hire("ann")
     asked: list[date] = []
 
-    async def reconcile(session: AsyncSession, day: date) -> Mapping[str, Any]:
+    async def reconcile(
+        session: AsyncSession, day: date, hidden: AbstractSet[int]
+    ) -> Mapping[str, Any]:
         asked.append(day)
         difference = {
             "kind": "not_registered",
