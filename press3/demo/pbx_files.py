@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from press3.demo.asterisk import RTP_PORTS, free_port, free_port_range
 
-__all__ = ["Endpoint", "PbxPorts", "pbx_files"]
+__all__ = ["Endpoint", "PbxPorts", "modules_conf", "pbx_files"]
 
 RTP_COUNT = 200
 # Not needed for calls over SIP on loopback: they look for hardware, databases or files we have not.
@@ -63,7 +63,7 @@ def pbx_files(
     A call from a From-user that is no endpoint's name enters `anonymous_context`.
     """
     return {
-        "modules.conf": _modules(),
+        "modules.conf": modules_conf(),
         "logger.conf": f"[general]\nqueue_log = {'yes' if queue_log else 'no'}\n"
         "dateformat = %F %T.%3q\n[logfiles]\nmessages = notice,warning,error\n",
         "manager.conf": "[general]\nenabled = yes\nbindaddr = 127.0.0.1\n"
@@ -86,8 +86,10 @@ def pbx_files(
     }
 
 
-def _modules() -> str:
-    noload = "\n".join(f"noload = {name}.so" for name in LEFT_OUT.split())
+def modules_conf(*, but: Iterable[str] = (), without: Iterable[str] = ()) -> str:
+    """Render modules.conf: everything but `LEFT_OUT`, with the modules `but`, without those of `without`."""
+    names = [name for name in LEFT_OUT.split() if name not in set(but)]
+    noload = "\n".join(f"noload = {name}.so" for name in (*names, *without))
     return f"[modules]\nautoload = yes\n{noload}\n"
 
 

@@ -11,7 +11,7 @@ A test asks for the fixture `asterisk` (see `fixtures.py`), and reads like a tel
 
 import math
 import subprocess
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -71,7 +71,8 @@ class LabMenu:
     """What a test's PBX is made of. `files` add or replace configuration files by name.
 
     `phones` are telephones besides the usual ones, with the pickup group of each; `system_name` is
-    Asterisk's `systemname`, which begins every uniqueid.
+    Asterisk's `systemname`, which begins every uniqueid. `sip_conf` makes chan_sip's file of the ports
+    of the PBX and of the telephones (see `tests.lab.chan_sip`).
     """
 
     menu: Menu = QUICK
@@ -80,6 +81,7 @@ class LabMenu:
     files: Mapping[str, str] = field(default_factory=dict)
     phones: tuple[tuple[str, int], ...] = ()
     system_name: str = ""
+    sip_conf: Callable[[PbxPorts, dict[str, int]], str] | None = None
 
     @property
     def telephones(self) -> dict[str, int]:
@@ -361,8 +363,11 @@ def _files(config: LabMenu, ports: PbxPorts, phones: int) -> dict[str, str]:
         )
         for n, (name, group) in enumerate(config.telephones.items())
     ]
+    sip_conf = config.sip_conf
+    ours = {name: phones + 10 * n for n, name in enumerate(config.telephones)}
     return {
         **pbx_files(ports, endpoints, anonymous_context="incoming"),
+        **({} if sip_conf is None else {"sip.conf": sip_conf(ports, ours)}),
         "extensions.conf": DIALPLAN,
         "queues.conf": '[general]\nshared_lastcall = yes\n#include "queues_press3.conf"\n'
         '#tryinclude "queues_more.conf"\n',
