@@ -28,6 +28,7 @@ __all__ = [
     "ping",
     "queue_status",
     "show_channels",
+    "sip_peers",
     "status",
 ]
 
@@ -155,6 +156,11 @@ async def queue_status(link: Asking, queue: str = "") -> list[Reply]:
     if queue:
         return await link.action_list("QueueStatus", Queue=queue)
     return await link.action_list("QueueStatus")
+
+
+async def sip_peers(link: Asking) -> list[Reply]:
+    """PeerEntry rows of chan_sip. Raises ActionFailed where it is not loaded."""
+    return await link.action_list("SIPpeers")
 
 
 async def db_get(link: Asking, family: str, key: str) -> str | None:

@@ -170,6 +170,8 @@ def serve(file: Path) -> None:
 @_config
 def check_config(file: Path) -> None:
     """Say whether the configuration can be used, and where it can't."""
+    from press3.call_remarks import call_remarks
+
     found = _with_secrets(file)
     if found.asterisk:
         menu_files.render_files(found, file)
@@ -177,6 +179,8 @@ def check_config(file: Path) -> None:
             click.echo(f"{file}: {' — '.join(remark)}", err=True)
     else:
         click.echo(f"{file}: warning: {' — '.join(menu_files.NO_PBX)}", err=True)
+    for remark in call_remarks(found):
+        click.echo(f"{file}: warning: {' — '.join(remark)}", err=True)
     _say(f"{file}: fine; {len(found.asterisk)} Asterisk, data in {found.service.data_dir}")
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from press3.doctor import dialplan, machine, past, pbx_logs, recording, rights, telephones
+from press3.doctor import dialplan, machine, past, pbx_logs, readings, recording, rights, telephones
 from press3.doctor.database import opened
 from press3.doctor.findings import Finding, fail, ok, warn
 from press3.doctor.patient import Patient
@@ -52,7 +52,7 @@ async def _pbx(
             yield ok(f"{pbx.name}: AMI login as {pbx.username!r}")
             yield _version(pbx, link.version)
             patient = Patient(settings=settings, pbx=pbx, link=link, sessions=sessions)
-            for part in (rights, dialplan, telephones, recording, pbx_logs, past):
+            for part in (rights, dialplan, telephones, readings, recording, pbx_logs, past):
                 async with aclosing(part.findings(patient)) as findings:
                     async for finding in findings:
                         yield finding

@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
+from press3.doctor.examination import examine
+from press3.settings import load
 from tests.e2e.desk import open_desk
 from tests.e2e.office import PRESS, Office, near
 from tests.lab.chan_sip import TRUNK, chan_sip
@@ -114,3 +116,19 @@ async def test_a_call_out_through_the_trunk(office: Office) -> None:
     assert [leg["extension"] for leg in call["legs"]] == ["101"]
     assert near(call["answered_at"], phone.at("200"))
     assert TRUNK not in str(call)
+
+
+async def test_the_doctor_names_the_trunk_that_is_called_like_a_telephone(office: Office) -> None:
+    number = "+79110000905"
+    caller = await office.lab.call(number=number, steps=[Speak(), Wait(0.3), Bye()])
+    await office.over(number)
+    await caller.done()
+    config = office.desk.config
+    said: list[str] = []
+    await examine(load(config), said.append, config)
+    trunk = rf"trunks = ['^SIP/{TRUNK}(?:[-/@]|$)']"
+    lines = [line for line in said if f"SIP/{TRUNK}" in line]
+    assert any("fixed address" in line and trunk in line for line in lines), said
+    assert any("read as a trunk" in line and trunk in line for line in lines), said
+    assert any("chan_sip is loaded" in line for line in said)
+    assert not any("SIP/101" in line and line.startswith("[warn]") for line in said), said

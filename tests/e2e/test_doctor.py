@@ -237,13 +237,21 @@ async def test_a_pbx_that_is_only_observed_may_do_without_the_dialplan(
 async def test_telephones_that_are_nobodys_and_a_folder_elsewhere(
     asterisk: StartAsterisk, people: Path, tmp_path: Path
 ) -> None:
-    lab = await asterisk("22", LabMenu(menu=replace(QUICK, members=("PJSIP/101", "PJSIP/104"))))
+    agents = (
+        "[agents]\nmember => Local/id-9@agentcallback\nmember => Local/101@from-queue/n\n"
+        "member => Local/9990@MemberConnector,0,Anna,PJSIP/102\n"
+    )
+    menu = replace(QUICK, members=("PJSIP/101", "PJSIP/104"))
+    lab = await asterisk("22", LabMenu(menu=menu, files={"queues_more.conf": agents}))
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     fine, said = await findings(replace(PbxSide.of(lab), monitor=elsewhere), people, tmp_path)
     assert not fine
     assert "press3 user add LOGIN --role operator --extension 104" in one(said, "PJSIP/104")
     assert "add it to [recordings] roots" in one(said, f"records to {lab.monitor}")
+    assert "as StateInterface, or add to [calls] interface: '^Local/id\\-(?P<ext>[0-9]+)@'" in one(
+        said, "queue agents has member"
+    )
 
 
 @pytest.mark.asterisk

@@ -162,6 +162,34 @@ def test_members_that_are_not_used_are_told(config: Path, ivr: str, said: str | 
     )
 
 
+@pytest.mark.parametrize(
+    ("calls", "said"),
+    [
+        ("internal = '^[0-9]+$'", "takes the public number"),
+        ("trunks = ['^PJSIP/10']", "'PJSIP/101' is a line to the outside by [calls] trunks"),
+        ("interface = ['^SIP/(?P<ext>[0-9]+)']", "'PJSIP/101' gives no extension"),
+        ("trunk_contexts = ['a']\nphone_contexts = ['a']", "'a' is in trunk_contexts and in phone"),
+        ("trunks = ['^PJSIP/211553-']", None),
+    ],
+)
+def test_calls_that_would_be_misread_are_warned_of(
+    config: Path, calls: str, said: str | None
+) -> None:
+    more = f"[[asterisk]]\nsecret = 'x'\n[ivr]\nmembers = ['PJSIP/101']\n[calls]\n{calls}\n"
+    config.write_text(config.read_text() + more)
+    config.chmod(0o600)
+    told = CliRunner().invoke(main, ["check-config", "-c", str(config)])
+    assert told.exit_code == 0
+    assert (said in told.stderr) if said else (told.stderr == "")
+
+
+def test_an_interface_without_an_extension_is_refused(config: Path) -> None:
+    config.write_text(f"{config.read_text()}[calls]\ninterface = ['^SIP/[0-9]+']\n")
+    told = CliRunner().invoke(main, ["check-config", "-c", str(config)])
+    assert told.exit_code == 2
+    assert "has no group ext" in told.stderr
+
+
 def test_a_configuration_without_a_pbx_is_warned_of(tmp_path: Path) -> None:
     file = tmp_path / "config.toml"
     file.write_text("")
