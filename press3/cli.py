@@ -138,12 +138,12 @@ def _with_secrets(file: Path) -> settings.Settings:
     return found
 
 
-def _run(work: Coroutine[Any, Any, None]) -> None:
-    _result(work)
+def _run(work: Coroutine[Any, Any, None], *, personal: bool = False) -> None:
+    _result(work, personal=personal)
 
 
-def _result(work: Coroutine[Any, Any, T]) -> T:
-    logs.set_up()
+def _result(work: Coroutine[Any, Any, T], *, personal: bool = False) -> T:
+    logs.set_up(personal=personal)
     return asyncio.run(work)
 
 
@@ -163,7 +163,8 @@ def serve(file: Path) -> None:
     """Run the service until SIGTERM or Ctrl-C."""
     from press3.service import serve as run
 
-    _run(run(_with_secrets(file)))
+    found = _with_secrets(file)
+    _run(run(found), personal=found.service.log_personal)
 
 
 @main.command("check-config")

@@ -1,4 +1,5 @@
-"""Logs: a fixed sentence with fields, to stderr. Personal data stands only in fields named `personal_*`."""
+"""Logs: a fixed sentence with fields, to stderr. Personal data stands only in fields named `personal_*`,
+which are left out unless `[service] log_personal` asks for them."""
 
 import logging
 import sys
@@ -9,14 +10,18 @@ import structlog
 __all__ = ["ERROR", "WARNING", "set_up"]
 
 
-def set_up(*, json: bool | None = None, level: int = logging.INFO) -> None:
-    """Send all logs to stderr: readable at a terminal, JSON lines otherwise (`json` decides if given)."""
+def set_up(*, json: bool | None = None, level: int = logging.INFO, personal: bool = False) -> None:
+    """Send all logs to stderr: readable at a terminal, JSON lines otherwise (`json` decides if given).
+
+    `personal`: the fields with numbers and names as well.
+    """
     as_json = not sys.stderr.isatty() if json is None else json
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        *([] if personal else [_without_personal]),
     ]
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -44,6 +49,12 @@ def set_up(*, json: bool | None = None, level: int = logging.INFO) -> None:
     logging.getLogger("aiohttp.server").addFilter(_without_traceback)
     for talkative in ("aiohttp.access", "websockets", "alembic"):
         logging.getLogger(talkative).setLevel(logging.WARNING)
+
+
+def _without_personal(
+    _logger: object, _method: str, fields: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    return {name: value for name, value in fields.items() if not name.startswith("personal_")}
 
 
 def _without_traceback(record: logging.LogRecord) -> bool:

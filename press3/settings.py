@@ -59,6 +59,7 @@ class ServiceSettings(Section):
     data_dir: Path = Path("var")
     language: Literal["ru", "en"] = "ru"
     timezone: str = "Europe/Moscow"
+    log_personal: bool = False
 
     @field_validator("timezone")
     @classmethod
