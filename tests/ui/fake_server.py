@@ -16,6 +16,7 @@ from typing import Any
 from aiohttp import WSMsgType, web
 
 from tests.ui import sample
+from tests.ui.fake_account import FakeAccount, problem
 
 __all__ = ["PASSWORD", "FakeServer"]
 
@@ -60,8 +61,10 @@ class FakeServer:
         self.acks: list[str] = []
         self.hellos: list[int | None] = []
         self.failing: dict[str, int] = {}
+        self.failing_as: dict[str, str] = {}  # the problem, when it is not our own fault
         self.conflicted: set[int] = set()
         self.tickets_refused = False
+        self.account = FakeAccount()
         self.peaks = sample.write_sound(sound)
         self._sound = sound
         self._sessions: dict[str, Json] = {}
@@ -158,6 +161,7 @@ class FakeServer:
         app = web.Application(middlewares=[self._guard])
         app.add_routes(
             [
+                *self.account.routes(),
                 web.post(f"{API}/session", self._sign_in),
                 web.get(f"{API}/session", self._session),
                 web.delete(f"{API}/session", self._sign_out),
@@ -186,29 +190,33 @@ class FakeServer:
         path = request.path.removeprefix(API)
         for prefix, status in self.failing.items():
             if path.startswith(prefix):
-                return _problem(status, "internal", "press3 failed to answer.")
+                slug = self.failing_as.get(prefix, "internal")
+                return problem(status, slug, "press3 failed to answer.")
         public = not request.path.startswith(API) or (
             request.method == "POST" and path == "/session"
         )
         if not public and request.cookies.get("press3_session") not in self._sessions:
-            return _problem(401, "not-signed-in", "Nobody is signed in.")
+            return problem(401, "not-signed-in", "Nobody is signed in.")
         return await handler(request)
 
     async def _sign_in(self, request: web.Request) -> web.StreamResponse:
         given = await request.json()
         people = {one["login"]: one for one in (sample.OPERATOR, sample.SUPERVISOR)}
         if given["login"] == "locked":
-            return _problem(429, "locked-out", "Too many.", headers={"Retry-After": "90"})
-        if given["login"] not in people or given["password"] != PASSWORD:
-            return _problem(401, "sign-in-refused", "Login or password is wrong.")
+            return problem(429, "locked-out", "Too many.", headers={"Retry-After": "90"})
+        if given["login"] not in people or given["password"] != self.account.password:
+            return problem(401, "sign-in-refused", "Login or password is wrong.")
+        if (refusal := self.account.refused(given)) is not None:
+            return refusal
         token = f"t{len(self._sessions)}"
         self._sessions[token] = people[given["login"]]
-        reply = web.json_response({"token": token, "employee": people[given["login"]]}, status=201)
+        who = self.account.who(people[given["login"]])
+        reply = web.json_response({"token": token, **who}, status=201)
         reply.set_cookie("press3_session", token, httponly=True, samesite="Strict")
         return reply
 
     async def _session(self, request: web.Request) -> web.StreamResponse:
-        return web.json_response({"employee": self._person(request)})
+        return web.json_response(self.account.who(self._person(request)))
 
     async def _sign_out(self, request: web.Request) -> web.StreamResponse:
         self._sessions.pop(request.cookies["press3_session"])
@@ -230,12 +238,12 @@ class FakeServer:
     async def _appeal(self, request: web.Request) -> web.StreamResponse:
         made = self.appeals.get(int(request.match_info["number"]))
         if made is None:
-            return _problem(404, "not-found", "There is no such thing.")
+            return problem(404, "not-found", "There is no such thing.")
         return web.json_response(made, headers={"ETag": f'"{made["version"]}"'})
 
     async def _blind_windows(self, request: web.Request) -> web.StreamResponse:
         if self._person(request)["role"] == "operator":
-            return _problem(403, "forbidden", "This is for those who oversee.")
+            return problem(403, "forbidden", "This is for those who oversee.")
         return web.json_response({"items": self.blind_windows})
 
     async def _history(self, request: web.Request) -> web.StreamResponse:
@@ -247,7 +255,7 @@ class FakeServer:
         number = int(request.match_info["number"])
         if number in self.conflicted:
             extra = {"action": "take", "reason": "answered_the_call"}
-            return _problem(403, "conflict-of-interest", "You are involved.", extra=extra)
+            return problem(403, "conflict-of-interest", "You are involved.", extra=extra)
         if stale := self._stale(request):
             return stale
         person = self._person(request)
@@ -257,7 +265,7 @@ class FakeServer:
     async def _resolve(self, request: web.Request) -> web.StreamResponse:
         given, number = await request.json(), int(request.match_info["number"])
         if missing := [name for name in ("gist", "category") if not given.get(name)]:
-            return _problem(422, "missing", "Still missing.", extra={"missing": missing})
+            return problem(422, "missing", "Still missing.", extra={"missing": missing})
         if stale := self._stale(request):
             return stale
         done = {"phase": "responded", "stage": "Разобрана", "missing": []} | given
@@ -268,7 +276,7 @@ class FakeServer:
         made = self.appeals[int(request.match_info["number"])]
         if request.headers.get("If-Match", f'"{made["version"]}"') == f'"{made["version"]}"':
             return None
-        return _problem(412, "stale-version", "Somebody changed it.")
+        return problem(412, "stale-version", "Somebody changed it.")
 
     async def _step(self, number: int, person: Json, verb: str, **changes: Any) -> None:
         made, at = self.appeals[number], _now()
@@ -303,7 +311,7 @@ class FakeServer:
 
     async def _ticket(self, _: web.Request) -> web.StreamResponse:
         if self.tickets_refused:
-            return _problem(503, "unavailable", "The database is not available now.")
+            return problem(503, "unavailable", "The database is not available now.")
         return web.json_response({"ticket": "ticket", "url": "/ws"})
 
     async def _socket(self, request: web.Request) -> web.StreamResponse:
@@ -357,28 +365,6 @@ def _fixed(read: Callable[[], Json]) -> Handler:
         return web.json_response(read())
 
     return handle
-
-
-def _problem(
-    status: int,
-    slug: str,
-    detail: str,
-    *,
-    extra: Json | None = None,
-    headers: dict[str, str] | None = None,
-) -> web.Response:
-    body = {
-        "type": f"urn:press3:problem:{slug}",
-        "title": detail,
-        "status": status,
-        "detail": detail,
-    }
-    return web.json_response(
-        body | (extra or {}),
-        status=status,
-        headers=headers,
-        content_type="application/problem+json",
-    )
 
 
 async def _show() -> None:

@@ -73,5 +73,5 @@ async def test_supervisors_see_more_pages_than_operators(open_page: Open) -> Non
     )
     supervisor = await open_page(login="boss")
     await expect(supervisor.get_by_role("navigation").get_by_role("link")).to_have_text(
-        ["Обращения", "Звонки", "Слепые окна", "Сверка"]
+        ["Обращения", "Звонки", "Слепые окна", "Сверка", "Аудит"]
     )

@@ -20,7 +20,8 @@ export function PasswordForm({ done }: Props) {
   })
   return (
     <form data-testid="password-form" onSubmit={submit}>
-      <input type="text" name="username" autocomplete="username" value={employee.value?.login ?? ''} class="hidden" tabIndex={-1} readOnly aria-hidden="true" />
+      {/* For the browser's own store of passwords, which asks whose this one is. */}
+      <input type="text" name="username" autocomplete="username" value={employee.value?.login ?? ''} hidden readOnly aria-label={t('signin.login')} />
       <label>
         {t('account.old')}
         <input name="old" type="password" autocomplete="current-password" required />
