@@ -1,5 +1,6 @@
 """The list and one appeal: live, honest about its clock, and clear about what can be done next."""
 
+import re
 from datetime import UTC, timedelta
 
 import pytest
@@ -65,6 +66,34 @@ async def test_filters_live_in_the_address(open_page: Open, server: FakeServer) 
     await expect(page.get_by_text("По этому отбору обращений нет")).to_be_visible()
     await page.get_by_role("button", name="Сбросить").click()
     await expect(page.get_by_test_id("appeal-row-1")).to_be_visible()
+
+
+_KEY_IN_THAT_MOMENT = """() => {
+  const replace = history.replaceState
+  history.replaceState = function (...change) {
+    history.replaceState = replace
+    replace.apply(this, change)
+    const box = document.querySelector('input[type=search]')
+    box.value += '1'
+    box.dispatchEvent(new InputEvent('input', { bubbles: true }))
+  }
+}"""
+
+
+async def test_a_key_pressed_while_the_address_takes_over_the_search_is_kept(
+    open_page: Open,
+) -> None:
+    """Who types slowly presses the next key in the moment in which the last ones come into the address."""
+    page = await open_page()
+    search = page.get_by_role("searchbox")
+    await search.focus()
+    await page.evaluate(_KEY_IN_THAT_MOMENT)
+    await page.keyboard.type("+79")
+    await page.wait_for_url(re.compile("q=%2B79"))
+    await expect(search).to_have_value("+791")
+    await page.wait_for_url(re.compile("q=%2B791"))
+    await page.keyboard.type("6")
+    await expect(search).to_have_value("+7916")
 
 
 async def test_more_reads_further_and_stays_live(open_page: Open, server: FakeServer) -> None:

@@ -1,5 +1,5 @@
 /** The list of appeals: what waits, for how long, and until when it must be done. */
-import { useEffect, useState } from 'preact/hooks'
+import { useEffect, useRef, useState } from 'preact/hooks'
 import { api } from '../api'
 import { label, t } from '../i18n'
 import { useList } from '../list'
@@ -80,8 +80,16 @@ const TYPING_MS = 300
 
 function FilterForm({ filters }: { filters: Filters }) {
   const [q, setQ] = useState(filters.q)
-  const change = (part: Partial<Filters>) => refine(['appeals'], { ...filters, q, ...part })
-  useEffect(() => setQ(filters.q), [filters.q])
+  const put = useRef(filters.q) // what this form itself put into the address: a key typed meanwhile is younger
+  const change = (part: Partial<Filters>) => {
+    put.current = part.q ?? q
+    refine(['appeals'], { ...filters, q, ...part })
+  }
+  useEffect(() => {
+    if (filters.q === put.current) return
+    put.current = filters.q
+    setQ(filters.q)
+  }, [filters.q])
   useEffect(() => {
     if (q === filters.q) return
     const timer = setTimeout(() => change({ q }), TYPING_MS)
