@@ -41,11 +41,11 @@ def reason_of_end(status: str, cause: int) -> RingStop | None:
 
     A declined call ends with the status of a busy or silent one; only the cause knows better.
     """
-    if cause == _REJECTED or not status:
+    if cause == _REJECTED or status in ("", "CANCEL"):
         return _BY_CAUSE.get(cause)
     if status == "NOANSWER" and cause == _BUSY:
         return "busy"
-    return None if status == "CANCEL" else _BY_STATUS.get(status, "no_answer")
+    return _BY_STATUS.get(status, "no_answer")
 
 
 class Who(TypedDict):

@@ -234,6 +234,7 @@ class Switchboard:
             if why is not None:
                 chan.journey.device_ended(chan, why, at)
             chan.ringing, chan.rung = False, True
+            chan.end_status = chan.end_status or "CANCEL"
 
     def forwarded(self, dest: Chan, at: datetime) -> None:
         """The telephone sends the call on; where to is dialled next."""

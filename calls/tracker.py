@@ -44,8 +44,8 @@ from calls.facts import Fact
 from calls.graph import Chan
 from calls.keep import KeepRules
 from calls.live import LiveChannel, as_channel
-from calls.numbers import NumberRules, resource
-from calls.queues import QUEUE_REFUSALS, QUEUE_RESULTS
+from calls.numbers import NumberRules
+from calls.queue_events import QueueEvents
 from calls.switchboard import Switchboard, born_at
 from calls.transfers import Transfers
 from calls.triggers import TriggerRules
@@ -85,6 +85,7 @@ class Tracker:
         self._board = Switchboard(pbx, numbers, keep, self._out)
         self._graph = self._board.graph
         transfers = Transfers(self._board)
+        self._queues = QueueEvents(self._board, numbers)
         self._handlers: dict[type[Event], Callable[[Any], None]] = {
             Newchannel: self._on_newchannel,
             Newstate: self._on_channel,
@@ -106,10 +107,10 @@ class Tracker:
             BlindTransfer: transfers.blind,
             AttendedTransfer: transfers.attended,
             UnparkedCall: transfers.unparked,
-            QueueCallerJoin: self._on_queue_join,
-            QueueCallerLeave: self._on_queue_leave,
-            AgentCalled: self._on_agent_called,
-            AgentConnect: self._on_agent_connect,
+            QueueCallerJoin: self._queues.joined,
+            QueueCallerLeave: self._queues.left,
+            AgentCalled: self._queues.called,
+            AgentConnect: self._queues.connected,
             VarSet: self._on_varset,
             MixMonitorStop: self._on_mixmonitor_stop,
         }
@@ -214,7 +215,11 @@ class Tracker:
 
     def _on_channel(self, event: ChannelEvent) -> None:
         chan = self._board.see(event.channel, event.at)
-        if chan is not None and chan.place != (event.channel.context, event.channel.exten):
+        if chan is None:
+            return
+        if event.channel.state == "Up" and chan.outside is not None:
+            chan.lifted = True  # Dial() with a subroutine says so only when that has ended
+        if chan.place != (event.channel.context, event.channel.exten):
             # it was elsewhere in between: reaching the menu's key again is a new press
             chan.place = ("", "")
 
@@ -312,7 +317,10 @@ class Tracker:
         if dest.kind == "external" and dest.journey.direction == "out":
             dest.journey.dial_status = status
         for chan in self._graph.behind(dest):
-            chan.end_status = chan.end_status or status
+            if not (
+                chan.lifted and chan.outside
+            ):  # lifted and not accepted says nothing of the telephone
+                chan.end_status = chan.end_status or status
 
     def _on_bridge_enter(self, event: BridgeEnter) -> None:
         chan = self._board.see(event.channel, event.at)
@@ -336,59 +344,15 @@ class Tracker:
         if chan is not None and chan.journey.speaks:
             chan.journey.held(chan, isinstance(event, Hold), chan.journey.tick(event.at))
 
-    # -- the queue ------------------------------------------------------------------------------
-
-    def _on_queue_join(self, event: QueueCallerJoin) -> None:
-        chan = self._board.see(event.channel, event.at)
-        if chan is None:
-            return
-        chan.queues = True
-        chan.journey.joined_queue(chan, event.queue, chan.journey.tick(event.at))
-        if (
-            not chan.journey.arrived
-            and self._board.waits_for_somebody(chan, event.queue)
-            and not self._board.consults(chan)
-        ):
-            self._board.arrive(chan, event.at, queue=event.queue)
-
-    def _on_queue_leave(self, event: QueueCallerLeave) -> None:
-        chan = self._graph.get(event.channel.uniqueid)
-        if chan is not None:
-            place = (event.channel.context, event.channel.exten)
-            chan.queues = False
-            journey, at = chan.journey, chan.journey.tick(event.at)
-            journey.waiting.left(chan, event.queue, place, at, gave_up=journey.gave_up)
-
-    def _on_agent_called(self, event: AgentCalled) -> None:
-        caller, dest = (
-            self._board.see(event.channel, event.at),
-            self._board.see(event.dest, event.at),
-        )
-        if dest is None:
-            return
-        member = event.interface or dest.name
-        self._graph.make_operator(dest, self._numbers.extension(member) or resource(member))
-        self._board.dial(caller, dest, None, event.at)
-
-    def _on_agent_connect(self, event: AgentConnect) -> None:
-        chan = self._board.see(event.channel, event.at)
-        if chan is not None:
-            member = self._graph.get(event.dest.uniqueid)
-            at = chan.journey.tick(event.at)
-            chan.journey.waiting.connected(chan, event.queue, member, at)
+    # -- variables and recorders ----------------------------------------------------------------
 
     def _on_varset(self, event: VarSet) -> None:
         if event.variable == "MIXMONITOR_FILENAME" and event.value:
             chan = self._board.see(event.channel, event.at)
             if chan is not None:
                 chan.journey.recording_started(chan, event.value, chan.journey.tick(event.at))
-        elif event.variable == "QUEUESTATUS" and event.value in QUEUE_RESULTS:
-            chan = self._graph.get(event.channel.uniqueid)
-            if chan is not None:
-                journey, at, why = chan.journey, chan.journey.tick(event.at), QUEUE_RESULTS
-                if event.value in QUEUE_REFUSALS:
-                    journey.refused_by_queue(why[event.value], at)
-                journey.waiting.result(chan, why[event.value], at, gave_up=journey.gave_up)
+        elif event.variable == "QUEUESTATUS":
+            self._queues.result(event)
 
     def _on_mixmonitor_stop(self, event: MixMonitorStop) -> None:
         chan = self._graph.get(event.channel.uniqueid)

@@ -53,13 +53,23 @@ class Transfers:
         self._tell("attended", by, sent or by, to, at)
 
     def _target(self, second: Chan | None, target: Chan | None, by: tuple[Chan | None, ...]) -> str:
-        """Return who the customer is handed to: the other end of the consultation, talking or ringing."""
+        """Return who the customer is handed to: the other end of the consultation, talking or ringing.
+
+        Of a queue or group that rings several, what the consultation dialled.
+        """
         near = [] if target is None else [target, *self._graph.heard_by(target)]
         far = [] if second is None else self._graph.behind(second)[1:]
-        for chan in (*near, *far):
-            if chan.kind == "operator" and chan not in by:
-                return chan.extension or chan.number
-        return target.number if target is not None and target.kind == "external" else ""
+        talking, ringing = (
+            {chan.telephone or chan.number for chan in chans if _is_ours(chan, by)}
+            for chans in (near, far)
+        )
+        for telephones in (talking, ringing):
+            if len(telephones) == 1:
+                return telephones.pop()
+        if target is not None and target.kind == "external":
+            return target.number
+        dialled = target if target is not None and target.kind == "local" else second
+        return dialled.exten if dialled is not None and dialled.exten != "s" else ""
 
     def _tell(
         self, kind: Literal["blind", "attended"], by: Chan, sent: Chan, to: str, at: datetime
@@ -74,3 +84,7 @@ class Transfers:
         parkee = self._board.see(event.parkee, event.at)
         if parkee is not None and event.retriever is not None:
             self._board.link_all((parkee, self._board.see(event.retriever, event.at)), event.at)
+
+
+def _is_ours(chan: Chan, by: tuple[Chan | None, ...]) -> bool:
+    return chan not in by and (chan.kind == "operator" or chan.outside is not None)

@@ -193,12 +193,21 @@ class Line:
         self.pbx.say(ami.LocalBridge, one=one.shown, two=two.shown, context=context, exten=exten)
         return one, two
 
+    def makes(self, interface: str) -> "Line":
+        """A channel is made for this line, and not dialled yet."""
+        return self.pbx.channel(interface, linkedid=self.shown.linkedid, state="Down", exten="s")
+
     def dials(self, other: "Line") -> None:
         self.pbx.say(ami.DialBegin, source=self.shown, dest=other.shown, dial_string="x")
 
     def stops(self, status: str) -> None:
         """The dialling of this line ends with `status`."""
         self.pbx.say(ami.DialEnd, source=None, dest=self.shown, status=status)
+
+    def is_up(self) -> None:
+        """Somebody, or a voice box, lifts."""
+        self.shown = self.shown._replace(state="Up")
+        self._say(ami.Newstate)
 
     def forwards(self, to: str) -> None:
         """The set sends the call on: 302."""

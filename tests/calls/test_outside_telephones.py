@@ -82,6 +82,32 @@ def test_a_mobile_that_does_not_press_1_has_not_answered(pbx: Pbx) -> None:
     assert legs(pbx.story) == [("101", "answered", True), (MOBILE, "no_answer", False)]
 
 
+def test_who_is_asked_to_press_1_while_the_telephone_answers(pbx: Pbx) -> None:
+    """The subroutine goes on after the Local was taken back, and ends with a status of its own."""
+    ivan = pbx.incoming("+79110000001")
+    near, near2, far, far2, phone, mobile = follow_me(ivan)
+    mobile.is_up()
+    phone.answers()
+    far.stops("CANCEL")
+    far.is_gone(26)
+    near.answers()
+    near2.talks_to(phone)
+    ivan.talks_to(near)
+    mobile.stops("CONGESTION")
+    mobile.is_gone(16)
+    far2.is_gone(26)
+    assert legs(pbx.story) == [("101", "answered", True), (MOBILE, "elsewhere", False)]
+
+
+def test_who_presses_nothing_was_not_out_of_order(pbx: Pbx) -> None:
+    ivan = pbx.incoming("+79110000001")
+    mobile = ivan.rings_number("PJSIP/trunk", "89110000009")
+    mobile.is_up()
+    mobile.stops("CONGESTION")
+    mobile.is_gone(16)
+    assert legs(pbx.story) == [(MOBILE, "no_answer", False)]
+
+
 def test_a_mobile_dialled_directly_that_does_not_press_1(pbx: Pbx) -> None:
     """Dial(PJSIP/89110000009@trunk,,U(confirm)): lifted, never connected. The story does not contradict itself."""
     ivan = pbx.incoming("+79110000001")
@@ -149,6 +175,17 @@ def test_two_at_once_behind_two_locals_and_one_was_too_late(pbx: Pbx) -> None:
     lose(near, near2, phone)
     ivan.talks_to(far)
     assert legs(pbx.story) == [("101", "elsewhere", False), (MOBILE, "answered", True)]
+
+
+def test_a_mobile_that_is_itself_a_queue_member(pbx: Pbx) -> None:
+    ivan = in_queue(pbx)
+    mobile = ivan.makes("PJSIP/trunk")
+    mobile.is_member(ivan, "PJSIP/89110000009@trunk")
+    mobile.answers()
+    mobile.connects(ivan, "complaints")
+    ivan.leaves("complaints")
+    ivan.talks_to(mobile)
+    assert legs(pbx.story) == [(MOBILE, "answered", True)]
 
 
 def test_a_blind_transfer_to_a_mobile(pbx: Pbx) -> None:

@@ -40,6 +40,7 @@ class Expected:
 
 
 WON, LOST = ("101", "answered", True), ("102", "elsewhere", False)
+MOBILE = "+79110000009"
 EXPECTED = {
     "answered": Expected(outcome="answered", legs=(WON, LOST)),
     "anonymous": Expected(outcome="answered", legs=(WON, LOST)),
@@ -108,6 +109,51 @@ EXPECTED = {
         legs=(("101", "elsewhere", False), LOST, ("103", "answered", True)),
     ),
     "observed-menu": Expected(outcome="answered", legs=(WON, LOST)),
+    "follow-me": Expected(
+        outcome="answered",
+        legs=((MOBILE, "answered", True), ("101", "elsewhere", False)),
+        queue=(),
+        pressed=False,
+    ),
+    "follow-me-at-home": Expected(
+        outcome="answered",
+        legs=(WON, (MOBILE, "no_answer", False)),
+        queue=(),
+        pressed=False,
+    ),
+    "follow-me-accepted": Expected(
+        outcome="answered",
+        legs=(("101", "elsewhere", False), (MOBILE, "answered", True)),
+        queue=(),
+        pressed=False,
+    ),
+    "group-with-mobile": Expected(outcome="answered", legs=(LOST, (MOBILE, "answered", True))),
+    "forwarded": Expected(
+        outcome="answered",
+        legs=(("101", "forwarded", False), ("103", "answered", True)),
+        queue=(),
+        pressed=False,
+    ),
+    "queue-in-queue": Expected(
+        outcome="answered", legs=(("103", "answered", True),), queue=("answered", "answered")
+    ),
+    "second-line-to-queue": Expected(
+        outcome="answered",
+        legs=(WON, LOST, ("103", "answered", True)),
+        transfers=(("attended", "101", "103"),),
+    ),
+    "second-line-to-ringing-queue": Expected(
+        outcome="answered",
+        legs=(WON, LOST, ("103", "answered", True)),
+        queue=("answered", "answered"),
+        transfers=(("attended", "101", "103"),),
+    ),
+    "consulted-queue-rings": Expected(
+        outcome="answered",
+        legs=(WON, LOST, ("103", "answered", True)),
+        queue=("answered", "answered"),
+        transfers=(("attended", "101", "500"),),
+    ),
     "no-choice": Expected(outcome="closed", queue=(), pressed=False),
     "outbound": Expected(outcome="answered", legs=(WON,), queue=(), direction="out", pressed=False),
     "click-to-call": Expected(
@@ -142,6 +188,7 @@ def of(facts: list[Fact], kind: type[T]) -> list[T]:
 
 # Which side ended it. All others of EXPECTED: the operator.
 CALLER_ENDS = {
+    "follow-me", "follow-me-at-home",
     "answered", "attended-transfer-fails", "blind-transfer", "click-to-call", "gave-up", "on-hold",
     "outbound", "parked", "picked-up", "crm-call", "crm-call-optimized", "call-back-agent-first",
     "call-back-customer-first",
@@ -163,7 +210,7 @@ def test_every_story_has_its_expectation() -> None:
 @pytest.mark.parametrize("trace", [t for t in ALL if story_name(t) in EXPECTED])
 def test_what_happened(trace: str) -> None:
     expected, story = EXPECTED[story_name(trace)], story_of(trace)
-    legs = [(leg.extension, leg.outcome, leg.answered_at is not None) for leg in story.legs]
+    legs = [(leg.telephone, leg.outcome, leg.answered_at is not None) for leg in story.legs]
     assert story.outcome == expected.outcome
     assert story.direction == expected.direction
     assert sorted(map(str, legs)) == sorted(map(str, expected.legs))
@@ -290,6 +337,7 @@ def test_a_call_has_its_recording(trace: str) -> None:
     story = story_of(trace)
     recorded = story_name(trace) not in (
         "picked-up", "no-choice", "outbound", "click-to-call", "observed-menu", "crm-call",
+        "follow-me", "follow-me-at-home", "follow-me-accepted", "forwarded",
         "crm-call-optimized", "call-back-agent-first", "call-back-customer-first",
     )  # fmt: skip
     assert len(story.recordings) == int(recorded)

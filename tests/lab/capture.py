@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from press3.demo.tree import get_tree
+from tests.lab import outside_stories  # noqa: F401  (its stories are registered)
 from tests.lab.ami_tap import AmiMessage
 from tests.lab.captured_stories import STORIES, Stage
 from tests.lab.harness import Lab, start_lab

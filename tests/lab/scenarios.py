@@ -131,7 +131,7 @@ class _Caller:
         return (
             self.request("INVITE", 1, body=sdp, kind="application/sdp")
             + '<recv response="100" optional="true"/><recv response="180" optional="true"/>'
-            '<recv response="183" optional="true"/><recv response="200" rrs="true"><action>'
+            '<recv response="181" optional="true"/><recv response="183" optional="true"/><recv response="200" rrs="true"><action>'
             '<ereg regexp=".*" search_in="hdr" header="From:" assign_to="1"/>'
             '<ereg regexp=".*" search_in="hdr" header="To:" assign_to="2"/>'
             "</action></recv>"
@@ -200,12 +200,12 @@ class TelephoneHabit:
     """How a telephone behaves on a call: rings `ring_s`, then does `then`.
 
     `answer` speaks and hangs up after `talk_s` (None: never by itself); `noanswer` rings until it is
-    cancelled; `reject` says 603, `busy` 486 (after `ring_s`). `hold_after_s` after the answer it puts
+    cancelled; `reject` says 603, `busy` 486, `forward` 302 to 103 (after `ring_s`). `hold_after_s` after the answer it puts
     the other side on hold for `hold_s` by re-INVITE.
     """
 
     ring_s: float = 0.5
-    then: Literal["answer", "noanswer", "reject", "busy"] = "answer"
+    then: Literal["answer", "noanswer", "reject", "busy", "forward"] = "answer"
     talk_s: float | None = None
     hold_after_s: float | None = None
     hold_s: float = 1
@@ -265,8 +265,15 @@ def _reaction(habit: TelephoneHabit, speech: Path, *, label: int = 0) -> str:
     """Ring, then do what the habit says; the labels are `label` + 2 and + 3, the end is 9."""
     ring_ms = int(habit.ring_s * 1000) if habit.then != "noanswer" else 600_000
     after = {"answer": _answer(habit, speech, label), "noanswer": ""}
-    refusal = {"reject": "603 Decline", "busy": "486 Busy Here"}
+    refusal = {
+        "reject": "603 Decline",
+        "busy": "486 Busy Here",
+        "forward": "302 Moved Temporarily",
+    }
     reaction = after.get(habit.then) or _refuse(refusal.get(habit.then, "480 Unavailable"))
+    if habit.then == "forward":
+        own = "<sip:[local_ip]:[local_port];transport=[transport]>"
+        reaction = reaction.replace(own, "<sip:103@[local_ip]>")
     return f"""{_respond("180 Ringing")}
 <recv request="CANCEL" timeout="{max(ring_ms, 1)}" ontimeout="{label + 2}"/>
 {OK}
