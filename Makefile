@@ -68,12 +68,13 @@ ui: .venv/app
 $(UV):
 	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "press3 needs Python 3.11 to 3.13; run: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv .tools
-	.tools/bin/pip install --quiet --disable-pip-version-check uv
+	.tools/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-tools.lock
 
-.venv/app: requirements.lock pyproject.toml | $(UV)
+.venv/app: requirements.lock requirements-build.lock pyproject.toml | $(UV)
 	test -x $(BIN)/python || $(UV) venv --quiet --python $(PYTHON) .venv
 	$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
-	$(UV) pip install --quiet --python $(BIN)/python --no-deps -e .
+	$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements-build.lock
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@touch $@
 
 .venv/dev: requirements-dev.lock .venv/app
@@ -85,6 +86,10 @@ lock: $(UV)
 	  --no-header pyproject.toml -o requirements.lock
 	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --all-extras \
 	  --no-header --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 \
+	  --no-header --group build -c requirements-dev.lock -o requirements-build.lock
+	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 \
+	  --no-header --group tools -o requirements-tools.lock
 
 clean:
 	rm -rf .venv .tools web/static web/ui/node_modules .pytest_cache .mypy_cache .ruff_cache var
