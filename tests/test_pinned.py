@@ -1,8 +1,10 @@
 """What builds, installs and runs press3 is pinned with hashes: each command that installs is looked at."""
 
+import json
 import re
 import tomllib
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -125,3 +127,29 @@ def test_the_build_requires_what_its_lock_has() -> None:
 
 def test_npm_runs_no_script_of_a_package_whoever_calls_it() -> None:
     assert "ignore-scripts=true" in (ROOT / "web/ui/.npmrc").read_text().splitlines()
+
+
+def _licences() -> list[tuple[str, str]]:
+    """Return each library that press3 itself names, with the licence that it declares."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"].values()
+    wanted = [*project["dependencies"], *(each for extra in extras for each in extra)]
+    names = [re.match(r"[A-Za-z0-9_.-]+", each)[0] for each in wanted]  # type: ignore[index]
+    found = []
+    for name in names:
+        try:
+            found.append((name, metadata.metadata(name).get("License-Expression") or ""))
+        except metadata.PackageNotFoundError:
+            found.append((name, ""))  # of another version of Python, or an extra
+    screen = json.loads((ROOT / "web/ui/package.json").read_text())
+    packages = json.loads((ROOT / "web/ui/package-lock.json").read_text())["packages"]
+    named = {**screen["dependencies"], **screen["devDependencies"]}
+    return found + [(name, packages[f"node_modules/{name}"]["license"]) for name in named]
+
+
+@pytest.mark.parametrize(("name", "licence"), _licences())
+def test_the_notice_names_each_library_with_its_licence(name: str, licence: str) -> None:
+    notice = " ".join((ROOT / "NOTICE").read_text().split())
+    found = re.search(rf"(?:^| ){re.escape(name)} ([^,.]*(?:\.0[^,.]*)*)", notice, re.IGNORECASE)
+    assert found is not None
+    assert licence in found[1]
