@@ -6,6 +6,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, and_, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from appeals.conflicts import calls_about
 from appeals.reading import calls_for
 from appeals.rights import Person
 from calls.model import Call
@@ -56,7 +57,9 @@ async def listened(session: AsyncSession, viewer: Person, query: ListeningQuery)
 
 def _readable(viewer: Person) -> ColumnElement[bool]:
     whole_company = viewer.role == Role.ADMIN or viewer.department_id is None
-    of_a_call = and_(Call.id.is_not(None), calls_for(viewer))
+    # Who listened says who handles the case: not for its accused, though the call was theirs.
+    not_about = Call.id.not_in(calls_about(viewer.id))
+    of_a_call = and_(Call.id.is_not(None), calls_for(viewer), not_about)
     return of_a_call | Recording.call_id.is_(None) if whole_company else of_a_call
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
 from appeals.model import Kind, Phase
-from appeals.rights import Action
+from appeals.rights import Action, AnsweredBy
 from people.audit import AuditKind
 from people.model import Role
 from people.signin import Duty
@@ -22,6 +22,7 @@ __all__ = [
     "AuditList",
     "BlindWindowList",
     "CallList",
+    "ConflictRule",
     "Dictionaries",
     "History",
     "LinkList",
@@ -224,6 +225,25 @@ class AppealList(Told):
 class CallList(Told):
     items: list[Call]
     next: str | None
+
+
+class SettingChange(Told):
+    """`old` null: the first value of this database."""
+
+    at: datetime
+    old: AnsweredBy | None
+    new: AnsweredBy
+
+
+class ConflictRule(Told):
+    """What is left to the employee who answered the call of a complaint that the machine opened.
+
+    `notes`: gist and category while empty, the accused the first time; `barred`: reading only; `none`:
+    as any colleague.
+    """
+
+    answered_by: AnsweredBy
+    changes: list[SettingChange]
 
 
 class HiddenEntry(Told):

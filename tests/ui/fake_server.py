@@ -63,6 +63,8 @@ class FakeServer:
         self.failing: dict[str, int] = {}
         self.failing_as: dict[str, str] = {}  # the problem, when it is not our own fault
         self.conflicted: set[int] = set()
+        self.conflict_rule: Json = {"answered_by": "notes", "changes": []}
+        self.own_cases: dict[int, Json] = {}
         self.tickets_refused = False
         self.account = FakeAccount()
         self.peaks = sample.write_sound(sound)
@@ -168,6 +170,7 @@ class FakeServer:
                 web.get(f"{API}/dictionaries", _fixed(lambda: sample.DICTIONARIES)),
                 web.get(f"{API}/links", _fixed(lambda: {"items": self.links})),
                 web.get(f"{API}/blind-windows", self._blind_windows),
+                web.get(f"{API}/conflict-rule", _fixed(lambda: self.conflict_rule)),
                 web.get(f"{API}/reconciliation", _fixed(lambda: self.reconciliation)),
                 web.get(f"{API}/appeals", self._appeals),
                 web.get(f"{API}/appeals/{{number}}", self._appeal),
@@ -236,7 +239,10 @@ class FakeServer:
         return web.json_response({"items": page, "next": str(page[-1]["number"]) if rest else None})
 
     async def _appeal(self, request: web.Request) -> web.StreamResponse:
-        made = self.appeals.get(int(request.match_info["number"]))
+        number = int(request.match_info["number"])
+        if number in self.own_cases:
+            return web.json_response(self.own_cases[number])
+        made = self.appeals.get(number)
         if made is None:
             return problem(404, "not-found", "There is no such thing.")
         return web.json_response(made, headers={"ETag": f'"{made["version"]}"'})

@@ -300,3 +300,38 @@ def _appeal_with_call(server: FakeServer, **changes: object) -> dict[str, object
     appeal["times"] |= {"wait_s": 21, "queue_wait_s": 18.2, "ring_s": 14.6}
     appeal["targets"] = {"wait_s": {"limit_s": 30, "met": True}}
     return appeal
+
+
+async def test_the_accused_reads_with_dignity_who_handles_it(
+    open_page: Open, server: FakeServer
+) -> None:
+    server.own_cases[3] = {
+        "number": 3,
+        "opened_at": _now().isoformat(),
+        "phase": "investigating",
+        "handled_by": {"id": 1, "name": "Служба качества"},
+        "explanation": None,
+        "hidden": True,
+    }
+    page = await open_page("#/appeals/3")
+    own = page.get_by_test_id("own-case")
+    await expect(own).to_contain_text("Обращение, в котором речь о вас")
+    await expect(own).to_contain_text("Служба качества")
+    await expect(own).to_contain_text("Если понадобится ваше объяснение")
+    await expect(page.get_by_test_id("take-button")).to_have_count(0)
+
+
+async def test_who_answered_the_call_is_offered_what_is_left_to_them(
+    open_page: Open, server: FakeServer
+) -> None:
+    server.add_appeal(3, MARIA, may=["read", "note", "accuse"], category="staff")
+    hidden = {"n": 2, "hash": "0" * 64, "hidden": True}
+    server.histories[3].append(hidden)
+    page = await open_page("#/appeals/3")
+    form = page.get_by_test_id("notes-form")
+    await expect(form).to_contain_text("обращение разберёт другой сотрудник")
+    await expect(form.get_by_label("На кого жалоба")).to_be_visible()
+    await expect(form.locator("textarea")).to_have_count(1)
+    await expect(form.locator("select[name=category]")).to_have_count(0)  # written already
+    await expect(page.get_by_test_id("take-button")).to_have_count(0)
+    await expect(page.get_by_test_id("history").locator("li")).to_have_count(1)

@@ -6,6 +6,7 @@ from web.routes import (
     audit,
     blind_windows,
     calls,
+    conflict_rule,
     dictionaries,
     links,
     listening_log,
@@ -30,5 +31,6 @@ OPERATIONS: tuple[Operation, ...] = (
     *audit.OPERATIONS,
     *listening_log.OPERATIONS,
     *links.OPERATIONS,
+    *conflict_rule.OPERATIONS,
     *dictionaries.OPERATIONS,
 )

@@ -4,11 +4,14 @@ import type {
   AuditEntry,
   BlindWindow,
   Call,
+  ConflictRule,
   Dictionaries,
+  HiddenEntry,
   HistoryEntry,
   Link,
   Listening,
   OpenSession,
+  OwnCase,
   Page,
   Reconciliation,
   WhoAmI,
@@ -76,17 +79,19 @@ export const api = {
   dictionaries: () => get<Dictionaries>('/dictionaries'),
   links: () => get<{ items: Link[] }>('/links'),
   appeals: (query: Query, signal?: AbortSignal) => get<Page<Appeal>>(`/appeals${queryText(query)}`, signal),
-  appeal: (number: number) => send<Appeal>('GET', `/appeals/${number}`),
-  history: (number: number) => get<{ items: HistoryEntry[] }>(`/appeals/${number}/history`),
+  appeal: (number: number) => send<Appeal | OwnCase>('GET', `/appeals/${number}`),
+  history: (number: number) => get<{ items: (HistoryEntry | HiddenEntry)[] }>(`/appeals/${number}/history`),
   take: (number: number, etag: string | null) => send<unknown>('POST', `/appeals/${number}/take`, { etag }),
   resolve: (number: number, form: Resolution, etag: string | null) =>
     send<unknown>('POST', `/appeals/${number}/resolve`, { body: form, etag }),
+  change: (number: number, form: Note, etag: string | null) => send<unknown>('PATCH', `/appeals/${number}`, { body: form, etag }),
   calls: (query: Query, signal?: AbortSignal) => get<Page<Call>>(`/calls${queryText(query)}`, signal),
   peaks: (id: number | string, signal?: AbortSignal) =>
     get<{ rate: number; scale?: number; peaks: number[] }>(`/recordings/${encodeURIComponent(id)}/peaks`, signal),
   audioUrl: (id: number | string) => `${BASE}/recordings/${encodeURIComponent(id)}/audio`,
   blindWindows: () => get<{ items: BlindWindow[] }>('/blind-windows'),
   reconciliation: (day: string) => get<Reconciliation>(`/reconciliation${queryText({ day })}`),
+  conflictRule: () => get<ConflictRule>('/conflict-rule'),
   pushTicket: () => send<{ ticket: string; url: string }>('POST', '/push-ticket').then((answer) => answer.body),
 }
 
@@ -95,6 +100,13 @@ export interface Resolution {
   gist?: string
   category?: string
   result?: string
+}
+
+/** What the employee who answered the call may still write down. */
+export interface Note {
+  gist?: string
+  category?: string
+  accused?: number
 }
 
 interface Sending {

@@ -159,12 +159,35 @@ export interface Appeal {
   opened_at: string
   deadline_at: string | null
   responsible: Named | null
+  department?: Named | null
   calls?: Call[] | null
   times: Times | null
   times_business: Times | null
   targets: Record<string, { limit_s: number; met: boolean | null }> | null
   /** What the rights allow this person here; absent in lists. */
   may?: string[]
+}
+
+/** An appeal about the person who looks. */
+export interface OwnCase {
+  number: number
+  opened_at: string
+  phase: Phase
+  handled_by: Named
+  explanation: { asked_at: string; due_at: string | null; text: string | null } | null
+  hidden: true
+}
+
+export interface ConflictRule {
+  answered_by: string
+  changes: { at: string; old: string | null; new: string }[]
+}
+
+/** An entry that this person may not see: the chain goes on. */
+export interface HiddenEntry {
+  n: number
+  hash: string
+  hidden: true
 }
 
 export interface HistoryEntry {

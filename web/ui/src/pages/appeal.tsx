@@ -13,12 +13,10 @@ import { fields } from '../problems'
 import { link, place } from '../router'
 import { dictionaries, learnZone, live } from '../store'
 import { byTime } from '../times'
-import type { Appeal, HistoryEntry } from '../types'
+import type { Appeal, HiddenEntry, HistoryEntry, OwnCase } from '../types'
+import { OwnCasePage } from './own_case'
 
-interface Shown {
-  answer: Answer<Appeal>
-  history: HistoryEntry[]
-}
+type Shown = { answer: Answer<Appeal>; history: HistoryEntry[] } | { own: OwnCase }
 
 export function AppealPage({ number }: { number: number }) {
   const { value, error, reload } = useLoad<Shown>(() => read(number), String(number), revision(number))
@@ -32,6 +30,7 @@ export function AppealPage({ number }: { number: number }) {
       </>
     )
   }
+  if ('own' in value) return <OwnCasePage own={value.own} />
   const appeal = value.answer.body
   return (
     <div class="appeal" data-testid="appeal">
@@ -61,9 +60,16 @@ export function AppealPage({ number }: { number: number }) {
 }
 
 async function read(number: number): Promise<Shown> {
-  const [answer, history] = await Promise.all([api.appeal(number), api.history(number)])
+  const answer = await api.appeal(number)
   learnZone(answer.body.opened_at)
-  return { answer, history: history.items }
+  if ('hidden' in answer.body) return { own: answer.body }
+  const history = await api.history(number)
+  return { answer: { ...answer, body: answer.body }, history: history.items.filter(shown) }
+}
+
+/** Refused attempts of others are not for everybody: their places in the chain are left out here. */
+function shown(entry: HistoryEntry | HiddenEntry): entry is HistoryEntry {
+  return !('hidden' in entry)
 }
 
 function revision(number: number): string {

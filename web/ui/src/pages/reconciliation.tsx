@@ -2,7 +2,7 @@
 import { api } from '../api'
 import { label, t } from '../i18n'
 import { useLoad } from '../load'
-import { Empty, Heading, Problem } from '../parts/bits'
+import { Empty, Heading, Moment, Problem } from '../parts/bits'
 import { Table, type Column } from '../parts/table'
 import { link, place, refine } from '../router'
 import { today as todayThere } from '../store'
@@ -33,8 +33,26 @@ export function ReconciliationPage() {
       {error ? <Problem error={error} retry={reload} /> : null}
       {!value && busy ? <p class="muted">{t('app.loading')}</p> : null}
       {value ? <Result day={day} value={value} /> : null}
+      <Rule />
     </>
   )
+}
+
+/** What the conflict rule leaves to the employee who answered the call, and since when. */
+function Rule() {
+  const { value } = useLoad(() => api.conflictRule(), 'conflict-rule')
+  const last = value?.changes[0]
+  return value ? (
+    <p class="muted" data-testid="conflict-rule">
+      {t('rule.title')}: {label('rule', value.answered_by)}
+      {last?.old ? (
+        <>
+          {' '}
+          ({t('rule.before', { rule: label('rule', last.old) })}, <Moment at={last.at} />)
+        </>
+      ) : null}
+    </p>
+  ) : null
 }
 
 function Result({ day, value }: { day: string; value: Reconciliation }) {

@@ -5,6 +5,7 @@ import { t } from '../i18n'
 import { explain, fields } from '../problems'
 import { dictionaries, notice } from '../store'
 import type { Appeal } from '../types'
+import { Notes } from './notes'
 
 interface Props {
   appeal: Appeal
@@ -32,6 +33,15 @@ export function Actions({ appeal, etag, reload }: Props) {
   }
   const mayTake = TAKE_FROM.includes(appeal.phase)
   const mayResolve = appeal.phase === 'investigating'
+  if (isLeftNotes(appeal)) {
+    return (
+      <section class="panel actions" aria-labelledby="actions-title">
+        <h2 id="actions-title">{t('notes.title')}</h2>
+        {error !== null ? <Refusal error={error} /> : null}
+        <Notes key={appeal.version} appeal={appeal} etag={etag} busy={busy} act={act} />
+      </section>
+    )
+  }
   if (!mayTake && !mayResolve && error === null) return null
   return (
     <section class="panel actions" aria-labelledby="actions-title">
@@ -51,6 +61,11 @@ export function Actions({ appeal, etag, reload }: Props) {
       {mayResolve ? <ResolveForm appeal={appeal} etag={etag} busy={busy} missing={missingOf(error)} act={act} /> : null}
     </section>
   )
+}
+
+/** Who answered the call may note what the caller said, and no more. */
+function isLeftNotes({ may }: Appeal): boolean {
+  return may !== undefined && may.includes('note') && !may.includes('take')
 }
 
 /** The rights would refuse it, and an attempt is recorded: better said before than after. */

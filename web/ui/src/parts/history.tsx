@@ -56,7 +56,7 @@ function Details({ entry, calls }: { entry: HistoryEntry; calls: readonly Call[]
   )
 }
 
-const ABOUT_A_CALL = ['call_linked', 'call_ended']
+const ABOUT_A_CALL = ['call_linked', 'call_ended', 'call_unlinked']
 
 /** Return what an entry says beyond its action; pure. */
 export function describe(entry: HistoryEntry, names: Dictionaries | null): string {
@@ -72,6 +72,11 @@ const TELLERS: Record<string, (data: Data, names: Names) => string> = {
   stage: step,
   changed: (data, names) => change(text(data['field']), data, names),
   refused: (data) => `${label('act', text(data['action']))} — ${label('refusal', text(data['reason']))}`,
+  conflict: (data, names) => `${text(nameOf('accused', data['employee'], names))}: ${label('refusal', text(data['reason']))}`,
+  read_in_conflict: () => '',
+  customer_detached: () => '',
+  call_unlinked: (data) => label('direction', text(data['direction'])),
+  first_contact_corrected: () => '',
   responsible_withdrawn: (data) => label('refusal', text(data['reason'])),
   deadline: (data) => label('deadline', text(data['level'])),
   evidence: (data) => label('verified', text(data['new'])),

@@ -1,0 +1,19 @@
+"""What the conflict rule leaves to the employee who answered the call, and when that was changed."""
+
+from appeals import conflicts
+from store import setting_log
+from web import schemas
+from web.api import Ask, Nothing, Operation, Reply, get
+
+__all__ = ["OPERATIONS"]
+
+
+@get("/conflict-rule", answers=schemas.ConflictRule)
+async def read_conflict_rule(ask: Ask[Nothing, Nothing]) -> Reply:
+    """Read `[conflict] answered_by` as it is in force, with every value it had, newest first."""
+    changes = await setting_log.changes(ask.session, conflicts.SETTING)
+    told = [{"at": each.at.isoformat(), "old": each.old, "new": each.new} for each in changes]
+    return Reply(body={"answered_by": await conflicts.rule(ask.session), "changes": told})
+
+
+OPERATIONS: tuple[Operation, ...] = (read_conflict_rule,)
