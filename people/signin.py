@@ -60,7 +60,8 @@ class Duty(enum.StrEnum):
 class SignInRules:
     """A session ends `session` after its beginning, and when it is not used for `idle`.
 
-    `totp`: everybody needs a second factor; whoever has none enrols at the first sign-in.
+    `totp`: everybody needs a second factor; whoever has none enrols at the first sign-in. Of failures at
+    logins that nobody has, the audit keeps `strangers_an_hour`.
     """
 
     lock: LockRules = field(default_factory=LockRules)
@@ -68,6 +69,7 @@ class SignInRules:
     session: timedelta = timedelta(hours=12)
     idle: timedelta = timedelta(hours=12)
     totp: bool = False
+    strangers_an_hour: int = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +104,29 @@ class _Refused:
         self.until[network] = until
 
 
+@dataclass(slots=True)
+class _Ration:
+    """At most `most` entries an `hour` for what strangers can cause without end; the rest is counted."""
+
+    most: int
+    since: datetime | None = None
+    kept: int = 0
+    left_out: int = 0
+
+    def take(self, now: datetime) -> bool:
+        """Return whether one more may be kept now."""
+        if self.since is None or now - self.since >= timedelta(hours=1):
+            self.since, self.kept = now, 0
+        self.kept += 1
+        self.left_out += self.kept > self.most
+        return self.kept <= self.most
+
+    def owed(self) -> int:
+        """Return how many were left out since it was asked, once there is room again."""
+        owed, self.left_out = self.left_out, 0
+        return owed
+
+
 class SignIn:
     """The entrance: `await SignIn(sessions, writer, now=now).sign_in(login, password)`.
 
@@ -123,6 +148,7 @@ class SignIn:
         self.rules = rules
         self._room = WaitingRoom(rules.room)
         self._refused = _Refused()
+        self._strangers = _Ration(rules.strangers_an_hour)
         self._key: bytes | None = None
 
     async def sign_in(
@@ -270,8 +296,11 @@ class SignIn:
         why: str,
     ) -> None:
         now, by = self._now(), By(client=client)
-        subject = employee.id if employee else None
-        audit.record(session, AuditKind.SIGN_IN_FAILED, at=now, by=by, subject_id=subject, why=why)
+        subject, kind = (employee.id if employee else None), AuditKind.SIGN_IN_FAILED
+        if employee is not None or self._strangers.take(now):
+            audit.record(session, kind, at=now, by=by, subject_id=subject, why=why)
+            if owed := self._strangers.owed():
+                audit.record(session, kind, at=now, by=By(), why="not-kept", count=owed)
         locks, sprays = await lockout.fail(session, attempt, now, self.rules.lock)
         if locks:
             device = "known" if attempt.device is not None else "strangers"

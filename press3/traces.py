@@ -15,8 +15,11 @@ from hashlib import blake2b
 from pathlib import Path
 
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from ami.wire import decode
+from people import audit
+from people.audit import COMMAND_LINE, AuditKind
 from press3.errors import Press3Error
 from press3.settings import Settings
 from store.journal import JournalRow
@@ -118,15 +121,21 @@ async def capture(settings: Settings, out: Path, *, pbx: str | None, minutes: in
         raise Press3Error(f"no [[asterisk]] named {pbx!r}; there are: {', '.join(names) or 'none'}")
     chosen = pbx or (names[0] if names else "main")
     anonymiser = Anonymiser()
-    async with open_store(settings) as store, store.sessions() as session:
-        rows = await session.execute(
-            select(JournalRow.at, JournalRow.raw)
-            .where(
-                JournalRow.pbx == chosen, JournalRow.at > store.now() - timedelta(minutes=minutes)
+    async with open_store(settings) as store:
+        at = store.now()
+        async with store.sessions() as session:
+            rows = await session.execute(
+                select(JournalRow.at, JournalRow.raw)
+                .where(JournalRow.pbx == chosen, JournalRow.at > at - timedelta(minutes=minutes))
+                .order_by(JournalRow.id)
             )
-            .order_by(JournalRow.id)
-        )
-        lines = [TraceLine(at, anonymiser.message(raw)) for at, raw in rows]
-    if not lines:
-        raise Press3Error(f"no events of {chosen!r} in the last {minutes} minutes")
+            lines = [TraceLine(at, anonymiser.message(raw)) for at, raw in rows]
+        if not lines:
+            raise Press3Error(f"no events of {chosen!r} in the last {minutes} minutes")
+
+        async def noted(session: AsyncSession) -> None:
+            kind, count = AuditKind.EXPORTED, len(lines)
+            audit.record(session, kind, at=at, by=COMMAND_LINE, what=f"{count} events", pbx=chosen)
+
+        await store.writer.run(noted)  # before: what can't be noted does not leave
     write_trace(out, lines)

@@ -89,6 +89,32 @@ async def test_a_lock_out_and_spraying_are_said_once(
     assert kinds.index("locked-out") < kinds.index("spraying")
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_a_flood_at_logins_that_nobody_has_does_not_fill_the_disk(
+    hire: Hire, sessions: Sessions, writer: Writer, clock: Clock
+) -> None:
+    admin = await hire("admin", role="admin")
+    entrance = SignIn(sessions, writer, now=clock, rules=SignInRules(strangers_an_hour=2))
+
+    async def fail(login: str) -> None:
+        with pytest.raises(SignInRefused):
+            await entrance.sign_in(login, "wrong password", client=FROM)
+
+    for n in range(5):
+        await fail(f"user{n}")
+    await fail("admin")
+    assert (await seen(sessions, admin)).count("sign-in-failed") == 4
+    clock.move(minutes=61)
+    await fail("user9")
+    async with sessions() as session:
+        found = await audit.entries(session, admin, AuditQuery(kind=AuditKind.SIGN_IN_FAILED), 9)
+    assert [entry.data["why"] for entry in reversed(found)] == [
+        *("password", "password", "password", "not-kept"),
+        "password",
+    ]
+    assert sum(entry.data.get("count", 0) for entry in found) == 3
+
+
 async def test_nothing_of_it_can_be_changed_or_deleted(
     hire: Hire, sessions: Sessions, writer: Writer
 ) -> None:

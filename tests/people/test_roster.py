@@ -1,5 +1,6 @@
 """Adding and changing employees: what is accepted, and what the refusal says."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from people import directory, passwords, roster
+from people.client import ELSEWHERE
 from people.errors import (
     ExtensionTaken,
     LoginTaken,
@@ -19,6 +21,7 @@ from people.errors import (
     WrongValue,
 )
 from people.model import Employee, Role
+from people.sessions import token_hash
 from people.signin import SignIn
 from store.writer import Writer
 from tests.people.conftest import PASSWORD, Clock, Hire
@@ -192,3 +195,30 @@ async def test_the_same_password_typed_on_another_keyboard() -> None:
 async def test_a_damaged_hash_is_no_password() -> None:
     assert not await passwords.verify("not a hash", PASSWORD)
     assert not await passwords.verify(None, "nobody's password")
+
+
+async def test_passwords_are_hashed_before_the_transaction_opens(
+    hire: Hire, new_password: Hire, entrance: SignIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a password is hashed, presses are stored: no hashing is called from the writer's task."""
+    called_in: list[str] = []
+    hashed = passwords.hash_password
+
+    async def watched(password: str) -> str:
+        task = asyncio.current_task()
+        called_in.append(task.get_name() if task is not None else "")
+        return await hashed(password)
+
+    monkeypatch.setattr(passwords, "hash_password", watched)
+    anna = await hire("anna")
+    await new_password("anna", "another horse 43")
+    done = await entrance.sign_in("anna", "another horse 43")
+    await entrance.change_password(
+        anna,
+        "another horse 43",
+        "third horse 44",
+        client=ELSEWHERE,
+        session_hash=token_hash(done.token),
+    )
+    assert len(called_in) == 3
+    assert "store-writer" not in called_in

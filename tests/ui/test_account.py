@@ -149,7 +149,7 @@ async def test_the_audit_shows_the_entrance_and_the_listenings(
     page = await open_page("#/audit", login="boss")
     await expect(page.get_by_test_id("audit-row")).to_have_count(5)
     await expect(page.get_by_test_id("audit-row").nth(1)).to_contain_text(
-        "Вход заблокирован: для незнакомых устройств"
+        "Блокировка входа: для незнакомых устройств"
     )
     await expect(page.get_by_test_id("audit-row").last).to_contain_text("командная строка")
     await sound(page, "audit")

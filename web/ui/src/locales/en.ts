@@ -561,6 +561,7 @@ export const en: Texts = {
   'audit.user-unlocked': 'Lock lifted',
   'audit.telephone-given': 'Telephone given',
   'audit.exported': 'Export',
+  'audit.detail.not-kept': 'not kept one by one',
   'audit.detail.password': 'password',
   'audit.detail.second-factor': 'code',
   'audit.detail.known': 'known device',

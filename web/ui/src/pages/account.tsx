@@ -3,7 +3,7 @@ import { useState } from 'preact/hooks'
 import { api } from '../api'
 import { t } from '../i18n'
 import { useLoad } from '../load'
-import { Heading, Moment, Problem } from '../parts/bits'
+import { Agent, Heading, Moment, Problem } from '../parts/bits'
 import { PasswordForm, SecondFactorForm } from '../parts/keys'
 import { Table, type Column } from '../parts/table'
 import { notice, secondFactor } from '../store'
@@ -81,7 +81,7 @@ function Sessions({ revision }: { revision: number }) {
 function columns(end: (id: string) => void): Column<OpenSession>[] {
   return [
     { key: 'from', head: t('sessions.col.from'), cell: (row) => row.address ?? '—' },
-    { key: 'agent', head: t('sessions.col.agent'), cell: (row) => <bdi class="agent">{row.agent ?? '—'}</bdi> },
+    { key: 'agent', head: t('sessions.col.agent'), cell: (row) => <Agent agent={row.agent} /> },
     { key: 'created', head: t('sessions.col.created'), cell: (row) => <Moment at={row.created_at} /> },
     { key: 'seen', head: t('sessions.col.seen'), hint: t('sessions.col.seen_hint'), cell: (row) => (row.seen_at ? <Moment at={row.seen_at} /> : '—') },
     {

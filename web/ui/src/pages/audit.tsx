@@ -2,7 +2,7 @@
 import { api } from '../api'
 import { label, t, type TextKey } from '../i18n'
 import { useList } from '../list'
-import { Empty, Heading, Moment, Problem } from '../parts/bits'
+import { Agent, Empty, Heading, Moment, Problem } from '../parts/bits'
 import { ListFoot } from '../parts/listfoot'
 import { Table, type Column } from '../parts/table'
 import { link, place, refine } from '../router'
@@ -112,10 +112,10 @@ function entryColumns(): Column<AuditEntry>[] {
   return [
     { key: 'at', head: t('audit.col.at'), cell: (row) => <Moment at={row.at} /> },
     { key: 'kind', head: t('audit.col.kind'), cell: (row) => what(row) },
-    { key: 'actor', head: t('audit.col.actor'), cell: (row) => <bdi>{row.actor?.name ?? nobody(row)}</bdi> },
-    { key: 'subject', head: t('audit.col.subject'), cell: (row) => <bdi>{row.subject?.name ?? '—'}</bdi> },
+    { key: 'actor', head: t('audit.col.actor'), class: 'col-who', cell: (row) => <bdi>{row.actor?.name ?? nobody(row)}</bdi> },
+    { key: 'subject', head: t('audit.col.subject'), class: 'col-who', cell: (row) => <bdi>{row.subject?.name ?? '—'}</bdi> },
     { key: 'address', head: t('audit.col.address'), cell: (row) => row.address ?? '—' },
-    { key: 'agent', head: t('audit.col.agent'), cell: (row) => <bdi class="agent">{row.agent ?? '—'}</bdi> },
+    { key: 'agent', head: t('audit.col.agent'), cell: (row) => <Agent agent={row.agent} /> },
   ]
 }
 

@@ -45,7 +45,7 @@ export function SignIn() {
           {t('signin.password')}
           <input name="password" type="password" autocomplete="current-password" required />
         </label>
-        {asksCode ? <Code /> : null}
+        {asksCode ? <Code focus /> : null}
         <p class="form-problem" role="alert" data-testid="login-problem">
           {problem}
         </p>
@@ -58,10 +58,12 @@ export function SignIn() {
   )
 }
 
-/** The field for the second factor; it is where one types next. */
-export function Code() {
+/** The field for the second factor; `focus`: it is where one types next. */
+export function Code({ focus = false }: { focus?: boolean }) {
   const field = useRef<HTMLInputElement>(null)
-  useEffect(() => field.current?.focus(), [])
+  useEffect(() => {
+    if (focus) field.current?.focus()
+  }, [focus])
   return (
     <label>
       {t('signin.code')}

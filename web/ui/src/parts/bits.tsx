@@ -1,6 +1,7 @@
 /** Small things that many places show: a moment, a duration, a caller, a state, a failure. */
 import type { ComponentChildren } from 'preact'
 import { useEffect, useId, useRef } from 'preact/hooks'
+import { agentName } from '../agent'
 import { ApiProblem } from '../api'
 import { label, t } from '../i18n'
 import { explain } from '../problems'
@@ -23,6 +24,11 @@ export function seconds(value: number | null | undefined): string {
 }
 
 const WITHHELD = /^(anonymous|unknown|restricted|private|unavailable|)$/i
+
+/** Who sent a request: the browser by name, what it wrote itself on the pointer. */
+export function Agent({ agent }: { agent: string | null }) {
+  return agent ? <bdi title={agent}>{agentName(agent)}</bdi> : <>—</>
+}
 
 export function numberOf(party: Party | string | null | undefined): string {
   if (!party) return '—'

@@ -121,7 +121,7 @@ export function Settings() {
             class="small plain"
             lang={one}
             aria-pressed={language.value === one}
-            aria-label={one === 'ru' ? 'Русский' : 'English'}
+            aria-label={one === 'ru' ? 'RU, русский' : 'EN, English'}
             data-testid={`language-${one}`}
             onClick={() => chooseLanguage(one)}
           >

@@ -83,7 +83,7 @@ export function SecondFactorForm({ done, replaces }: Props & { replaces: boolean
       <p>
         {t('factor.type')} <code data-testid="secret">{secret.secret.replace(/(.{4})(?=.)/g, '$1 ')}</code>
       </p>
-      <Code />
+      <Code focus />
       <p class="form-problem" role="alert">
         {confirm.problem}
       </p>
