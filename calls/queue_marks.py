@@ -4,7 +4,7 @@ The same stay, talk or transfer may be known from events, to the millisecond: it
 telephone and by its time, and not told again.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
@@ -136,7 +136,9 @@ def _tell_answer(
     """Tell who answered, and when that talk ended. `exact`: the time of the answer is its own."""
     extension, number = _telephone(answer, numbers)
     answer = replace(answer, at=after(since, answer.at))
-    leg = _leg_at(told.now, extension or number or "", answer, exact=exact)
+    of_wait = since if exact and since is not None and since <= answer.at else None
+    legs = [leg for leg in told.now.legs if _is_since(leg, of_wait)]
+    leg = _leg_at(legs, extension or number or "", answer, exact=exact)
     if leg is not None and leg.outcome not in (None, "answered", "unknown"):
         return  # it was lifted, but customer and operator never heard each other
     uniqueid = leg.uniqueid if leg else _new_leg(told.now.legs, answer)
@@ -171,20 +173,25 @@ def _new_leg(legs: Iterable[LegStory], answer: SpoolAnswer) -> str:
     return f"{name} {answer.at.timestamp():.0f}"
 
 
+def _is_since(leg: LegStory, since: datetime | None) -> bool:
+    """Return whether the leg may be of the wait that began at `since`: an earlier talk is another one's."""
+    return since is None or leg.answered_at is None or leg.answered_at >= since
+
+
 def _leg_at(
-    story: CallStory, telephone: str, answer: SpoolAnswer, *, exact: bool
+    legs: Sequence[LegStory], telephone: str, answer: SpoolAnswer, *, exact: bool
 ) -> LegStory | None:
     """Return the leg that answered: by its channel, else that of `telephone` within whose ringing or talk it lies.
 
     queue_log may know the operator by a name of the queue's: then who answered just then.
     """
     at = answer.at
-    for leg in story.legs:
+    for leg in legs:
         if leg.uniqueid == answer.uniqueid:
             return leg
         if answer.uniqueid and leg.answered_at is not None and abs(leg.answered_at - at) <= NEAR:
             return leg
-    for leg in reversed(story.legs):
+    for leg in reversed(legs):
         since = leg.rang_at or leg.answered_at
         if leg.telephone != telephone or (since is not None and at < since - NEAR):
             continue

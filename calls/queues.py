@@ -1,7 +1,7 @@
 """A caller's stay in a queue, and what Asterisk's QUEUESTATUS says of its end; for events and spool alike."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from calls.facts import QueueLeftReason
 
@@ -27,6 +27,9 @@ QUEUE_RESULTS: dict[str, QueueLeftReason] = {
 }
 
 
+_AT_ONCE = timedelta(milliseconds=500)
+
+
 @dataclass(slots=True)
 class QueueStay:
     """`left_at` set while the reason is not known yet: only what follows tells it.
@@ -44,3 +47,12 @@ class QueueStay:
     inner: bool = False
     member: str | None = None
     told: bool = False
+    # The caller's last key and its time: one that leads out of the queue does so at once.
+    key: str = ""
+    key_at: datetime | None = None
+
+    def left_by_key(self) -> str | None:
+        """Return the key by which the caller left, None when it was not one."""
+        if self.left_at is None or self.key_at is None or self.left_at - self.key_at > _AT_ONCE:
+            return None
+        return self.key

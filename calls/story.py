@@ -233,12 +233,18 @@ def _answering_leg(story: CallStory, fact: OperatorAnswered) -> LegStory | None:
         if leg.telephone != fact.telephone:
             continue
         if leg.answered_at is not None and (
-            abs(leg.answered_at - fact.at) < _SAME or (fact.recovered and leg.ended_at is None)
+            _same_answer(leg, leg.answered_at, fact) or (fact.recovered and leg.ended_at is None)
         ):
             return leg
         if leg.answered_at is None and leg.outcome in (None, "answered"):
             return leg
     return None
+
+
+def _same_answer(leg: LegStory, answered_at: datetime, fact: OperatorAnswered) -> bool:
+    """Return whether another source tells of the leg's answer: one after the end of its talk is a new one."""
+    over = leg.ended_at is not None and answered_at < fact.at >= leg.ended_at
+    return abs(answered_at - fact.at) < _SAME and not over
 
 
 def _operator_left(story: CallStory, fact: OperatorLeft) -> CallStory:

@@ -236,6 +236,8 @@ class Tracker:
         press = self._rules.press(event, chan.place)
         if not isinstance(event, DtmfEnd):
             chan.place = (event.channel.context, event.channel.exten)
+        elif event.direction == "Received":
+            chan.journey.waiting.key_pressed(chan, event.digit, chan.journey.tick(event.at))
         if press is None or not (press.key is not None or _may_press(chan)):
             return
         if isinstance(event, DtmfEnd) and (

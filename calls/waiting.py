@@ -49,6 +49,12 @@ class Waiting:
         if told:
             self.tell_pending(at)
 
+    def key_pressed(self, chan: Chan, digit: str, at: datetime) -> None:
+        """Remember a key of the caller's: it may lead out of the queue."""
+        for stay in self._of(chan):
+            if stay.left_at is None:
+                stay.key, stay.key_at = digit, at
+
     def give_up(self) -> list[QueueStay]:
         """Return the open stays, for the call that this one becomes a part of."""
         stays, self._stays = self._stays, []
@@ -115,6 +121,7 @@ class Waiting:
         for stay in self._of(chan):
             if stay.left_at is None:
                 continue
+            stay.key_at = None  # the PBX's word goes before
             given_up_for_another = stay.inner and reason == "abandoned" and not gave_up
             talked_to_nobody = stay.member is not None and reason == "answered"
             self._leave(stay, "timeout" if given_up_for_another or talked_to_nobody else reason, at)
@@ -158,8 +165,11 @@ class Waiting:
         return self._rings.answered_since(stay.joined_at)
 
     def _leave(self, stay: QueueStay, reason: QueueLeftReason, at: datetime) -> None:
+        key = None
         if reason == "timeout" and self._answered(stay):
             reason = "answered"
+        elif reason == "timeout" and (key := stay.left_by_key()) is not None:
+            reason = "key"
         self._stays.remove(stay)
         if not stay.told:
             return
@@ -167,4 +177,6 @@ class Waiting:
             self.last_reason = reason
         left_at = at if stay.member is not None else stay.left_at or at
         at = max(left_at, stay.joined_at)
-        self._out.append(QueueLeft(call=self._call, at=at, queue=stay.queue, reason=reason))
+        self._out.append(
+            QueueLeft(call=self._call, at=at, queue=stay.queue, reason=reason, key=key)
+        )

@@ -501,3 +501,25 @@ def test_whose_telephone_answered(
     assert [(leg.extension, leg.number) for leg in story.legs] == [telephone]
     assert (story.outcome, story.ended_by) == ("answered", "operator")
     assert recover(ended, story)[0] == [], facts
+
+
+@pytest.mark.parametrize("second", ["102", "101"])
+@pytest.mark.parametrize("uniqueids", [("1.5", "1.9"), ("", "")])
+def test_two_operators_who_answer_within_two_seconds_are_two(
+    second: str, uniqueids: tuple[str, str]
+) -> None:
+    """Sent on at once: the first talk is over when the second begins. 1.4 tells no uniqueid."""
+    call = logged(
+        "0|600|NONE|ENTERQUEUE||79110000001|1",
+        f"5|600|PJSIP/101|CONNECT|5|{uniqueids[0]}|1",
+        "6|600|PJSIP/101|BLINDTRANSFER|700|internal|5|1|1",
+        "6|700|NONE|ENTERQUEUE||79110000001|1",
+        f"6|700|PJSIP/{second}|CONNECT|0|{uniqueids[1]}|0",
+        f"9|700|PJSIP/{second}|COMPLETECALLER|0|3|1",
+    )
+    _, story = recover(call)
+    assert [(leg.extension, leg.answered_at, leg.ended_at) for leg in story.legs] == [
+        ("101", START + seconds(5), START + seconds(6)),
+        (second, START + seconds(6), START + seconds(9)),
+    ]
+    assert recover(call, story)[0] == []
