@@ -43,16 +43,13 @@ exten => _6X,1,Answer()
  same => n,Set(__STORY=${EXTEN:1})
  same => n,Queue(59${STORY},t,,,2)
  same => n,Goto(key-queue,600,1)
-exten => 58,1,Goto(ivr-8,s,1)
+exten => 58,1,Goto(ivr-8,3,1)
 [ivr-7]
 exten => s,1,Answer()
  same => n,Background(hello)
  same => n,WaitExten(5)
 exten => 3,1,Goto(key-queue,600,1)
 [ivr-8]
-exten => s,1,Progress()
- same => n,Background(hello,n)
- same => n,WaitExten(5)
 exten => 3,1,Dial(PJSIP/103,20,t)
  same => n,Hangup()
 [key-queue]
@@ -324,7 +321,7 @@ async def test_answered_by_dial_at_the_step_of_the_key(asterisk: StartAsterisk) 
     (lab.directory / "log/cdr-csv").mkdir(exist_ok=True)
     async with lab.tap() as ami, lab.telephone("103", ANSWERS):
         sources, number = Sources(lab, ami), "+79110000799"
-        call: SippCall = await lab.call(number=number, to="58", steps=WAITS)
+        call: SippCall = await lab.call(number=number, to="58", steps=[WaitBye(60)])
         await call.done()
         await lab.quiet()
         heard = sources.of_ami(number)
