@@ -16,9 +16,6 @@ _KEPT = 10_000
 # The names of these lines are ports and spans, not extensions: DAHDI/12-1, DAHDI/i1/9110000001-2.
 _PORTS = ("DAHDI/", "Zap/", "Khomp/", "mISDN/", "Console/", "Dongle/", "GSM/", "Mobile/")
 _SPANS = ("DAHDI/i", "Zap/i", "mISDN/", "Dongle/", "GSM/", "Mobile/")
-# Their telephones are found by `[calls] interface`; any other name of theirs is a trunk's or a person's.
-_SIP = ("PJSIP/", "SIP/")
-
 _Value = TypeVar("_Value")
 
 
@@ -67,9 +64,17 @@ class Sides:
             return Side(rung) if rung is not None else self._brought(line, extension, context)
         if extension is not None:
             return OUTSIDE if line in self._trunks and not own else Side(extension)
-        if numbers.is_internal(number) and (own or context not in self._contexts):
+        if line in self._trunks or context in self._contexts:
+            return self._shows(line, number) if own and numbers.is_internal(number) else OUTSIDE
+        if numbers.is_internal(number) or (own and not numbers.says_nothing(number)):
             return self._shows(line, number)
         return OUTSIDE
+
+    def shows(self, name: str, number: str) -> str | None:
+        """Return the extension that a telephone shows now; None where its name says it, or none is shown."""
+        if self._numbers.extension(name) is not None or not self._numbers.is_internal(number):
+            return None
+        return self._shows(_line(name), number).extension
 
     def dialled(self, name: str, *, dial_string: str, number: str, dialled_from: str) -> Side:
         """Return whose a dialled channel is.
@@ -84,11 +89,13 @@ class Sides:
         if _through(own, extension, dial_string):
             self._trunks.put(line, True)
             return OUTSIDE
-        extension = extension or self._rung.get(line) or self._shown.get(line)
-        if extension is None and not name.startswith((*_SIP, *_PORTS)) and numbers.is_internal(own):
-            extension = own
+        extension = extension or self._shown.get(line)
         if extension is None and numbers.is_internal(number) and number == dialled_from:
             extension = number
+        if extension is None and not name.startswith(_PORTS):
+            extension = (
+                self._rung.get(line) or own
+            )  # no number was dialled: it is nobody else's line
         if extension is None:
             return OUTSIDE
         self._rung.put(line, extension)

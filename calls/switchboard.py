@@ -76,6 +76,8 @@ class Switchboard:
     def named(self, chan: Chan, channel: Channel, at: datetime) -> None:
         """The dialplan set the caller id of `chan`: routes rewrite numbers and look up names."""
         chan.number, chan.caller_name = channel.caller_number, channel.caller_name
+        if chan.kind == "operator" and chan.settled and not chan.was_dialled:
+            chan.extension = self.graph.sides.shows(chan.name, chan.number) or chan.extension
         journey = chan.journey
         if journey.direction == "in" and chan is journey.customer:
             journey.named(self._parties.caller(chan), journey.tick(at))

@@ -209,6 +209,38 @@ def test_a_telephone_that_was_rung_may_show_the_companys_number(pbx: Pbx) -> Non
     assert [fact.direction for fact in pbx.of(CallArrived)] == ["in", "out"]
 
 
+def test_a_telephone_by_its_account_shows_its_extension_later(pbx: Pbx) -> None:
+    """Hosted PBXs name telephones by accounts; the dialplan then sets the extension that is shown."""
+    anna = comes_in(pbx, "SIP/150010001", "150010001", "account", to="202")
+    anna.shown = anna.shown._replace(caller_number="201")
+    pbx.say(ami.NewCallerid, channel=anna.shown)
+    is_answered(anna, "SIP/150010002")
+    anna.hangs_up()
+    assert pbx.facts == [], "a call between employees"
+    again = comes_in(pbx, "SIP/150010001", "150010001", "account", to="89110000001")
+    again.shown = again.shown._replace(caller_number="201")
+    pbx.say(ami.NewCallerid, channel=again.shown)
+    again.rings_number("SIP/trunk", "89110000001")
+    assert (pbx.story.direction, pbx.story.caller.raw) == ("out", "201")
+
+
+def test_a_telephone_by_its_account_is_rung_from_outside(pbx: Pbx) -> None:
+    """No number is dialled through it, so it is a telephone, though its name is no extension."""
+    ivan = comes_in(pbx, "SIP/proxy", "+79110000001", "hosted_in", birth="Ring")
+    phone = pbx.channel("SIP/150010001", linkedid=ivan.uniqueid, state="Down", exten="s")
+    pbx.say(ami.DialBegin, source=ivan.shown, dest=phone.shown, dial_string="150010001")
+    phone.answers()
+    ivan.talks_to(phone)
+    ivan.hangs_up()
+    assert [(leg.extension, leg.outcome) for leg in pbx.story.legs] == [("150010001", "answered")]
+
+
+def test_an_account_that_others_call_by_is_a_trunk_when_it_shows_its_own_name(pbx: Pbx) -> None:
+    comes_in(pbx, "SIP/74950000000", STRANGER, "default", birth="Ring").hangs_up()
+    comes_in(pbx, "SIP/74950000000", "74950000000", "default", birth="Ring").hangs_up()
+    assert [fact.direction for fact in pbx.of(CallArrived)] == ["in", "in"]
+
+
 def test_the_contact_of_a_telephone_is_no_number_dialled_through_it() -> None:
     sides = Sides(NumberRules())
     contact = "101/sip:78120000000@10.0.0.5:5060"
