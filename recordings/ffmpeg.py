@@ -3,6 +3,7 @@
 ffmpeg opens no file but the one it writes: whatever the sound claims to be, it can read nothing else.
 """
 
+import errno
 import os
 import re
 import shutil
@@ -25,6 +26,7 @@ __all__ = ["Run", "find", "running"]
 _INPUT_LINE = re.compile(r"Stream #0:0.*?: Audio: (\w+)")
 _PIECE_BYTES = 1024 * 1024
 _THREAD_END_S = 5.0
+_CRASHES = frozenset({signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS})
 
 
 def find() -> str:
@@ -87,6 +89,8 @@ class Run:
             return ConversionFailed("too_slow", f"{self._limits.cpu_s} s of CPU were not enough")
         if code == -signal.SIGXFSZ or "File too large" in text:
             return BrokenAudio("too_long", "more sound than a file of this size can be")
+        if -code in _CRASHES:  # a decoder that did not look whether it got its memory
+            return BrokenAudio("too_heavy", f"ffmpeg crashed of it (signal {-code})")
         if code < 0:
             return ConversionFailed("worker_died", f"ffmpeg was ended by signal {-code}")
         why = next(
@@ -121,7 +125,12 @@ class Run:
         """Let the kernel move the bytes: none of them passes through this process."""
         at, end, file = self._source.begin, self._source.end, self._source.file.fileno()
         while at < end:
-            moved = os.splice(file, pipe, min(end - at, _PIECE_BYTES), offset_src=at)
+            try:
+                moved = os.splice(file, pipe, min(end - at, _PIECE_BYTES), offset_src=at)
+            except OSError as error:
+                if error.errno != errno.EINVAL:
+                    raise
+                moved = _copy(file, at, pipe, min(end - at, _PIECE_BYTES))
             if moved == 0:
                 return  # the file was cut meanwhile
             at += moved
@@ -129,6 +138,11 @@ class Run:
     def stop_late(self) -> None:
         self._late.set()
         self._process.kill()
+
+
+def _copy(file: int, at: int, pipe: int, most: int) -> int:
+    """Move bytes as `os.splice` does, where the file system has no such way (some of FUSE)."""
+    return os.write(pipe, piece) if (piece := os.pread(file, most, at)) else 0
 
 
 @contextmanager

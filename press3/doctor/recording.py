@@ -11,8 +11,9 @@ from press3.doctor.findings import Finding, fail, ok, warn
 from press3.doctor.patient import Patient
 from press3.recording_settings import recording_settings
 from recordings import files
+from recordings.settings import RecordingSettings
 
-__all__ = ["findings", "of_latest"]
+__all__ = ["findings", "of_latest", "remedy"]
 
 _BACK = timedelta(hours=2)
 _PROBE = "press3-doctor.wav"  # only its place is looked at; nothing is written
@@ -39,10 +40,20 @@ async def _folder(patient: Patient) -> Finding:
     if isinstance(look, files.OutOfReach):
         return fail(
             f"{patient.name}: the PBX records to {monitor}, which press3 can't see: {look.detail}",
-            "add it to [recordings] roots; when the PBX is another machine, mount it here and set "
-            f"[[recordings.map]] asterisk, remote = {str(monitor)!r}, local",
+            remedy(patient.name, str(monitor), recording_settings(patient.settings)),
         )
     return ok(f"{patient.name}: it records to {monitor}, which press3 reads")
+
+
+def remedy(pbx: str, monitor: str, settings: RecordingSettings) -> str:
+    """Return what to set so that the folder `monitor` of `pbx` can be read. Pure."""
+    mapped = f"[[recordings.map]] asterisk = {pbx!r}, remote = {monitor!r}, local"
+    if pbx in settings.mapped:
+        return f"with several PBXs, one that has a map reads its maps only: set one more {mapped}"
+    return (
+        "add it to [recordings] roots; when the PBX is another machine, mount it here and set "
+        + mapped
+    )
 
 
 async def _latest(patient: Patient) -> AsyncGenerator[Finding]:

@@ -1,17 +1,21 @@
 """The browser's copy and the peaks, of every format a PBX writes and of files that are broken."""
 
 import array
+import errno
 import io
 import json
+import os
+import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from recordings import audio
+from recordings import audio, ffmpeg, limits
 from recordings.audio import Converted, Job, Peaks, convert, measure
-from recordings.errors import BrokenAudio, ConversionFailed
+from recordings.errors import BrokenAudio, ConversionFailed, RecordingError
 from recordings.settings import AudioFormat
 from tests.recordings.sounds import unclosed, write_gsm, write_ulaw, write_wav, write_wav49
 
@@ -79,6 +83,77 @@ def test_formats_of_the_pbx(tmp_path: Path, name: str, write: object, codec: str
     write(path, 2.0)  # type: ignore[operator]
     done = convert(job(path))
     assert (done.duration_s, done.codec) == (pytest.approx(2, abs=0.05), codec)
+
+
+@pytest.mark.parametrize(
+    ("name", "encoder", "codec"),
+    [
+        ("a.wav", "pcm_u8", "pcm_u8"),
+        ("a.wav", "pcm_s24le", "pcm_s24le"),  # WAVE_FORMAT_EXTENSIBLE
+        ("a.wav", "pcm_f32le", "pcm_f32le"),
+        ("a.wav", "pcm_alaw", "pcm_alaw"),
+        ("a.wav", "pcm_mulaw", "pcm_mulaw"),
+        ("a.g722", "g722", "adpcm_g722"),
+        ("a.mp3", "libmp3lame", "mp3"),
+        ("a.ogg", "libvorbis", "vorbis"),
+        ("a.opus", "libopus", "opus"),
+        ("a.ogg", "flac", "flac"),
+    ],
+)
+def test_formats_that_a_post_command_makes(
+    tmp_path: Path, name: str, encoder: str, codec: str
+) -> None:
+    path = tmp_path / name
+    command = [audio.find_ffmpeg(), "-v", "error", "-i", write_wav(tmp_path / "true.wav", 2)]
+    kind = ["-f", "ogg"] if path.suffix in (".ogg", ".opus") else []
+    rate = ["-ar", "16000"] if encoder in ("g722", "libopus") else []
+    subprocess.run([*command, "-c:a", encoder, *rate, *kind, path], check=True)
+    done = convert(job(path))
+    assert (done.duration_s, done.codec) == (pytest.approx(2, abs=0.1), codec)
+    assert not done.repaired
+
+
+def test_a_file_system_that_cannot_splice_is_read_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object, **__: object) -> int:
+        raise OSError(errno.EINVAL, "Invalid argument")
+
+    monkeypatch.setattr(ffmpeg.os, "splice", refused)
+    assert convert(job(write_wav(tmp_path / "a.wav", 30))).duration_s == 30
+
+
+def test_an_ffmpeg_that_is_killed_is_not_the_files_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bind = limits.bind
+
+    def and_kill(pid: int, bounds: limits.Limits) -> None:
+        bind(pid, bounds)
+        os.kill(pid, signal.SIGKILL)
+
+    monkeypatch.setattr(limits, "bind", and_kill)
+    with pytest.raises(ConversionFailed) as raised:
+        convert(job(write_wav(tmp_path / "a.wav", 60)))
+    assert raised.value.code == "worker_died"
+
+
+@pytest.mark.parametrize(
+    ("changed", "code"),
+    [
+        ({"cpu_s": 0}, "too_slow"),
+        ({"memory_bytes": 64 * 1024 * 1024}, "too_heavy"),
+        ({"file_bytes": 10_000}, "too_long"),
+    ],
+)
+def test_ffmpeg_ends_at_each_of_its_limits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: dict[str, int], code: str
+) -> None:
+    usual = limits.for_sound
+    monkeypatch.setattr(audio, "for_sound", lambda *a: replace(usual(*a), **changed))
+    with pytest.raises(RecordingError) as raised:
+        convert(job(write_wav(tmp_path / "a.wav", 1200)))
+    assert raised.value.code == code
 
 
 def test_wideband_and_long_names(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from press3.doctor.findings import Finding
-from press3.doctor.recording import of_latest
+from press3.doctor.recording import of_latest, remedy
 from recordings import files
 from recordings.settings import PathMap, RecordingSettings
 
@@ -62,3 +62,14 @@ def test_all_moved_away_is_a_failure(tmp_path: Path) -> None:
     put(tmp_path)
     (said,) = examined(tmp_path, "a.gsm")
     assert said.level == "fail"
+
+
+def test_with_several_pbxs_a_mapped_one_needs_another_map(tmp_path: Path) -> None:
+    """Its files in the roots would be refused, so naming the folder there does not help."""
+    maps = (PathMap(asterisk="branch", remote=REMOTE, local=tmp_path),)
+    several = RecordingSettings(roots=(REMOTE,), data_dir=tmp_path, maps=maps)
+    assert "add it to [recordings] roots" in remedy("main", "/srv/calls", several)
+    assert remedy("branch", "/srv/calls", several) == (
+        "with several PBXs, one that has a map reads its maps only: set one more "
+        "[[recordings.map]] asterisk = 'branch', remote = '/srv/calls', local"
+    )
