@@ -44,6 +44,7 @@ __all__ = [
     "note_contact",
     "note_login",
     "open_window",
+    "pressed_channels",
     "store_change",
     "store_retold",
 ]
@@ -94,6 +95,12 @@ async def known_channels(session: AsyncSession, pbx: str, uniqueids: Collection[
         )
     )
     return {uniqueid for row in rows for uniqueid in row if uniqueid in uniqueids}
+
+
+async def pressed_channels(session: AsyncSession, pbx: str, uniqueids: Collection[str]) -> set[str]:
+    """Return which of `uniqueids` pressed 3 in a call that is stored."""
+    pressed = select(Call.press_uniqueid).where(Call.pbx == pbx, Call.press_uniqueid.in_(uniqueids))
+    return {uniqueid for uniqueid in await session.scalars(pressed) if uniqueid is not None}
 
 
 def _facts() -> Select[Any]:

@@ -164,11 +164,13 @@ class LogFollower:
         return [whole.get(uniqueid, call) for uniqueid, call in new.items()]
 
     async def _pressed(self, pipeline: Pipeline, uniqueids: Collection[str]) -> set[str]:
-        """Return which channels are known to have pressed 3, or to have begun a call that is stored."""
+        """Return which channels are known to have pressed 3."""
         if not uniqueids:
             return set()
         pbx = pipeline.parts.pbx
-        return await pipeline.read(lambda session: history.known_channels(session, pbx, uniqueids))
+        return await pipeline.read(
+            lambda session: history.pressed_channels(session, pbx, uniqueids)
+        )
 
     def _say(self, source: PbxLog, trouble: str) -> None:
         """Log that a file can't be read, and that it can again, once each."""

@@ -31,7 +31,7 @@ class MadeLog:
         return max(at for at, _ in self.lines) + 1
 
 
-def made_log(seed: int, calls: int = 30) -> MadeLog:
+def made_log(seed: int, calls: int = 20) -> MadeLog:
     """Return the log of an hour; the PBX starts anew in the middle of every second one."""
     rng, log = Random(seed), MadeLog()
     log.lines.append((BEGIN - 86400, f"{BEGIN - 86400}|NONE|NONE|NONE|QUEUESTART|"))

@@ -253,3 +253,22 @@ def test_a_table_that_may_not_be_read_is_no_lost_database(
     assert last.startswith("press3: PostgreSQL forbids it: permission denied for table "), said
     assert "OWNER TO" in last
     assert "lost" not in last
+
+
+@pytest.mark.parametrize("more", [[], ["--apply"], ["--journal", "trace.jsonl"]])
+def test_replay_takes_a_trace_or_the_journal(tmp_path: Path, more: list[str]) -> None:
+    trace, config = tmp_path / "trace.jsonl", tmp_path / "press3.toml"
+    trace.touch()
+    config.write_text(f'[service]\ndata_dir = "{tmp_path}/data"\n')
+    given = [str(trace) if each == "trace.jsonl" else each for each in more]
+    told = CliRunner().invoke(main, ["replay", "-c", str(config), *given])
+    assert (told.exit_code, "give a TRACE, or --journal" in told.output) == (2, True), told.output
+
+
+def test_replay_of_an_empty_journal_writes_nothing(tmp_path: Path) -> None:
+    config = tmp_path / "press3.toml"
+    config.write_text(f'[service]\ndata_dir = "{tmp_path}/data"\n[[asterisk]]\nname = "main"\n')
+    told = CliRunner().invoke(main, ["replay", "--journal", "-c", str(config)])
+    assert told.exit_code == 0, told.output
+    assert "main: 0 calls heard whole, 0 changed" in told.output
+    assert "nothing was written" in told.output

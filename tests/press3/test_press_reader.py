@@ -216,6 +216,23 @@ async def test_a_call_in_the_queue_that_the_key_leads_to_is_a_press(
     assert told(reading)[2] == ("main: observed menu", True)
 
 
+async def test_the_queue_of_the_key_may_be_the_second_of_the_call(
+    link: AmiLink, queue_log: Path
+) -> None:
+    pressed = PRESSED + timedelta(seconds=35)
+    with queue_log.open("a") as log:
+        log.write(entry(PRESSED, "1.8", queue="500"))
+        log.write(line(PRESSED + timedelta(seconds=30), "1.8|500|NONE|EXITWITHKEY|3|2|2|30"))
+        log.write(entry(pressed, "1.8"))
+        log.write(entry(PRESSED, "1.9", queue="500"))  # an operator there sends the caller on
+        log.write(line(pressed, "1.9|500|Anna | Desk|BLINDTRANSFER|600|internal|5|30|1"))
+        log.write(entry(pressed, "1.9"))
+    reading = await reader(link, LEADS, queue_log=queue_log).read(NOW - timedelta(hours=1), NOW)
+    assert [(p.uniqueid, p.pressed_at) for p in reading.pressed if p.key is None] == [
+        ("1.8", pressed)
+    ]
+
+
 async def test_two_menus_of_which_one_leads_nowhere_of_its_own_are_incomplete(
     link: AmiLink, queue_log: Path
 ) -> None:
