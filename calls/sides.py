@@ -46,8 +46,8 @@ class Sides:
         self._contexts: _Lately[bool] = _Lately()  # out of which outside callers come
 
     def by_name(self, name: str) -> Side:
-        """Return whose a channel is of which no more is known."""
-        return Side(self._numbers.extension(name))
+        """Return whose a channel is of which no more is known: found in the middle of a call."""
+        return OUTSIDE if _line(name) in self._trunks else Side(self._numbers.extension(name))
 
     def entering(self, name: str, *, number: str, context: str) -> Side:
         """Return whose a channel is that came into the dialplan by itself, showing `number`."""

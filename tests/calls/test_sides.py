@@ -122,6 +122,14 @@ def test_a_hidden_number_by_a_trunk_that_was_seen_to_be_one(pbx: Pbx) -> None:
     assert arrived[1].caller.kind == "anonymous"
 
 
+def test_such_a_trunk_found_in_the_middle_of_a_call(pbx: Pbx) -> None:
+    comes = comes_in(pbx, CITY, STRANGER, "default", birth="Ring")
+    comes.hangs_up()
+    middle = Line(pbx, comes.shown._replace(uniqueid="1795271400.77", linkedid="", state="Up"))
+    middle.joins("sales")
+    assert [fact.direction for fact in pbx.of(CallArrived)] == ["in", "in"]
+
+
 @pytest.mark.parametrize(
     ("line", "dialled"),
     [
