@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, exists, func, or_, select
@@ -330,9 +330,20 @@ def _number_of(cursor: str) -> int:
 def _place_of(cursor: str) -> tuple[datetime, str]:
     text, call_id = decode(cursor, (str, str))
     try:
-        return datetime.fromisoformat(text), call_id
+        at = datetime.fromisoformat(text)
     except ValueError as error:
         raise Invalid("cursor", cursor, "not a cursor of this list") from error
+    if at.tzinfo is None or "\0" in call_id or not _is_text(call_id):
+        raise Invalid("cursor", cursor, "not a cursor of this list")
+    try:
+        return at.astimezone(UTC), call_id
+    except OverflowError as error:  # an end of the calendar
+        raise Invalid("cursor", cursor, "not a cursor of this list") from error
+
+
+def _is_text(text: str) -> bool:
+    """Whether a database takes it: JSON can say half a surrogate pair."""
+    return text.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def _older(cursor: str) -> ColumnElement[bool]:

@@ -18,7 +18,7 @@ import click
 from sqlalchemy.exc import DBAPIError
 
 from people.errors import PeopleError
-from press3 import ami_secret, logs, menu_files, settings
+from press3 import ami_secret, exposure, logs, menu_files, settings
 from press3.database_faults import in_use
 from press3.errors import Press3Error
 from store.errors import StoreError
@@ -180,7 +180,7 @@ def check_config(file: Path) -> None:
             click.echo(f"{file}: {' — '.join(remark)}", err=True)
     else:
         click.echo(f"{file}: warning: {' — '.join(menu_files.NO_PBX)}", err=True)
-    for remark in call_remarks(found):
+    for remark in (*call_remarks(found), *exposure.remarks(found)):
         click.echo(f"{file}: warning: {' — '.join(remark)}", err=True)
     _say(f"{file}: fine; {len(found.asterisk)} Asterisk, data in {found.service.data_dir}")
 

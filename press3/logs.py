@@ -7,7 +7,7 @@ from logging import ERROR, WARNING
 
 import structlog
 
-__all__ = ["ERROR", "WARNING", "set_up"]
+__all__ = ["ERROR", "WARNING", "Sparingly", "set_up"]
 
 
 def set_up(*, json: bool | None = None, level: int = logging.INFO, personal: bool = False) -> None:
@@ -47,6 +47,7 @@ def set_up(*, json: bool | None = None, level: int = logging.INFO, personal: boo
     root.handlers[:] = [handler]
     root.setLevel(level)
     logging.getLogger("aiohttp.server").addFilter(_without_traceback)
+    logging.getLogger("asyncio").addFilter(Sparingly())
     for talkative in ("aiohttp.access", "websockets", "alembic"):
         logging.getLogger(talkative).setLevel(logging.WARNING)
 
@@ -55,6 +56,33 @@ def _without_personal(
     _logger: object, _method: str, fields: structlog.typing.EventDict
 ) -> structlog.typing.EventDict:
     return {name: value for name, value in fields.items() if not name.startswith("personal_")}
+
+
+class Sparingly:
+    """A filter that lets a line of one kind pass once in `period_s` seconds, and says how many it held back.
+
+    What asyncio says of a process without descriptors comes thousands of times a second.
+    """
+
+    _KINDS = 100
+
+    def __init__(self, period_s: float = 10) -> None:
+        self._period_s = period_s
+        self._passed: dict[str, float] = {}
+        self._held: dict[str, int] = {}
+
+    def __call__(self, record: logging.LogRecord) -> bool:
+        kind = str(record.msg).partition("\n")[0]
+        if record.created - self._passed.get(kind, 0) < self._period_s:
+            self._held[kind] = self._held.get(kind, 0) + 1
+            return False
+        if len(self._passed) >= self._KINDS:
+            self._passed.clear()
+            self._held.clear()
+        self._passed[kind] = record.created
+        if held := self._held.pop(kind, 0):
+            record.msg, record.args = f"{record.getMessage()} ({held} more like it before)", None
+        return True
 
 
 def _without_traceback(record: logging.LogRecord) -> bool:

@@ -129,6 +129,15 @@ class Pipeline:
         finally:
             self.drained.set()
 
+    def still_s(self, now_s: float) -> float:
+        """Return for how many seconds the batch in hand has been at work, at a monotonic time.
+
+        0 without one, and while the database refuses it: it is tried again, and press3 says so.
+        """
+        if not self._has_batch or self.stuck_since is not None or not self._begun:
+            return 0.0
+        return now_s - self._begun[-1]
+
     async def _breathe(self) -> None:
         """Let some events gather before the next batch while the PBX is busy."""
         oldest, newest = self._begun[0], self._begun[-1]

@@ -1,17 +1,16 @@
 """`press3 serve`: wire the parts, run them, stop them in stages."""
 
 import asyncio
-import errno
 import gc
 import signal
 import tempfile
 from collections.abc import Callable
 from contextlib import AsyncExitStack, ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import structlog
-from aiohttp import web as aiohttp_web
 from sqlalchemy import select
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -20,10 +19,13 @@ from appeals import audience, conflicts, lookup
 from appeals.intake import IntakeSettings
 from calls.model import Call, PbxState
 from people import roster
+from people.door import Door, DoorLimits
+from press3.acceptor import keep_thin, raise_descriptors
 from press3.ami_secret import secret_of
 from press3.clock import now
 from press3.database import Store, open_store, prepare_data_dir
 from press3.errors import ConfigError, Press3Error
+from press3.listening import Port, cannot_listen, counted_at, in_url
 from press3.menu_files import NO_PBX
 from press3.pipeline import Stored
 from press3.recording_settings import recording_settings
@@ -31,7 +33,8 @@ from press3.settings import Settings
 from press3.supervisor import Stage, Supervisor
 from press3.telephony import Telephony, change_handlers
 from press3.upkeep import Upkeep
-from press3.web_parts import web_app
+from press3.watchdog import Notify, Watchdog, parts_of
+from press3.web_parts import metrics_app, web_app
 from push.bus import MemoryBus
 from push.hub import Hub
 from push.relay import Relay
@@ -69,7 +72,9 @@ async def serve(settings: Settings) -> None:
         async with Service(settings, supervisor) as service:
             _spare_the_collector()
             print(service.ready_line, flush=True)
+            service.notify.send("READY=1")
             await supervisor.wait()
+            service.notify.send("STOPPING=1")
 
 
 def _spare_the_collector() -> None:
@@ -109,6 +114,8 @@ class Service:
         self.url = ""
         self._http_port: int | None = None
         self._push_port: int | None = None
+        self.notify = Notify.of_this_process()
+        self.door = Door(DoorLimits(descriptors=raise_descriptors()))
         self.store: Store
         self.telephony: tuple[Telephony, ...] = ()
 
@@ -116,7 +123,7 @@ class Service:
     def ready_line(self) -> str:
         """The line that CONTRACT promises on stdout."""
         own, chosen = self._push_port, self._settings.push
-        push = self.url if own is None else f"http://{_in_url(chosen.host)}:{own}"
+        push = self.url if own is None else f"http://{in_url(chosen.host)}:{own}"
         return f"press3 ready http={self.url} push={push.replace('http', 'ws', 1)}/ws"
 
     async def __aenter__(self) -> "Service":
@@ -155,16 +162,23 @@ class Service:
         self.telephony = await self._telephony(store, recordings)
         await self._listen_for_screens(push)
         supervisor.start("writer", store.writer.ended())
-        supervisor.start("relay", Relay(store.sessions, hub, bus).run())
+        relay = Relay(store.sessions, hub, bus)
+        supervisor.start("relay", relay.run())
         supervisor.start("push", push.run())
         supervisor.start("recordings", recordings.run())
         supervisor.start("upkeep", Upkeep(store, settings).run())
         for each in self.telephony:
             supervisor.start(f"telephony-{each.pbx}", each.run())
-        runner, site = await self._listen(store, recordings, push_settings.socket)
-        supervisor.on_stop(Stage("stop listening", site.stop))
+        parts = parts_of(store.writer, relay, lambda: self.telephony)
+        supervisor.start("watchdog", Watchdog(self.notify, parts).run())
+        supervisor.start("door", keep_thin(self.door))
+        ports = await self._ports(store, recordings, push_settings.socket)
+        for port in ports:
+            supervisor.start(f"accept-{port.number}", port.run())
+            supervisor.on_stop(Stage("stop listening", port.stop_accepting))
         supervisor.on_stop(Stage("close screens", lambda: push.__aexit__(None, None, None)))
-        supervisor.on_stop(Stage("finish requests", runner.cleanup))
+        for port in ports:
+            supervisor.on_stop(Stage("finish requests", port.finish))
         for each in self.telephony:
             supervisor.on_stop(Stage(f"telephony {each.pbx}", each.stop))
 
@@ -176,6 +190,8 @@ class Service:
                 address=(chosen.host, chosen.port),
                 origins=origins,
                 page_port=lambda: self._http_port,
+                door=self.door,
+                client_of=partial(counted_at, self._settings.http.proxies),
             )
         folder = tempfile.TemporaryDirectory(prefix="press3-")  # short: a socket's path is limited
         self._open.callback(folder.cleanup)
@@ -185,14 +201,14 @@ class Service:
                 f"the folder for temporary files, {tempfile.gettempdir()}, has too long a path for a socket;"
                 " set TMPDIR to a shorter one, /tmp for example"
             )
-        return PushSettings(socket=socket, origins=origins)
+        return PushSettings(socket=socket, origins=origins, door=self.door)
 
     async def _listen_for_screens(self, push: PushServer) -> None:
         chosen = self._settings.push
         try:
             await push.__aenter__()
         except OSError as error:
-            raise _cannot_listen(f"[push] {chosen.host}:{chosen.port}", error) from error
+            raise cannot_listen(f"[push] {chosen.host}:{chosen.port}", error) from error
         self._push_port = push.port
 
     async def _telephony(self, store: Store, recordings: RecordingWorker) -> tuple[Telephony, ...]:
@@ -211,10 +227,11 @@ class Service:
             for pbx in self._settings.asterisk
         )
 
-    async def _listen(
+    async def _ports(
         self, store: Store, recordings: RecordingWorker, push_socket: Path | None
-    ) -> tuple[aiohttp_web.AppRunner, aiohttp_web.TCPSite]:
-        http = self._settings.http
+    ) -> list[Port]:
+        """Listen at the port of REST and the screen, and at that of the metrics if there is one."""
+        http, metrics = self._settings.http, self._settings.metrics
         app = web_app(
             self._settings,
             store,
@@ -223,25 +240,18 @@ class Service:
             push_socket=push_socket,
             push_port=self._push_port,
         )
-        runner = aiohttp_web.AppRunner(app, access_log=None, shutdown_timeout=2)
-        await runner.setup()
-        site = aiohttp_web.TCPSite(runner, http.host, http.port)
-        try:
-            await site.start()
-        except OSError as error:
-            raise _cannot_listen(f"{http.host}:{http.port}", error) from error
-        self._http_port = runner.addresses[0][1]
-        self.url = f"http://{_in_url(http.host)}:{self._http_port}"
-        return runner, site
-
-
-def _cannot_listen(where: str, error: OSError) -> Press3Error:
-    hint = "; is another press3 running?" if error.errno == errno.EADDRINUSE else ""
-    return Press3Error(f"can't listen on {where}: {error.strerror}{hint}")
-
-
-def _in_url(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
+        ports = [
+            await Port.listen(app, "", http.host, http.port, door=self.door, proxies=http.proxies)
+        ]
+        self._http_port, self.url = ports[0].number, ports[0].url
+        if metrics.port is not None:
+            figures = metrics_app(self.telephony, recordings)
+            listening = Port.listen(
+                figures, "[metrics] ", metrics.host, metrics.port, door=self.door
+            )
+            ports.append(await listening)
+            log.info("metrics are served", url=f"{ports[1].url}/metrics")
+        return ports
 
 
 async def _check_names(store: Store, settings: Settings) -> None:

@@ -137,7 +137,7 @@ class DatabaseSettings(Section):
 class HttpSettings(Section):
     host: str = "127.0.0.1"
     port: Port = 8300
-    secure_cookie: bool = False
+    secure_cookie: bool | None = None
     public_url: str = Field(
         default="",
         pattern=r"^(https?://[^/\s]+)?$",
@@ -162,6 +162,13 @@ class HttpSettings(Section):
         """`trusted_proxies`, read."""
         return tuple(ip_network(text) for text in self.trusted_proxies)
 
+    @property
+    def is_secure(self) -> bool:
+        """Whether the screen is reached by https only: as said, else by `public_url`."""
+        if self.secure_cookie is not None:
+            return self.secure_cookie
+        return self.public_url.startswith("https://")
+
 
 class AuthSettings(Section):
     """How people sign in. `totp`: everybody needs a second factor."""
@@ -169,6 +176,13 @@ class AuthSettings(Section):
     totp: bool = False
     idle_h: Positive = 12
     session_h: Positive = 12
+
+
+class MetricsSettings(Section):
+    """`port` set: the metrics are served there (0: any free port); None: nowhere."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int | None, _whole(0, 65535)] = None
 
 
 class PushSettings(Section):
@@ -311,6 +325,7 @@ class Settings(BaseSettings):
     http: HttpSettings = HttpSettings()
     auth: AuthSettings = AuthSettings()
     push: PushSettings = PushSettings()
+    metrics: MetricsSettings = MetricsSettings()
     calls: CallsSettings = CallsSettings()
     ivr: IvrSettings = IvrSettings()
     recordings: RecordingsSettings = RecordingsSettings()

@@ -165,6 +165,10 @@ class Telephony:
             self.link.counters = counters
             self.failed_since = None
 
+    def still_s(self, now_s: float) -> float:
+        """Return for how many seconds its pipeline has been at one batch; 0 where none serves here."""
+        return self.pipeline.still_s(now_s) if self.pipeline is not None else 0.0
+
     def stuck_since(self) -> datetime | None:
         """Return since when the database has refused what we must store; None while it stores."""
         if self.pipeline is not None and self.pipeline.stuck_since is not None:

@@ -19,10 +19,10 @@ from press3.press_reader import PbxReader
 from press3.settings import Settings
 from press3.telephony import Telephony, number_rules
 from recordings.worker import RecordingWorker
-from web.app import build
+from web.app import build, figures
 from web.deps import LinkView, WebDeps
 
-__all__ = ["link_view", "web_app"]
+__all__ = ["link_view", "metrics_app", "web_app"]
 
 
 def web_app(
@@ -60,7 +60,7 @@ def web_app(
             push_port=push_port,
             push_public_url=settings.push.public_url or None,
             static_dir=Path(web.__file__).parent / "static",
-            secure_cookie=settings.http.secure_cookie,
+            secure_cookie=settings.http.is_secure,
             trusted_proxies=settings.http.proxies,
             sign_in=SignInRules(
                 session=timedelta(hours=settings.auth.session_h),
@@ -68,9 +68,15 @@ def web_app(
                 totp=settings.auth.totp,
             ),
             public_url=settings.http.public_url or None,
-            registry=service_registry(telephony, recordings),
         )
     )
+
+
+def metrics_app(
+    telephony: Sequence[Telephony], recordings: RecordingWorker
+) -> aiohttp_web.Application:
+    """Return the application of the metrics' own port."""
+    return figures(service_registry(telephony, recordings))
 
 
 def link_view(telephony: Telephony) -> LinkView:

@@ -1,5 +1,6 @@
 """From the outbox to the screens, in order of `seq`: by rows, or from hand to hand when nothing is between."""
 
+import asyncio
 from collections.abc import Sequence
 
 import structlog
@@ -33,16 +34,23 @@ class Relay:
         self._hub = hub
         self._bell = bus.subscribe(self._carried)
         self._poll_s = poll_s
+        self._reading_since_s: float | None = None
+
+    def still_s(self, now_s: float) -> float:
+        """Return for how many seconds the reading of the outbox has hung, at a monotonic time; 0 when it does not."""
+        return 0.0 if self._reading_since_s is None else now_s - self._reading_since_s
 
     async def run(self) -> None:
         """Deliver for ever, beginning with what is committed from now on."""
         while True:
+            self._reading_since_s = asyncio.get_running_loop().time()
             try:
                 await self._until_level()
             except SQLAlchemyError as error:  # it comes back, and must find its screens served
                 log.error(
                     "outbox cannot be read, trying again", retry_s=self._poll_s, error=str(error)
                 )
+            self._reading_since_s = None
             await self._next()
 
     async def _next(self) -> None:

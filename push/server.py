@@ -5,8 +5,8 @@ port serves both; or on a port of its own. A screen says hello with a one-time t
 """
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from datetime import datetime
 from http import HTTPStatus
 from pathlib import Path
@@ -24,6 +24,7 @@ from websockets.protocol import State
 
 from people import tickets
 from people.audience import Viewer
+from people.door import Door, DoorLimits, Guest
 from people.tickets import Admitted
 from push import pops
 from push.errors import (
@@ -47,6 +48,7 @@ __all__ = ["SOCKET_PATH_LIMIT", "PushServer", "PushSettings"]
 
 log = structlog.get_logger(__name__)
 
+_GUEST = "X-Press3-Guest"
 SOCKET_PATH_LIMIT = 100  # bytes; sun_path holds 108 with its zero
 
 
@@ -55,7 +57,8 @@ class PushSettings:
     """Listens at `address` (host, port; 0: any free one), or where that is None at the private `socket`.
 
     A browser must come from a page of the very host and port that it asks, or from one in `origins`.
-    With an address of our own the page's port is another: `page_port` tells which.
+    With an address of our own the page's port is another: `page_port` tells which. `door` counts the
+    connections; `client_of` returns from the peer's address and the headers where a client is counted.
     """
 
     socket: Path | None = None
@@ -70,6 +73,30 @@ class PushSettings:
     session_check_every_s: float = 3
     message_limit_bytes: int = 4_096
     strangers_limit: int = 2_000
+    door: Door = field(default_factory=lambda: Door(DoorLimits()))
+    client_of: Callable[[str, Iterable[tuple[str, str]]], str] = lambda peer, headers: peer
+
+
+class _Connection(ServerConnection):
+    """A connection and the guest who holds it: known from the first byte on a port of our own, else named by the splice."""
+
+    guest: Guest | None = None
+    own_port: PushSettings | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        peer = transport.get_extra_info("peername")
+        if self.own_port is not None and isinstance(peer, tuple):
+            door, address = self.own_port.door, self.own_port.client_of(str(peer[0]), ())
+            now_s = asyncio.get_running_loop().time()
+            self.guest = door.enter(address, self.transport.abort, now_s=now_s)
+            if door.is_crowded:
+                self.guest.cut()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if self.own_port is not None and self.guest is not None:
+            self.guest.leave()
 
 
 class _Wire:
@@ -132,6 +159,7 @@ class PushServer:
             "ping_timeout": settings.ping_timeout_s,
             "max_size": settings.message_limit_bytes,
             "server_header": None,
+            "create_connection": self._new_connection,
         }
         if settings.address is not None:
             self._server = await serve(self._attend, *settings.address, **options)
@@ -140,6 +168,11 @@ class PushServer:
             self._server = await unix_serve(self._attend, str(settings.socket), **options)
             settings.socket.chmod(0o600)
         return self
+
+    def _new_connection(self, *given: Any, **options: Any) -> ServerConnection:
+        connection = _Connection(*given, **options)
+        connection.own_port = self._settings if self._settings.address is not None else None
+        return connection
 
     @property
     def port(self) -> int | None:
@@ -182,6 +215,7 @@ class PushServer:
         self, connection: ServerConnection, request: Request
     ) -> Response | None:
         """Refuse browsers on other people's pages, and more strangers than we can greet."""
+        self._find_guest(connection, request)
         if not _is_own_origin(request, self._settings):
             return connection.respond(
                 HTTPStatus.FORBIDDEN, "This page may not connect: its Origin is another site.\n"
@@ -191,6 +225,19 @@ class PushServer:
                 HTTPStatus.SERVICE_UNAVAILABLE, "Too many connections at once; try again soon.\n"
             )
         return None
+
+    def _find_guest(self, connection: ServerConnection, request: Request) -> None:
+        """Learn who holds the connection: the splice names the guest, a proxy its client."""
+        if not isinstance(connection, _Connection):
+            return
+        settings, guest = self._settings, connection.guest
+        if connection.own_port is None or guest is None:
+            connection.guest = settings.door.claim(request.headers.get(_GUEST, ""))
+            return
+        peer = str(connection.transport.get_extra_info("peername")[0])
+        client = settings.client_of(peer, request.headers.raw_items())
+        since_s = asyncio.get_running_loop().time() + settings.hello_timeout_s
+        guest.moves(client, since_s=since_s)
 
     async def _attend(self, connection: ServerConnection) -> None:
         """Serve one screen from its hello to its end, whatever that is."""
@@ -210,6 +257,8 @@ class PushServer:
         hello, admitted = await self._greet(connection)
         viewer = Viewer.of(admitted.employee)
         with self._hub.seat(viewer.id):
+            if isinstance(connection, _Connection) and connection.guest is not None:
+                connection.guest.is_screen()
             wire = _Wire(connection, self._cut)
             screen = Screen(viewer, wire, session_hash=admitted.session_hash)
             await self._catch_up(connection, screen, hello.last_seq)
@@ -301,13 +350,25 @@ def _forget_headers(connection: ServerConnection) -> None:
 
 def _is_own_origin(request: Request, settings: PushSettings) -> bool:
     """Programs send no Origin; a browser must be on a page of the host it asks, or on an allowed one."""
-    origin, asked = request.headers.get("Origin"), request.headers.get("Host") or ""
-    if origin is None or origin in settings.origins:
+    origins, hosts = request.headers.get_all("Origin"), request.headers.get_all("Host")
+    if not origins:
+        return True
+    if len(origins) > 1 or len(hosts) != 1:
+        return False
+    origin, asked = origins[0], hosts[0]
+    if origin in settings.origins:
         return True
     if settings.address is None:
-        return urlsplit(origin).netloc == asked
+        return _netloc(origin) == asked
     page_port = settings.page_port()
     return page_port is not None and _host_and_port(origin) == (_host(asked), page_port)
+
+
+def _netloc(origin: str) -> str | None:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:  # no such address
+        return None
 
 
 def _host_and_port(origin: str) -> tuple[str | None, int | None]:

@@ -1,37 +1,44 @@
 """Put the web server together: the REST interface, the screen, health, and the door to push."""
 
+import json
 import uuid
 
 import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
+from prometheus_client import CollectorRegistry
 
 from people.signin import SignIn
 from web import health, openapi, screen
+from web.client import came_by_proxy, client_address, place
+from web.connection import Connection
 from web.deps import DEPS, WebDeps
+from web.guard import guard
 from web.problems import ApiError, problem_of
 from web.routes.all import OPERATIONS
 from web.routes.session import SIGN_IN
 from web.serve import BASE, add_operation
 from web.splice import Splices
 
-__all__ = ["build"]
+__all__ = ["build", "figures"]
 
 log = structlog.get_logger(__name__)
 
 
 def build(deps: WebDeps) -> web.Application:
     """Return the application; it starts nothing and owns no task."""
-    app = web.Application(middlewares=[_answer_errors], client_max_size=deps.body_limit_bytes)
+    app = web.Application(
+        middlewares=[_count_by_client, _answer_errors], client_max_size=deps.body_limit_bytes
+    )
     app[DEPS] = deps
     app[SIGN_IN] = SignIn(deps.sessions, deps.writer, now=deps.now, rules=deps.sign_in)
-    app.on_response_prepare.append(screen.guard)
+    app.on_response_prepare.append(guard)
     for operation in OPERATIONS:
         add_operation(app, operation, deps)
-    document = openapi.document(OPERATIONS)
+    document = json.dumps(openapi.document(OPERATIONS)).encode()
 
     async def described(request: web.Request) -> web.Response:
-        return web.json_response(document)
+        return web.Response(body=document, content_type="application/json")
 
     splices = Splices(deps.push_socket)
     app.on_shutdown.append(splices.drain)
@@ -39,9 +46,25 @@ def build(deps: WebDeps) -> web.Application:
     app.router.add_get("/ws", splices.couple, allow_head=False)
     app.router.add_get("/healthz", health.healthz)
     app.router.add_get("/readyz", health.readyz)
-    app.router.add_get("/metrics", health.metrics)
+    app.router.add_get("/metrics", health.no_metrics)
     app.router.add_get(r"/{path:(?!api(?:/|$)).*}", screen.screen)
     return app
+
+
+def figures(registry: CollectorRegistry) -> web.Application:
+    """Return the application of a port that only tells the metrics of `registry`."""
+    app = web.Application(middlewares=[_answer_errors])
+    app.router.add_get("/metrics", health.metrics(registry))
+    return app
+
+
+@web.middleware
+async def _count_by_client(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """A proxy's connection carries many clients' requests: each counts at the address it came from."""
+    line = request.protocol
+    if isinstance(line, Connection) and came_by_proxy(request):
+        line.passes_on(place(client_address(request)))
+    return await handler(request)
 
 
 @web.middleware

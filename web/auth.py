@@ -11,13 +11,12 @@ from people.client import Client, short_agent
 from people.sessions import Present
 from store.errors import StoreError
 from web.client import client_address, neighbourhood
-from web.deps import WebDeps
+from web.deps import DEPS, WebDeps
 from web.problems import ApiError
 
 __all__ = [
-    "COOKIE",
-    "DEVICE_COOKIE",
     "client_of",
+    "cookie_name",
     "is_unattended",
     "refuse_cross_site",
     "set_cookie",
@@ -28,8 +27,8 @@ __all__ = [
 
 log = structlog.get_logger(__name__)
 
-COOKIE = "press3_session"
-DEVICE_COOKIE = "press3_device"
+_COOKIE = "press3_session"
+_DEVICE_COOKIE = "press3_device"
 _SAFE = {"GET", "HEAD", "OPTIONS"}
 _CLIENT_HEADER = (
     "X-Press3-Client"  # a page of another site can't set it without asking first (CORS)
@@ -38,11 +37,16 @@ _UNATTENDED = "X-Press3-Unattended"
 _TOKEN_LIMIT = 256
 
 
+def cookie_name(name: str, deps: WebDeps) -> str:
+    """Return `name` as browsers guard it: behind https only this very host may set a `__Host-` cookie."""
+    return f"__Host-{name}" if deps.secure_cookie else name
+
+
 def token_of(request: web.Request) -> str | None:
     """Return the session token of the request: of Authorization when there is one, else of the cookie."""
     given = request.headers.get("Authorization")
     if given is None:
-        return request.cookies.get(COOKIE)
+        return request.cookies.get(cookie_name(_COOKIE, request.app[DEPS]))
     scheme, _, token = given.partition(" ")
     return token.strip() if scheme.lower() == "bearer" else None
 
@@ -54,7 +58,7 @@ def client_of(request: web.Request) -> Client:
         address=str(address) if address is not None else "",
         network=str(neighbourhood(address)) if address is not None else "",
         agent=short_agent(request.headers.get("User-Agent", "")),
-        device=request.cookies.get(DEVICE_COOKIE, ""),
+        device=request.cookies.get(cookie_name(_DEVICE_COOKIE, request.app[DEPS]), ""),
     )
 
 
@@ -91,17 +95,25 @@ def refuse_cross_site(request: web.Request) -> None:
     """
     if request.method in _SAFE or "Authorization" in request.headers:
         return
-    if COOKIE not in request.cookies or _CLIENT_HEADER in request.headers:
+    cookie = cookie_name(_COOKIE, request.app[DEPS])
+    if cookie not in request.cookies or _CLIENT_HEADER in request.headers:
         return
-    origin = request.headers.get("Origin")
-    if origin is None or urlsplit(origin).netloc != request.host:
+    if not _is_own_page(request.headers.getall("Origin", []), request.host):
         raise ApiError("cross-site")
+
+
+def _is_own_page(origins: list[str], host: str) -> bool:
+    """Whether the one Origin is a page of `host`; two prove nothing, and it may be no address at all."""
+    try:
+        return [urlsplit(origin).netloc for origin in origins] == [host]
+    except ValueError:
+        return False
 
 
 def set_cookie(response: web.Response, token: str, deps: WebDeps) -> None:
     """Give the browser its session; an empty `token` takes it away."""
     response.set_cookie(
-        COOKIE,
+        cookie_name(_COOKIE, deps),
         token,
         path="/",
         httponly=True,
@@ -114,7 +126,7 @@ def set_cookie(response: web.Response, token: str, deps: WebDeps) -> None:
 def set_device_cookie(response: web.Response, cookie: str, deps: WebDeps) -> None:
     """Let the browser be known at the next sign-in: strangers' failures don't count against it."""
     response.set_cookie(
-        DEVICE_COOKIE,
+        cookie_name(_DEVICE_COOKIE, deps),
         cookie,
         path="/",
         httponly=True,

@@ -13,7 +13,7 @@ from multidict import MultiMapping
 
 from web.deps import DEPS, Address, Network
 
-__all__ = ["address_of", "client_address", "neighbourhood"]
+__all__ = ["address_of", "came_by_proxy", "client_address", "is_trusted", "neighbourhood", "place"]
 
 _HOPS = 32  # no honest chain is longer
 _FOR = re.compile(r'for\s*=\s*("[^"]*"|[^;,\s]*)', re.IGNORECASE)
@@ -44,6 +44,29 @@ def address_of(peer: str, headers: MultiMapping[str], trusted: Sequence[Network]
         if not _among(hop, trusted):
             break
     return found
+
+
+def came_by_proxy(request: web.Request) -> bool:
+    """Return whether a trusted proxy passed the request on, and said so."""
+    peer = request.transport.get_extra_info("peername") if request.transport is not None else None
+    says_so = "X-Forwarded-For" in request.headers or "Forwarded" in request.headers
+    return (
+        says_so
+        and isinstance(peer, tuple)
+        and is_trusted(peer[0], request.app[DEPS].trusted_proxies)
+    )
+
+
+def is_trusted(peer: str, trusted: Sequence[Network]) -> bool:
+    """Return whether connections from `peer` are those of a trusted proxy."""
+    address = _parsed(peer)
+    return address is not None and _among(address, trusted)
+
+
+def place(client: Address | str | None) -> str:
+    """Return the name under which a client's connections are counted, all of its neighbourhood alike."""
+    address = _parsed(client) if isinstance(client, str) else client
+    return "" if address is None else str(neighbourhood(address))
 
 
 def neighbourhood(address: Address) -> Network:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import web
-from prometheus_client import CollectorRegistry
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from people.signin import SignInRules
@@ -67,7 +66,6 @@ class WebDeps:
     public_url: str | None = None
     push_port: int | None = None
     push_public_url: str | None = None
-    registry: CollectorRegistry | None = None
     body_limit_bytes: int = 65_536
     listening_pause_s: float = 600
 

@@ -4,14 +4,16 @@ import asyncio
 from typing import Any
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 
 from web.deps import DEPS, LinkView, WebDeps
+from web.problems import ApiError
 
-__all__ = ["healthz", "metrics", "readyz"]
+__all__ = ["healthz", "metrics", "no_metrics", "readyz"]
 
 _DATABASE_LIMIT_S = 5
 _REASONS = {
@@ -71,8 +73,16 @@ def _reason(link: LinkView) -> str:
     return f"{said}: {link.reason}" if link.state == "down" and link.reason else said
 
 
-async def metrics(request: web.Request) -> web.Response:
-    """Prometheus text format; figures only, nothing personal."""
-    registry = request.app[DEPS].registry or CollectorRegistry()
-    body = generate_latest(registry)
-    return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
+async def no_metrics(request: web.Request) -> web.Response:
+    """Figures of the business are not for everybody who reaches the screen."""
+    raise ApiError("not-found", "Metrics have a port of their own: [metrics] port.")
+
+
+def metrics(registry: CollectorRegistry) -> Handler:
+    """Return what answers with `registry` in the Prometheus text format; figures only, nothing personal."""
+
+    async def answer(request: web.Request) -> web.Response:
+        body = generate_latest(registry)
+        return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
+
+    return answer

@@ -83,6 +83,9 @@ PROBLEMS: Mapping[str, Problem] = {
     "stale-version": Problem(
         412, "Somebody changed it since you read it.", "Read it again, then repeat your change."
     ),
+    "too-slow": Problem(
+        408, "The request did not come in time.", "Send it again, over a better line."
+    ),
     "too-large": Problem(413, "The body is too large.", "Send less."),
     "unsupported-media-type": Problem(
         415, "The body is not JSON.", "Send Content-Type: application/json."
@@ -109,6 +112,9 @@ PROBLEMS: Mapping[str, Problem] = {
         429,
         "Too many failed sign-ins from this address.",
         "Wait as long as Retry-After says, or use a device that you signed in with before.",
+    ),
+    "too-many-connections": Problem(
+        429, "One person holds too many connections.", "Close some, or use them again."
     ),
     "internal": Problem(
         500,

@@ -1,5 +1,6 @@
 """From bytes to checked values: body, query, If-Match, Idempotency-Key. What can't be read is named."""
 
+import asyncio
 import json
 import re
 from collections.abc import Mapping
@@ -15,6 +16,8 @@ __all__ = ["read_body", "read_if_match", "read_key", "read_query"]
 
 M = TypeVar("M", bound=BaseModel)
 
+_BODY_S = 30
+_ERRORS_SHOWN, _NAME_SHOWN = 20, 100
 _ETAG = re.compile(r'"([1-9][0-9]{0,8})"')
 _KEY = re.compile(r"[\x21-\x7e]{1,128}")
 
@@ -22,9 +25,15 @@ _KEY = re.compile(r"[\x21-\x7e]{1,128}")
 async def read_body(request: web.Request, model: type[M]) -> M:
     """Return the JSON body as `model`; an empty body counts as `{}`.
 
-    Raises ApiError `unsupported-media-type`, `malformed` (no JSON) or `invalid` (not this JSON).
+    Raises ApiError `too-slow`, `unsupported-media-type`, `malformed` (no JSON) or `invalid` (not this JSON).
     """
-    raw = await request.read()
+    try:
+        async with asyncio.timeout(_BODY_S):
+            raw = await request.read()
+    except TimeoutError:
+        raise ApiError("too-slow", f"The body did not come within {_BODY_S} s.") from None
+    except ConnectionError:  # the answer goes nowhere, and it is no fault of ours
+        raise ApiError("malformed", "The connection ended before the body did.") from None
     if not raw:
         return _checked(model, {})
     if request.content_type != "application/json":
@@ -60,15 +69,19 @@ def _faults(error: ValidationError) -> list[Any]:
 
 
 def _fault(fault: Mapping[str, Any], query: bool) -> dict[str, str]:
-    place = [str(part) for part in fault["loc"]]
+    place = [str(part)[:_NAME_SHOWN] for part in fault["loc"]]
     named = {"parameter": ".".join(place)} if query else {"pointer": "/" + "/".join(place)}
     return {**named, "detail": str(fault["msg"])}
 
 
 def _invalid(errors: list[dict[str, str]]) -> ApiError:
+    """Name the first errors; thousands of unknown names would make a long answer to a short question."""
     first = errors[0]
     where = first.get("parameter") or first.get("pointer")
-    return ApiError("invalid", f"{where}: {first['detail']}.", {"errors": errors})
+    extra: dict[str, Any] = {"errors": errors[:_ERRORS_SHOWN]}
+    if len(errors) > _ERRORS_SHOWN:
+        extra["errors_not_shown"] = len(errors) - _ERRORS_SHOWN
+    return ApiError("invalid", f"{where}: {first['detail']}.", extra)
 
 
 def read_if_match(headers: Mapping[str, str]) -> int | None:

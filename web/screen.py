@@ -1,4 +1,4 @@
-"""The built screen: its files, its one page at every address, and the headers that guard it."""
+"""The built screen: its files, and its one page at every address."""
 
 import asyncio
 from pathlib import Path
@@ -7,33 +7,9 @@ from aiohttp import web
 
 from web.deps import DEPS
 from web.problems import ApiError
-from web.push_address import push_sources
 
-__all__ = ["guard", "screen"]
+__all__ = ["screen"]
 
-# Styles are also set by scripts (waveform, charts), which browsers count as inline; scripts are our own only.
-_CSP = "; ".join(
-    (
-        "default-src 'self'",
-        "script-src 'self'",
-        "style-src 'self' 'unsafe-inline'",
-        "img-src 'self' data: blob:",
-        "media-src 'self' blob:",
-        "connect-src 'self'{push}",
-        "object-src 'none'",
-        "base-uri 'none'",
-        "form-action 'self'",
-        "frame-ancestors 'none'",
-    )
-)
-_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
-}
 _PAGE = "index.html"
 _NOT_BUILT = """<!doctype html><html lang="en"><meta charset="utf-8"><title>press3</title>
 <h1>The screen is not built</h1>
@@ -43,16 +19,6 @@ _NOT_BUILT = """<!doctype html><html lang="en"><meta charset="utf-8"><title>pres
 <a href="/api/v1/openapi.json">/api/v1/openapi.json</a>.</p>
 </html>"""
 _FOR_EVER = "public, max-age=31536000, immutable"  # names under assets/ carry a hash of the content
-
-
-async def guard(request: web.Request, response: web.StreamResponse) -> None:
-    """Set the security headers on whatever is sent (`on_response_prepare`)."""
-    sources = push_sources(request)
-    policy = _CSP.format(push=f" {sources}" if sources else "")
-    response.headers.setdefault("Content-Security-Policy", policy)
-    for name, value in _HEADERS.items():
-        response.headers.setdefault(name, value)
-    response.headers["Server"] = "press3"
 
 
 async def screen(request: web.Request) -> web.StreamResponse:
@@ -79,9 +45,12 @@ def _find(static: Path, path: str) -> Path | None:
     page = static / _PAGE
     if not page.is_file():
         return None
-    wanted = (static / path).resolve() if "\0" not in path else page
-    if wanted.is_relative_to(static.resolve()) and wanted.is_file():
-        return wanted
+    try:
+        wanted = (static / path).resolve()
+        if wanted.is_relative_to(static.resolve()) and wanted.is_file():
+            return wanted
+    except (OSError, ValueError):  # a name too long for a file, or U+0000 in it
+        pass
     if path.startswith("assets/"):
         raise ApiError("not-found", f"There is no file /{path}.")
     return page

@@ -16,6 +16,7 @@ from people.sessions import Present
 from people.signin import duty_of
 from web import auth, idempotency
 from web.api import PATH_PARAMETERS, Ask, Nothing, Operation, Reply
+from web.connection import make_known
 from web.deps import WebDeps
 from web.problems import ApiError
 from web.reading import read_body, read_if_match, read_key, read_query
@@ -50,6 +51,7 @@ async def _ask(operation: Operation, deps: WebDeps, request: web.Request) -> Ask
     token = auth.token_of(request)
     present = await _present(operation, deps, request, token)
     person = present.employee if present is not None else None
+    make_known(request, person.id if person is not None else None)
     _check_rights(operation, person, totp=deps.sign_in.totp)
     return Ask(
         request=request,

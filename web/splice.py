@@ -12,23 +12,30 @@ from pathlib import Path
 
 from aiohttp import web
 
+from people.door import Guest
+from web.connection import make_heavier, take_over
 from web.problems import ApiError
 
 __all__ = ["Splices"]
 
 # Hop-by-hop headers but those of the upgrade itself stay here; a body has no business in a handshake.
 _DROPPED = {b"transfer-encoding", b"content-length", b"te", b"trailer", b"proxy-authorization"}
+_GUEST = b"X-Press3-Guest"  # by which the push server finds who is behind the splice
+_DROPPED |= {_GUEST.lower()}
 
 _DRAIN_S = 2  # less than the stage of the stop in which it happens
+_SOCKETS = 3  # of a screen: the browser's, and both ends of the push socket
+_HELLO_S = 4  # a screen's hello comes with its ticket, so it is waited for longer than a head
 _LAST_WORDS_S = 5  # what was written last (a close frame) has so long to reach a browser that reads
 
 
 class _Half(asyncio.Protocol):
     """One side: what comes in goes out at `peer`, as fast as the peer takes it."""
 
-    __slots__ = ("_splices", "_stalled", "peer")
+    __slots__ = ("_guest", "_splices", "_stalled", "peer")
 
-    def __init__(self, splices: "Splices") -> None:
+    def __init__(self, splices: "Splices", guest: Guest | None = None) -> None:
+        self._guest = guest
         self._splices = splices
         self._stalled: asyncio.TimerHandle | None = None
         self.peer: asyncio.Transport | None = None
@@ -43,9 +50,12 @@ class _Half(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._splices.ended(self)
         self._moves()
+        was_cut = self._guest is not None and self._guest.is_gone
+        if self._guest is not None:
+            self._guest.leave()
         if self.peer is None:
             return
-        if exc is not None:
+        if exc is not None or was_cut:
             self.peer.abort()
         elif not self.peer.is_closing():
             self.peer.close()
@@ -90,15 +100,18 @@ class Splices:
             raise ApiError(
                 "unavailable", "Push is not served here; POST /api/v1/push-ticket says where."
             )
+        make_heavier(request, sockets=_SOCKETS)
         upstream, inner = await self._dial(self._socket)
         if browser.is_closing():  # gone while the push socket was dialled
             upstream.abort()
             return web.Response()
         outer = _Half(self)
+        guest = take_over(request, patience_s=_HELLO_S)
+        outer = _Half(self, guest)
         inner.peer, outer.peer = browser, upstream
         self._open |= {inner, outer}
         browser.set_protocol(outer)
-        upstream.write(_head(request))
+        upstream.write(_head(request, guest))
         _forget(request)
         return web.Response()
 
@@ -134,7 +147,9 @@ def _forget(request: web.Request) -> None:
     request.protocol.connection_lost(None)
 
 
-def _head(request: web.Request) -> bytes:
+def _head(request: web.Request, guest: Guest | None) -> bytes:
     lines = [f"{request.method} {request.raw_path} HTTP/1.1".encode()]
     lines += [name + b": " + v for name, v in request.raw_headers if name.lower() not in _DROPPED]
+    if guest is not None:
+        lines.append(_GUEST + b": " + guest.named().encode())
     return b"\r\n".join([*lines, b"", b""])

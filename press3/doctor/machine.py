@@ -8,6 +8,7 @@ from pathlib import Path
 from sqlalchemy.engine import make_url
 
 from ivr.menu import CantRender
+from press3 import exposure
 from press3.doctor.findings import Finding, fail, ok, warn
 from press3.menu_files import menu_of, queue_remark
 from press3.settings import Settings
@@ -24,7 +25,13 @@ def findings(settings: Settings, file: Path | None) -> Iterator[Finding]:
     yield _menu(settings)
     for root in settings.recordings.roots:
         yield _readable(root)
+    yield from _exposure(settings)
     yield from _space(settings)
+
+
+def _exposure(settings: Settings) -> Iterator[Finding]:
+    found = [warn(what, remedy) for what, remedy in exposure.remarks(settings)]
+    yield from found or [ok("nothing is open to the network without TLS")]
 
 
 def _data_dir(folder: Path) -> Finding:

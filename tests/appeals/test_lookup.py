@@ -12,6 +12,7 @@ from appeals import lookup, reading, subjects
 from appeals.errors import Invalid, NotFound
 from appeals.lookup import AppealQuery, CallQuery
 from appeals.model import Appeal, AppealCall, Phase
+from appeals.pages import encode
 from appeals.rights import Action, Allowed, may
 from calls.model import Call
 from people.audience import Viewer
@@ -344,3 +345,20 @@ async def test_a_page_costs_the_same_queries_for_one_as_for_many(
         await world.pressed()
     await queries(1)
     assert await queries(6) == await queries(1) <= 10
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        ["2026-11-29T00:00:00", "x"],
+        ["0001-01-01T00:00:00+14:00", "x"],
+        ["9999-12-31T23:59:59-14:00", "x"],
+        ["2026-11-29T00:00:00+00:00", "\0"],
+        ["2026-11-29T00:00:00+00:00", "\ud800"],
+    ],
+)
+async def test_a_cursor_that_no_list_gave_is_refused(world: World, place: list[str]) -> None:
+    boss = await world.hire("boss", Role.SUPERVISOR)
+    async with world.sessions() as session:
+        with pytest.raises(Invalid):
+            await lookup.list_calls(session, boss, CallQuery(cursor=encode(place)))

@@ -14,11 +14,12 @@ from press3 import logs
 @pytest.fixture
 def log() -> Iterator[None]:
     root, server = logging.getLogger(), logging.getLogger("aiohttp.server")
-    before = root.handlers[:], root.level, server.filters[:]
+    loop = logging.getLogger("asyncio")
+    before = root.handlers[:], root.level, server.filters[:], loop.filters[:]
     chosen = structlog.get_config()
     logs.set_up(json=True)
     yield
-    root.handlers[:], root.level, server.filters[:] = before
+    root.handlers[:], root.level, server.filters[:], loop.filters[:] = before
     structlog.configure(**chosen)
 
 
@@ -40,3 +41,17 @@ def test_a_fault_of_ours_keeps_its_cause(log: None, capsys: pytest.CaptureFixtur
     told = said(capsys, KeyError("mine"))
     assert (told["event"], told["level"]) == ("Error handling request", "error")
     assert "KeyError: 'mine'" in told["exception"]
+
+
+def test_one_kind_of_line_comes_sparingly_and_says_how_many_were_held_back() -> None:
+    sparingly = logs.Sparingly(period_s=10)
+    said = []
+    for second in range(25):
+        record = logging.makeLogRecord({"msg": f"no descriptor\nsocket: {second}"})
+        record.created = 1_000.0 + second
+        if sparingly(record):
+            said.append(record.getMessage())
+    assert len(said) == 3
+    assert "(9 more like it before)" in said[1]
+    other = logging.makeLogRecord({"msg": "another kind"})
+    assert sparingly(other)

@@ -380,3 +380,28 @@ async def test_a_viewer_is_shown_only_what_is_his(desk: Desk) -> None:
     await line.happens(line.arrived(), line.rang("101"))
     async with desk.sessions() as session:
         assert await read_snapshot(session, Viewer.of(bob)) == {"pops": [], "calls": []}
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        b"Origin: http://[\r\n",
+        b"Origin: http://localhost\r\nOrigin: http://localhost\r\n",
+        b"Origin: http://localhost\r\nHost: evil.test\r\n",
+        b"Origin: \r\n",
+        b"Origin: null\r\n",
+    ],
+)
+async def test_an_origin_that_is_none_or_two_is_refused(
+    desk: Desk, bus: MemoryBus, lines: bytes
+) -> None:
+    ask = (
+        b"GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n"
+    )
+    async with pushing(desk, bus) as push:
+        reader, writer = await asyncio.open_unix_connection(push.socket)
+        writer.write(ask + lines + b"\r\n")
+        async with asyncio.timeout(10):
+            assert (await reader.readline()).split()[1] == b"403"
+        writer.close()

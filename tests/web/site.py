@@ -9,6 +9,7 @@ from typing import Any
 
 from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient, TestServer
+from multidict import CIMultiDict
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from people.audience import Viewer
@@ -108,7 +109,7 @@ class Site:
         **options: Any,
     ) -> Answer:
         client = await self.client()
-        sent = dict(headers or {})
+        sent = CIMultiDict(headers or {})
         if by is not None:
             sent["Authorization"] = f"Bearer {await self.token(by)}"
         async with client.request(method, BASE + path, headers=sent, **options) as response:

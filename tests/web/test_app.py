@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from prometheus_client import CollectorRegistry, Gauge
 from schemathesis.specs.openapi.definitions import OPENAPI_31_VALIDATOR
 
 from people.model import Role
@@ -102,13 +101,19 @@ async def test_not_ready_without_its_database(site: Site, world: World, tmp_path
     await broken.dispose()
 
 
-async def test_metrics_are_those_of_the_registry_given(site: Site) -> None:
-    registry = CollectorRegistry()
-    Gauge("press3_test", "A figure", registry=registry).set(7)
-    site.extra = {"registry": registry}
-    status, text, headers = await fetch(site, "/metrics")
-    assert (status, "press3_test 7.0" in text) == (200, True)
-    assert headers["Content-Type"].startswith("text/plain")
+async def test_the_public_port_tells_no_figures(site: Site) -> None:
+    status, text, _ = await fetch(site, "/metrics")
+    assert (status, "[metrics] port" in text) == (404, True)
+
+
+async def test_a_name_too_long_for_a_file_is_the_page_or_nothing(
+    site: Site, tmp_path: Path
+) -> None:
+    (tmp_path / "index.html").write_text("<title>press3</title>")
+    site.extra = {"static_dir": tmp_path}
+    for path, status in (("x" * 256, 200), ("x" * 5_000, 200), ("assets/" + "x" * 256, 404)):
+        assert (await fetch(site, f"/{path}"))[0] == status
+        assert (await fetch(site, f"/{path}/y%00z"))[0] == status
 
 
 async def test_without_a_built_screen_a_page_says_how_to_build_it(site: Site) -> None:
@@ -153,7 +158,7 @@ async def test_security_headers_are_on_everything(site: Site) -> None:
         assert "script-src 'self';" in policy
         assert headers["X-Content-Type-Options"] == "nosniff"
         assert headers["Referrer-Policy"] == "no-referrer"
-        assert "aiohttp" not in headers["Server"]
+        assert "Server" not in headers
 
 
 async def test_a_fault_of_ours_is_logged_and_not_shown(

@@ -4,6 +4,7 @@ import re
 
 import pytest
 from aiohttp.test_utils import TestClient
+from multidict import CIMultiDict
 
 from people import passwords, roster
 from people.model import Role
@@ -105,6 +106,10 @@ async def test_a_page_of_another_site_can_change_nothing(site: Site, world: Worl
         refused = await site.post("/push-ticket", headers=headers)
         assert (refused.status, refused.problem) == (403, "cross-site"), headers
     assert (await site.get("/session")).status == 200
+    for origins in (["http://["], [own, own], [own, "http://evil.test"], [""], ["http://]"]):
+        twice = CIMultiDict([("Origin", origin) for origin in origins])
+        refused = await site.post("/push-ticket", headers=twice)
+        assert (refused.status, refused.problem) == (403, "cross-site"), origins
     for headers in ({"Origin": own}, {"X-Press3-Client": "screen"}):
         assert (await site.post("/push-ticket", headers=headers)).status == 201
 
