@@ -49,6 +49,7 @@ __all__ = ["SOCKET_PATH_LIMIT", "PushServer", "PushSettings"]
 log = structlog.get_logger(__name__)
 
 _GUEST = "X-Press3-Guest"
+_ALL = 1_000_000  # where nobody counts descriptors
 SOCKET_PATH_LIMIT = 100  # bytes; sun_path holds 108 with its zero
 
 
@@ -73,7 +74,7 @@ class PushSettings:
     session_check_every_s: float = 3
     message_limit_bytes: int = 4_096
     strangers_limit: int = 2_000
-    door: Door = field(default_factory=lambda: Door(DoorLimits()))
+    door: Door = field(default_factory=lambda: Door(DoorLimits(descriptors=_ALL)))
     client_of: Callable[[str, Iterable[tuple[str, str]]], str] = lambda peer, headers: peer
 
 

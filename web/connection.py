@@ -23,6 +23,11 @@ from web.problems import ApiError, problem_of
 __all__ = ["Connection", "Limits", "make_heavier", "make_known", "take_over"]
 
 
+_READING_S = (
+    10  # an answer may be read so long before its reader makes room for others of its address
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """Seconds that a client may take for a head, for reading an answer as a stranger and as a signed-in
@@ -111,10 +116,10 @@ class Connection(web.RequestHandler):
             if guest is not None:
                 guest.busy()
 
-    def _waits(self) -> None:
+    def _waits(self, patience_s: float = 0) -> None:
         for guest in (self.guest, self._asking):
             if guest is not None:
-                guest.waits(self._loop.time())
+                guest.waits(self._loop.time() + patience_s)
 
     def passes_on(self, address: str) -> None:
         """The connection is a trusted proxy's, the request in hand that of a client at `address`."""
@@ -137,7 +142,7 @@ class Connection(web.RequestHandler):
             resp = _OwnAnswer(problem_of(resp) or ApiError("internal"))
         if self.guest is None:  # handed over: the answer goes nowhere
             return await super().finish_response(request, resp, start_time)
-        self._waits()
+        self._waits(_READING_S)
         limits, person = self._limits, (self._asking or self.guest).person
         self._until(limits.answer_s if person is None else limits.signed_in_answer_s, self._cut)
         try:
