@@ -59,6 +59,7 @@ class Chan:
     half: "Chan | None" = field(default=None, repr=False)
     dialled_by: "Chan | None" = field(default=None, repr=False)
     dialled: "dict[str, Chan]" = field(default_factory=dict, repr=False)
+    dial_string: str = ""
     outside: str | None = None
     queues: bool = False
     was_dialled: bool = False
@@ -174,6 +175,8 @@ class Graph:
     def dial(self, source: Chan | None, dest: Chan, event: DialBegin | None) -> None:
         """`source` dials `dest`. Behind a Local that is an operator's, whatever is dialled is theirs."""
         dest.was_dialled = True
+        if event is not None:
+            dest.dial_string = event.dial_string
         if event is not None and not dest.settled and dest.kind in ("external", "operator"):
             dest.settled = True
             side = self.sides.dialled(

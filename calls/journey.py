@@ -268,7 +268,8 @@ class Journey:
         """Told once per transferring channel: attended transfers announce themselves twice over Local."""
         if self.speaks and transferer.uniqueid not in self._transferers:
             self._transferers.add(transferer.uniqueid)
-            self._transferred_at = fact.at
+            if fact.kind == "blind":  # what a consultation rings goes on to ring for the customer
+                self._transferred_at = fact.at
             self.waiting.sent_on(sent, fact.at)
             self._out.append(fact)
 
@@ -319,6 +320,13 @@ class Journey:
                 )
 
     # -- the end --------------------------------------------------------------------------------
+
+    def handed_over(self, at: datetime) -> None:
+        """The call goes on as a part of another one."""
+        for ring in self.rings.ringing():
+            self.stop(ring, "transferred", at)
+        self._hang_ups.note("operator", at)
+        self.end(at, hung_up=False)
 
     def lost(self, at: datetime, reason: str) -> None:
         """The PBX forgot the call: what is missing from now on is missing for a reason."""

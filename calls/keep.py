@@ -78,7 +78,7 @@ class Parties:
         number = _wanted(typed, sent, self._numbers) or dialled_user(customer.number)
         return self._numbers.outsider(number or customer.number)
 
-    def outside_telephone(self, chan: Chan, event: DialBegin | None) -> str:
+    def outside_telephone(self, chan: Chan) -> str:
         """Return the number of an outside telephone that rings for a caller: E.164, or what there is of it.
 
         What follow-me dials is in the names of the Locals above it too (`FMGL-89110000001#`).
@@ -87,7 +87,7 @@ class Parties:
         while source is not None and not typed:
             typed = dialled_user(source.exten.removeprefix("FMGL-"))
             source = source.half.dialled_by if source.is_second and source.half else None
-        sent = dialled_user(event.dial_string, resource=resource(chan.name)) if event else ""
+        sent = dialled_user(chan.dial_string, resource=resource(chan.name))
         # Sent with a trunk's prefix it is what was typed; but what the caller dialled is not where it goes.
         number = typed if typed and sent.endswith(typed) else sent or typed
         party = self._numbers.outsider(number or dialled_user(chan.number))

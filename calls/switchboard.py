@@ -207,7 +207,7 @@ class Switchboard:
             if not dest.journey.rings_outside:
                 self._arrive_outgoing(dest, event, at)
                 return
-            dest.outside = dest.outside or self._parties.outside_telephone(dest, event)
+            dest.outside = dest.outside or self._parties.outside_telephone(dest)
         # A Local is no telephone: what it dials rings.
         if dest.kind != "local" and dest.telephone and not _called_off(source):
             dest.journey.rang(dest, dest.journey.tick(at))
@@ -248,6 +248,26 @@ class Switchboard:
         for chan in self.graph.behind(target):
             chan.journey.picked_up(chan, chan.journey.tick(at))
 
+    def absorb(self, consultation: Chan, into: Chan, at: datetime) -> None:
+        """An operator hands the customer over to whom a second line is still calling outside.
+
+        That call was one of its own until now; what it rings from here on rings for the customer. A
+        consultation that was answered stays a call: two calls worth keeping never melt into one.
+        """
+        ours, customers = consultation.journey, into.journey
+        both = ours is not customers and ours.speaks and customers.speaks
+        if not both or ours.direction != "out" or ours.answered:
+            return
+        at = ours.tick(at)
+        ringing = [chan for chan in ours.channels.values() if _still_rings(chan)]
+        ours.handed_over(at)
+        self._move(tuple(ours.channels.values()), customers)
+        for chan in ringing:
+            if chan.kind == "external":
+                chan.outside = self._parties.outside_telephone(chan)
+            chan.rung = False
+            customers.rang(chan, customers.tick(at))
+
     def consults(self, chan: Chan) -> bool:
         """Return whether the operator at `chan` talks to a customer by another line meanwhile."""
         return chan.kind == "operator" and any(
@@ -281,7 +301,7 @@ class Switchboard:
                 if other is customer or other.journey is not journey:
                     continue
                 if other.kind == "external" and other.was_dialled and journey.rings_outside:
-                    other.outside = other.outside or self._parties.outside_telephone(other, None)
+                    other.outside = other.outside or self._parties.outside_telephone(other)
                 if other.outside is not None or other.kind == "operator":
                     journey.contact(other, at)
 
@@ -291,6 +311,10 @@ def _reason(chan: Chan, cause: int) -> RingStop:
     why = reason_of_end(chan.end_status, cause) or chan.journey.why_taken_back(chan)
     # Lifted, and no talk came of it: a voice box, or a call that was not accepted.
     return why or ("no_answer" if chan.lifted else "abandoned")
+
+
+def _still_rings(chan: Chan) -> bool:
+    return chan.was_dialled and chan.kind in ("external", "operator") and not chan.end_status
 
 
 def _called_off(source: Chan | None) -> bool:

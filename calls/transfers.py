@@ -44,6 +44,8 @@ class Transfers:
         second = self._board.see(event.second, event.at)
         sent = self._board.see(event.transferee, event.at) if event.transferee else None
         target = self._board.see(event.target, event.at) if event.target else None
+        if second is not None and (sent or original) is not None:
+            self._board.absorb(second, sent or original or second, event.at)
         self._board.link_all((sent, original, second, target), event.at)
         by = original or second
         if by is None:

@@ -256,13 +256,6 @@ def test_a_person_is_one_leg_whatever_the_member_is_called(pbx: Pbx) -> None:
     assert [leg.round for leg in pbx.story.legs] == [1, 2, 3]
 
 
-def test_a_device_with_a_name_behind_an_operators_local_is_the_operators(pbx: Pbx) -> None:
-    ivan = in_queue(pbx)
-    _one, two = ivan.rings_local("101")
-    two.rings("PJSIP/desk")
-    assert legs(pbx.story) == [("101", None, False)]
-
-
 # -- a queue within a queue ---------------------------------------------------------------------
 
 

@@ -36,6 +36,8 @@ exten => _8X.,1,Dial(PJSIP/${FILTER(0-9,${EXTEN})}@customer,30)
 [from-internal](+)
 exten => 500,1,Answer()
  same => n,Queue(inner,t,,,30)
+exten => 691,1,Answer()
+ same => n,Dial(PJSIP/103&Local/89110000009#@mobiles,30)
 """
 _INNER = "[inner]\nstrategy = ringall\ntimeout = 20\nmember => PJSIP/103\n"
 _FILES = {"extensions_more.conf": _DIALPLAN, "queues_more.conf": _INNER}
@@ -146,3 +148,44 @@ def _rings(stage: Stage, channel: str) -> bool:
         e.get("Channel").startswith(channel) and e.get("ChannelStateDesc") == "Ringing"
         for e in stage.tap.all("Newstate")
     )
+
+
+@story(LabMenu(menu=replace(TWO, queue_options="tk"), files=_FILES))
+async def consulted_group_rings(stage: Stage) -> None:
+    """101 consults a ring group of 103 and a mobile by *2 and hangs up while it rings; the mobile answers."""
+    one = await stage.phone("101", TelephoneHabit(ring_s=0.5))
+    await stage.phone("102", TelephoneHabit(then="noanswer"))
+    await stage.phone("103", TelephoneHabit(then="noanswer"))
+    await stage.phone("customer", TelephoneHabit(ring_s=4, talk_s=2))
+    call = await stage.call([*PRESS, WaitBye(60)])
+    await stage.within(one, Wait(0.5), Keys("*2"), Wait(0.8), Keys("691"))
+    await until(lambda: _rings(stage, "PJSIP/103"), deadline_s=20, what="103 rings")
+    await stage.within(one, Wait(0.2), Bye())
+    await call.done()
+
+
+@story(OUTSIDE)
+async def second_line_to_ringing_group(stage: Stage) -> None:
+    """101 calls a ring group of 103 and a mobile on a second line and hands the caller over while it rings."""
+    one = await stage.phone("101", TelephoneHabit(ring_s=0.5))
+    await stage.phone("102", TelephoneHabit(then="noanswer"))
+    await stage.phone("103", TelephoneHabit(then="noanswer"))
+    await stage.phone("customer", TelephoneHabit(ring_s=4, talk_s=2))
+    call = await stage.call([*PRESS, WaitBye(60)])
+    await until(lambda: one.dialogs, deadline_s=20, what="101 talks")
+    second = await stage.call(_STAYS, number="101", name="", to="691")
+    await until(lambda: _rings(stage, "PJSIP/103"), deadline_s=20, what="103 rings")
+    await stage.within(one, Wait(0.2), Refer("691", second.dialogs[0]))
+    await call.done()
+
+
+@story(OUTSIDE)
+async def sent_to_group(stage: Stage) -> None:
+    """101 sends the caller blindly to the ring group; 103 answers and hangs up."""
+    one = await stage.phone("101", TelephoneHabit(ring_s=0.5))
+    await stage.phone("102", TelephoneHabit(then="noanswer"))
+    await stage.phone("103", TelephoneHabit(ring_s=1, talk_s=2))
+    await stage.phone("customer", TelephoneHabit(then="noanswer"))
+    call = await stage.call([*PRESS, WaitBye(60)])
+    await stage.within(one, Wait(0.5), Refer("691"))
+    await call.done()
