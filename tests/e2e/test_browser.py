@@ -181,9 +181,9 @@ async def _shows(page: Page, appeal: dict[str, Any]) -> None:
     (call,) = appeal["calls"]
     legs = page.locator(".call tbody tr")
     await expect(legs).to_have_count(len(call["legs"]))
-    answered = legs.filter(has_text="101")
+    answered = legs.filter(has_text="Op101")  # not 102 of «Op101 02:36»
     await expect(answered).to_contain_text(re.compile(r"\d\d:\d\d:\d\d.*ответил", re.DOTALL))
-    await expect(legs.filter(has_text="102")).to_contain_text("ответил другой")
+    await expect(legs.filter(has_text="Op102")).to_contain_text("ответил другой")
     history = page.get_by_test_id("history")
     for text in ("Обращение открыто", "Первый разговор с клиентом", "Звонок окончен"):
         await expect(history.get_by_text(text)).to_have_count(1)
