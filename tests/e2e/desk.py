@@ -24,7 +24,7 @@ from press3.clock import now
 from press3.database import open_store
 from press3.settings import load
 from tests.lab.harness import Lab
-from tests.waiting import until
+from tests.waiting import patience, until
 
 __all__ = ["PASSWORD", "Desk", "PbxSide", "Person", "Screen", "config_text", "open_desk"]
 
@@ -200,7 +200,8 @@ class Desk:
                 stderr=log,
             )
         assert self.process.stdout is not None
-        line = (await asyncio.wait_for(self.process.stdout.readline(), 90)).decode()
+        async with patience(90):
+            line = (await self.process.stdout.readline()).decode()
         assert line.startswith("press3 ready http="), f"{line!r}; {self.log_tail()}"
         self.url = line.split()[2].removeprefix("http=")
         self.push_url = line.split()[3].removeprefix("push=")
