@@ -200,6 +200,7 @@ def _call(own: list[CdrRow], since: list[CdrRow], told: list[CdrRow], queue: str
         queue=queue,
         ended_at=_utc(last.end, own),
         timed_by="call_start",
+        channel=first.channel,
     )
     winners = [row for row in since if row.dstchannel and row.answered]
     if not winners:

@@ -71,7 +71,7 @@ class SpoolPress:
     `key` is its AstDB key, null for a call that only queue_log or the CDR tell of (`ami.queue_log`).
     `stays` has every queue of the call, where the source tells more than one; `entered_at` is then that
     of the press's queue and `queue_left` the last one's. `ended_by`: who hung up, None when not known.
-    `restarted_at`: the PBX began anew while the call went on.
+    `restarted_at`: the PBX began anew while the call went on. `channel`: the caller's, where it is told.
     """
 
     key: str | None
@@ -94,6 +94,7 @@ class SpoolPress:
     transfers: tuple[SpoolTransfer, ...] = ()
     ended_by: Hand | None = None
     restarted_at: datetime | None = None
+    channel: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

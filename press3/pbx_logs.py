@@ -66,7 +66,10 @@ class PbxLogs:
             return False
         if call.timed_by == "queue_entry" and call.entered_at is None:
             return False  # what these lines tell began before them
-        return self.numbers.party(call.number).kind != "internal"
+        if self.numbers.party(call.number).kind != "internal":
+            return True
+        # An outside caller may show three digits; only a source that names the channel knows.
+        return bool(call.channel) and self.numbers.extension(call.channel) is None
 
 
 def logs_of(settings: Settings, pbx: AsteriskSettings, numbers: NumberRules) -> PbxLogs:

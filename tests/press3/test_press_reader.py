@@ -243,11 +243,15 @@ async def test_two_menus_of_which_one_leads_nowhere_of_its_own_are_incomplete(
     assert told(reading)[2] == ("main: observed menu", False)
 
 
+OUTSIDE = "+79110000002", "PJSIP/t"
+
+
 async def test_the_cdr_file_of_an_observed_menu(link: AmiLink, tmp_path: Path) -> None:
-    def row(at: datetime, queue: str, n: int) -> str:
+    def row(at: datetime, queue: str, n: int, who: tuple[str, str] = OUTSIDE) -> str:
+        number, channel = who
         times = f'"{at:%F %T}","{at:%F %T}","{at + timedelta(seconds=9):%F %T}",9,9,"ANSWERED"'
         return (
-            f'"","+79110000002","600","ext-queues","x","PJSIP/t","PJSIP/101-1","Queue","{queue},t",'
+            f'"","{number}","600","ext-queues","x","{channel}","PJSIP/101-1","Queue","{queue},t",'
             f'{times},"DOCUMENTATION","{at.timestamp():.0f}.{n}"\n'
         )
 
@@ -257,8 +261,10 @@ async def test_the_cdr_file_of_an_observed_menu(link: AmiLink, tmp_path: Path) -
         + row(PRESSED, "600", 2)
         + row(PRESSED, "601", 3)
         + row(PRESSED, "600", 2)
+        + row(PRESSED, "600", 4, ("900", "PJSIP/trunk-00000004"))
+        + row(PRESSED, "600", 5, ("102", "PJSIP/102-00000005"))
     )
     reading = await reader(link, LEADS, cdr=cdr).read(NOW - timedelta(hours=1), NOW)
     found = [press.uniqueid for press in reading.pressed if press.key is None]
-    assert found == [f"{PRESSED.timestamp():.0f}.2"]
+    assert found == [f"{PRESSED.timestamp():.0f}.{n}" for n in (2, 4)], "900 comes by a trunk"
     assert told(reading)[1:] == [("main: CDR", True), ("main: observed menu", True)]
