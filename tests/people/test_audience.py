@@ -48,6 +48,10 @@ ABOVE_NIGHT = (NIGHT, DELIVERY, COMPANY)
             Audience(employees=(11,), roles=(Role.OPERATOR,), departments=ABOVE_NIGHT),
             {OPERATOR, SALES_CHIEF},
         ),
+        (
+            Audience(employees=(7, 11), roles=(Role.ADMIN, Role.SUPERVISOR), except_=(7, 12)),
+            {CHIEF, DELIVERY_CHIEF, NIGHT_CHIEF, SALES_CHIEF},
+        ),
     ],
 )
 def test_who_is_included(audience: Audience, seen_by: set[Viewer]) -> None:

@@ -81,6 +81,15 @@ def test_roles_are_told_in_their_departments() -> None:
     assert [len(frames(s)) for s in (mine, above, beside)] == [1, 1, 0]
 
 
+def test_who_is_left_out_is_told_by_no_way() -> None:
+    h = hub()
+    boss, accused, other = screen(1, Role.SUPERVISOR), screen(2, Role.SUPERVISOR), screen(3)
+    audience = Audience(employees=(2, 3), roles=(Role.SUPERVISOR,), except_=(2,))
+    with h.joined(boss), h.joined(accused), h.joined(other):
+        h.deliver([message(1, audience)])
+    assert [len(frames(each)) for each in (boss, accused, other)] == [1, 0, 1]
+
+
 def test_one_frame_is_built_for_many_and_none_for_nobody() -> None:
     built: list[int] = []
     h = Hub(frame=lambda m: (built.append(m.seq), b"x")[1])

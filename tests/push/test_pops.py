@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from appeals import conflicts
 from appeals.model import Appeal, AppealCall, Customer, CustomerPhone, Phase
 from calls.facts import RingStop
 from people.model import Extension, Role
@@ -253,6 +254,32 @@ async def test_the_card_names_customer_appeal_and_open_appeals(desk: Desk) -> No
     assert card["customer"]["name"] == "ООО «Ромашка»"
     assert card["appeal"] == 8
     assert card["open_appeals"] == [8, 7]
+
+
+async def test_the_card_leaves_out_the_appeals_about_its_reader(desk: Desk) -> None:
+    """By the column of before and by a stored conflict; a colleague at the next telephone sees both."""
+    ann, _ = await desk.hire("ann", "101"), await desk.hire("ben", "102")
+    line, old = Line(desk), Line(desk, uniqueid="1763712000.0")
+
+    async def before(session: AsyncSession) -> None:
+        customer = Customer(name="ООО «Ромашка»", created_at=START)
+        session.add(customer)
+        await session.flush()
+        session.add(CustomerPhone(number=line.number, customer_id=customer.id))
+        for number, accused in ((6, ann.id), (7, None), (8, None)):
+            kept = {"press_key": f"main/{number}", "accused_id": accused}
+            row = appeal_row(old, number=number, customer_id=customer.id, call_id=None, **kept)
+            session.add(row)
+        await session.flush()
+        await conflicts.add(session, 7, {ann.id: START}, conflicts.ACCUSED, by=None)
+        session.add(AppealCall(appeal_number=7, call_id=line.id, link="auto"))
+
+    line.also = before
+    await line.happens(line.arrived(), line.rang("101"), line.rang("102"))
+    cards = {who: data for who, kind, data in await desk.told() if kind == "pop.shown"}
+    assert (cards[ann.id]["appeal"], cards[ann.id]["open_appeals"]) == (None, [8])
+    (other,) = (card for who, card in cards.items() if who != ann.id)
+    assert (other["appeal"], other["open_appeals"]) == (7, [8, 7, 6])
 
 
 async def test_ringing_learned_after_a_gap_shows_only_what_rings_still(desk: Desk) -> None:

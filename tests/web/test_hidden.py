@@ -8,8 +8,10 @@ import pytest
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from appeals import conflicts
 from people.audience import Viewer
 from people.model import Employee, Role
+from store import setting_log
 from tests.appeals.world import World
 from tests.web.site import Site
 from web.routes.all import OPERATIONS
@@ -161,3 +163,22 @@ async def test_the_supervisor_of_the_next_department_up_handles_it(
     cleared = await site.patch("/appeals/1", by=above, json={"accused": None})
     assert (cleared.status, cleared.body["accused"]) == (200, None)
     assert (await site.get("/appeals/1", by=local)).body["accused"] is None
+
+
+async def test_the_conflict_rule_and_its_changes_are_shown(site: Site, world: World) -> None:
+    ann = await world.hire("ann")
+    assert (await site.get("/conflict-rule", by=ann)).body == {
+        "answered_by": "notes",
+        "changes": [],
+    }
+    for value in ("notes", "barred", "barred"):
+        world.pass_s(60)
+        await world.writer.run(
+            lambda s, v=value: setting_log.note(s, conflicts.SETTING, v, world.now)  # type: ignore[misc]
+        )
+    told = (await site.get("/conflict-rule", by=ann)).body
+    assert told["answered_by"] == "barred"
+    assert [(each["old"], each["new"]) for each in told["changes"]] == [
+        ("notes", "barred"),
+        (None, "notes"),
+    ]
