@@ -300,7 +300,8 @@ class Switchboard:
             for other in parties:
                 if other is customer or other.journey is not journey:
                     continue
-                if other.kind == "external" and other.was_dialled and journey.rings_outside:
+                called = other.was_dialled or not other.incoming  # not: found after a gap
+                if other.kind == "external" and called and journey.rings_outside:
                     other.outside = other.outside or self._parties.outside_telephone(other)
                 if other.outside is not None or other.kind == "operator":
                     journey.contact(other, at)

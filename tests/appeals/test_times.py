@@ -66,6 +66,11 @@ def test_a_call_that_was_given_up() -> None:
     assert told["ring_s"] is None
 
 
+def test_a_call_that_the_pbx_ended_was_not_given_up() -> None:
+    told = times(case(), call(pressed_at=s(0), ended_at=s(33.25), outcome="closed"))
+    assert (told["abandoned_after_s"], told["wait_s"]) == (None, None)
+
+
 def test_who_spoke_before_the_press_was_not_reached_by_it() -> None:
     told = times(case(), call(pressed_at=s(0), answered_at=s(-30), first_ring_at=s(-35)))
     assert told["wait_s"] is None

@@ -1,11 +1,28 @@
 """Answered by an outside telephone: follow-me, groups with mobiles, overflow, with and without "press 1"."""
 
+from dataclasses import dataclass
+
 import pytest
 
 from calls.story import CallStory
 from tests.calls.builders import Line, Pbx, in_queue
 
 MOBILE = "+79110000009"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LiveRow:
+    """A row of the PBX's channel list: it talks."""
+
+    name: str
+    uniqueid: str
+    linkedid: str
+    caller_number: str
+    state: str = "Up"
+    caller_name: str = ""
+    context: str = ""
+    exten: str = ""
+    bridge_id: str = "talk"
 
 
 @pytest.fixture
@@ -216,6 +233,27 @@ def test_an_outgoing_call_that_is_sent_on_to_a_mobile(pbx: Pbx) -> None:
     mobile.is_gone()
     assert (pbx.story.direction, pbx.story.to.e164) == ("out", "+79110000001")
     assert legs(pbx.story) == [("101", "answered", True), (MOBILE, "answered", True)]
+
+
+def test_a_mobile_found_talking_after_a_gap(pbx: Pbx) -> None:
+    ivan = pbx.incoming("+79110000001")
+    pbx.wait(30)
+    mobile = LiveRow(
+        name="PJSIP/trunk-00000009",
+        uniqueid=f"{int(pbx.now.timestamp())}.9",
+        linkedid=ivan.uniqueid,
+        caller_number="89110000009",
+    )
+    caller = LiveRow(
+        name=ivan.shown.name,
+        uniqueid=ivan.uniqueid,
+        linkedid=ivan.uniqueid,
+        caller_number="+79110000001",
+    )
+    pbx.facts += pbx.tracker.join([caller, mobile], pbx.now)
+    ivan.hangs_up()
+    assert legs(pbx.story) == [(MOBILE, "answered", True)]
+    assert pbx.story.outcome == "answered"
 
 
 def test_a_telephone_that_sends_the_call_on(pbx: Pbx) -> None:
