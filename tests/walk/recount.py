@@ -18,7 +18,6 @@ _SECOND = timedelta(seconds=1.05)  # whole seconds of CDR and queue_log, either 
 _ONE_RING = timedelta(milliseconds=300)  # both devices of an operator begin together
 _FLEETING = timedelta(milliseconds=50)
 _ROUND = timedelta(seconds=2)  # the queue's ring_s in a walk
-_LATE_AT_MOST = timedelta(seconds=3)
 _TRANSFERS = {"BLINDTRANSFER": "blind", "ATTENDEDTRANSFER": "attended"}
 _WAV_HEADER_BYTES = 44
 _WITHHELD = "anonymous"
@@ -164,7 +163,7 @@ class Evidence:
             at = datetime.fromisoformat(stored)
             off = abs(at - truth)
             if off > within:
-                late = min(self.late(truth, at), _LATE_AT_MOST)
+                late = self.late(truth, at)
                 yield Difference(
                     f"{what} off by {(at - truth).total_seconds():+.3f} s, machine late by {late}",
                     excused=off <= within + late,
