@@ -2,8 +2,8 @@
 
 Only a call that was heard whole can be: one that a blind window touches, or that is not over, stays as
 it is. Nothing is written unless asked; then the new facts stand behind the old ones, the press, its
-evidence and the recordings stay, and the appeal and its links are not touched, but for a first contact
-that nobody knew of.
+evidence and the recordings stay, and the appeal and its links are not touched, but for an answer that
+nobody knew of: its first contact, and a conflict of who answered.
 """
 
 from collections import Counter
