@@ -20,7 +20,7 @@ from store import progress
 __all__ = ["JOB", "next_numbers", "write_conflicts"]
 
 JOB: Final = "conflicts of stored cases"
-_AT_ONCE: Final = 100  # appeals of one transaction: presses wait for it
+_AT_ONCE: Final = 40  # appeals of one transaction: presses wait for it
 
 
 async def next_numbers(session: AsyncSession) -> Sequence[int] | None:

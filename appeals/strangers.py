@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, exists, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from appeals import case
@@ -25,7 +25,7 @@ IsHidden = Callable[[str], bool]
 """Whether a number as stored is none: the caller's is withheld."""
 
 _PAGE: Final = 2000
-_AT_ONCE: Final = 50  # appeals of one transaction: presses wait for it
+_AT_ONCE: Final = 20  # appeals of one transaction: presses wait for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +50,13 @@ async def detach(
 ) -> bool:
     """Detach some appeals of a customer made of a hidden number; return whether there may be more.
 
-    The number goes last, so that a restart in between finds it again.
+    The number goes last, so that a restart in between finds it again. A call from inside is left alone:
+    there a name without digits is a colleague's telephone.
     """
+    from_inside = exists().where(Call.id == Appeal.call_id, Call.direction == "internal")
     rows = await session.scalars(
         select(Appeal)
-        .where(Appeal.customer_id == phone.customer_id)
+        .where(Appeal.customer_id == phone.customer_id, ~from_inside)
         .order_by(Appeal.number)
         .limit(_AT_ONCE)
         .with_for_update()
@@ -71,7 +73,10 @@ async def detach(
         unlinked = await _unlink(session, appeal, is_hidden, now)
         await case.write(session, appeal, entry, *unlinked, now=now)
     if not more:
-        await session.execute(delete(CustomerPhone).where(CustomerPhone.number == phone.number))
+        still_known = exists().where(Appeal.customer_id == phone.customer_id)
+        await session.execute(
+            delete(CustomerPhone).where(CustomerPhone.number == phone.number, ~still_known)
+        )
     return more
 
 

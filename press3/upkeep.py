@@ -97,7 +97,7 @@ class Upkeep:
             place = page[-1].number
 
     async def _detach(self, phone: strangers.Phone) -> None:
-        log.warning("a withheld number was taken for a customer's; it is detached from its appeals")
+        log.info("appeals are looked through that a withheld number may have tied together")
         more = True
         while more:
             now = self._store.now()

@@ -180,3 +180,13 @@ async def test_strangers_linked_before_are_unlinked_and_the_histories_say_so(
         numbers_left = (await session.scalars(select(CustomerPhone.number))).all()
         assert numbers_left == ["+79160000001"]
     assert await mend(world) == 0
+
+
+async def test_a_colleague_who_calls_by_a_name_is_left_alone(world: World) -> None:
+    await world.call("anonymous", direction="internal").press().stored()
+    customer = await make_customer_of(world, "anonymous", [1])
+    assert await mend(world) == 1
+    assert [appeal.customer_id for appeal in await world.appeals()] == [customer]
+    assert await world.actions(1) == ["opened"]
+    async with world.sessions() as session:
+        assert (await session.scalars(select(CustomerPhone.number))).all() == ["anonymous"]

@@ -8,10 +8,54 @@ import pytest
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from appeals import conflicts
+from appeals.rights import AnsweredBy
 from press3.database import open_store
-from press3.settings import ServiceSettings, Settings
+from press3.service import note_conflict_rule
+from press3.settings import ConflictSettings, ServiceSettings, Settings
 from press3.upkeep import Upkeep
 from push import pops
+from store import setting_log
+from tests.appeals.test_upkeep import forget_conflicts, make_customer_of, stored
+from tests.appeals.world import World
+
+
+@pytest.mark.parametrize("number", ["anonymous", "0000000000", "0", "Private Number", "-"])
+async def test_what_older_versions_stored_is_mended_by_the_rules_of_now(
+    tmp_path: Path, number: str
+) -> None:
+    """As the service does it at the start: conflicts are written, strangers without a number unlinked."""
+    settings = Settings(service=ServiceSettings(data_dir=tmp_path))
+    async with open_store(settings) as store:
+        world = World(store.sessions, store.writer)
+        anna = await world.hire("Анна", extension="101")
+        await world.call(number).press().answer("101").end().stored()
+        await make_customer_of(world, number, [1])
+        await forget_conflicts(world)
+
+        await Upkeep(store, settings).mend()
+        (appeal,) = await world.appeals()
+        assert appeal.customer_id is None
+        assert await stored(world) == [(1, anna.id, 2)]
+        assert (await world.actions(1))[-2:] == ["conflict", "customer_detached"]
+        before = await world.history(1)
+        await Upkeep(store, settings).mend()  # the next start finds nothing to do
+        assert await world.history(1) == before
+
+
+async def test_a_changed_conflict_rule_is_a_row_of_its_history(tmp_path: Path) -> None:
+    async with open_store(Settings(service=ServiceSettings(data_dir=tmp_path))) as store:
+        for value in ("notes", "barred", "barred", "none"):
+            settings = Settings(conflict=ConflictSettings(answered_by=value))  # type: ignore[arg-type]
+            await note_conflict_rule(store, settings)
+        async with store.sessions() as session:
+            found = await setting_log.changes(session, conflicts.SETTING)
+            assert await conflicts.rule(session) is AnsweredBy.NONE
+    assert [(each.old, each.new) for each in reversed(found)] == [
+        (None, "notes"),
+        ("notes", "barred"),
+        ("barred", "none"),
+    ]
 
 
 async def test_unseen_pops_are_told_though_no_session_is_free(
