@@ -2,16 +2,17 @@
 
 import asyncio
 import socket
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
-from pathlib import Path
+
+from tests.timing import Stopwatch
 
 __all__ = ["ATTACKS", "Attackers", "attacked", "probe"]
 
 _HEAD = b"GET /healthz HTTP/1.1\r\nHost: x\r\n"
 _SIGN_IN = b"POST /api/v1/session HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 60000\r\n\r\n{"
 _AT_ONCE = 64
+_SOON_S = 0.5
 
 Attack = Callable[["Attackers"], Awaitable[None]]
 
@@ -145,24 +146,18 @@ async def attacked(url: str, name: str, count: int) -> AsyncIterator[Attackers]:
         them.close()
 
 
-async def probe(url: str, path: str, pid: int, **headers: str) -> tuple[int, float]:
-    """Ask over a new connection; return the status and the seconds it took, less those without a processor."""
+async def probe(url: str, path: str, **headers: str) -> tuple[int, float]:
+    """Ask over a new connection; return the status and the seconds it took, less those the machine withheld."""
     host, _, port = url.removeprefix("http://").partition(":")
-    began, waited_s = time.perf_counter(), _in_line_s(pid)
+    watch = Stopwatch()
     async with asyncio.timeout(20):
         reader, writer = await asyncio.open_connection(host, int(port))
         lines = [f"GET {path} HTTP/1.1", "Host: x", "Connection: close"]
         lines += [f"{name}: {value}" for name, value in headers.items()]
         writer.write("\r\n".join([*lines, "", ""]).encode())
         answer = await reader.read()
+    took_s = watch.passed_s
     writer.close()
-    took_s = time.perf_counter() - began
     status = int(answer.split()[1]) if answer else 0
-    return status, took_s - (_in_line_s(pid) - waited_s)
-
-
-def _in_line_s(pid: int) -> float:
-    """How long the main threads, the service's and ours, were ready without a processor."""
-    return sum(
-        int(Path(f"/proc/{each}/schedstat").read_text().split()[1]) / 1e9 for each in (pid, "self")
-    )
+    # What a moment's wait was withheld is known only when the thread that waited runs again.
+    return status, took_s if took_s < _SOON_S else watch.own_s
