@@ -151,7 +151,9 @@ class Evidence:
         if self.answers or self.picked_up_at is not None:
             return "answered"
         last = self.queue[-1].event if self.queue else ""
-        return "no_answer" if last in ("EXITWITHTIMEOUT", "EXITEMPTY") else "abandoned"
+        if last in ("EXITWITHTIMEOUT", "EXITEMPTY"):
+            return "no_answer"
+        return "abandoned" if self.log.hung_up or self.ringings else "closed"
 
     def near(
         self, what: str, stored: str | None, truth: datetime | None, within: timedelta = _NEAR
