@@ -32,6 +32,8 @@ async def read_body(request: web.Request, model: type[M]) -> M:
             raw = await request.read()
     except TimeoutError:
         raise ApiError("too-slow", f"The body did not come within {_BODY_S} s.") from None
+    except web.RequestPayloadError:
+        raise ApiError("malformed", "The body is not what its Content-Encoding says.") from None
     except ConnectionError:  # the answer goes nowhere, and it is no fault of ours
         raise ApiError("malformed", "The connection ended before the body did.") from None
     if not raw:

@@ -38,7 +38,7 @@ async def play_recording(ask: Ask[Nothing, Nothing]) -> web.StreamResponse:
     found = await access.audio_file(ask.session, number, data_dir=ask.deps.data_dir)
     sound = await _there(found, recording)
     await _log(ask, number)
-    return _file(sound)
+    return await _file(ask.request, sound)
 
 
 @get("/recordings/{recording}/peaks", answers=schemas.Peaks, problems=_PROBLEMS)
@@ -47,7 +47,7 @@ async def read_peaks(ask: Ask[Nothing, Nothing]) -> web.StreamResponse:
     number = ask.number("recording")
     recording = await _allowed(ask, number)
     found = await access.peaks_file(ask.session, number, data_dir=ask.deps.data_dir)
-    return _file(await _there(found, recording))
+    return await _file(ask.request, await _there(found, recording))
 
 
 async def _allowed(ask: Ask[Nothing, Nothing], number: int) -> Recording:
@@ -97,7 +97,17 @@ async def _listened_since(session: AsyncSession, number: int, who: int, since: d
     return found is not None
 
 
-def _file(sound: AudioFile) -> web.FileResponse:
+async def _file(request: web.Request, sound: AudioFile) -> web.FileResponse:
+    """Return the file, or the part asked for; what aiohttp would refuse without a word is a problem here."""
+    size = (await asyncio.to_thread(sound.path.stat)).st_size
+    try:
+        first = request.http_range.start
+    except ValueError:
+        raise ApiError("range-not-satisfiable") from None
+    if first is not None and first >= size:
+        raise ApiError("range-not-satisfiable", f"The file has {size} bytes.")
+    if request.headers.get("If-Match", "*").strip() != "*":
+        raise ApiError("stale-version", "A recording has no version to match.")
     headers = {"Content-Type": sound.media_type, "Cache-Control": "private, no-store"}
     return web.FileResponse(sound.path, headers=headers)
 
