@@ -38,7 +38,7 @@ class Chan:
     at when it came, or was dialled. `is_second`: it is the half of a Local that runs what the Local names. `place`: where the dialplan was last seen with it.
     `rung`: its one ringing has been told or is over. `end_status`: what DialEnd said of it.
     `outside`: the number of an outside telephone that takes part for the company. `lifted`: DialEnd said
-    that it was answered. `queues`: it waits in a queue.
+    that it was answered. `queues`: it waits in a queue. `born_as`: the number that it showed at its birth.
     """
 
     uniqueid: str
@@ -52,6 +52,7 @@ class Chan:
     caller_name: str
     exten: str
     context: str = ""
+    born_as: str = ""
     settled: bool = False
     place: tuple[str, str] = ("", "")
     journey: "Journey" = field(init=False, repr=False)
@@ -144,6 +145,7 @@ class Graph:
             caller_name=channel.caller_name,
             exten=channel.exten,
             context=channel.context,
+            born_as=channel.caller_number if born else "",
             is_second=kind == "local" and name.endswith(";2"),
             # found in the middle: where it is in the dialplan now does not tell where it came from
             settled=not born and channel.state == "Up",
@@ -184,6 +186,9 @@ class Graph:
                 dial_string=event.dial_string,
                 number=event.dest.caller_number,
                 dialled_from=event.source.exten if event.source else "",
+                born_as=dest.born_as,
+                context=event.dest.context,
+                one_of_several=_one_of_several(source, dest, event.dest.caller_number),
             )
             self._belongs(dest, side)
         if source is None or source is dest or dest.dialled_by is not None:
@@ -299,6 +304,18 @@ class Graph:
         if name.startswith(_INNER):
             return "inner", None
         return ("external", None) if extension is None else ("operator", extension)
+
+
+def _one_of_several(source: Chan | None, dest: Chan, number: str) -> bool:
+    """Return whether other lines are called by `number` as well: a group's, which nobody's telephone has."""
+    lines, above = {resource(dest.name)}, source
+    while above is not None:
+        lines.add(resource(above.name))
+        above = above.half if above.is_second else above.dialled_by
+    return number != "" and any(
+        other.number == number and not other.incoming and resource(other.name) not in lines
+        for other in dest.journey.channels.values()
+    )
 
 
 def plain_name(name: str) -> str:

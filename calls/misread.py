@@ -77,6 +77,7 @@ def _dialled(numbers: NumberRules, sides: Sides, event: DialBegin) -> Doubt | No
         dial_string=event.dial_string,
         number=event.dest.caller_number,
         dialled_from=event.source.exten if event.source else "",
+        context=event.dest.context,
     )
     by_name = numbers.extension(name)
     if side.is_outside:

@@ -48,6 +48,8 @@ _RESOURCE = re.compile(r"^[^/]+/(?P<user>[^@/;]+?)(?:-[0-9a-f]{8})?(?:[@/;]|$)")
 _COUNTED = re.compile(r"^(?:IAX2|DAHDI|Zap)/(?P<user>[^@/;]+?)(?:-[0-9a-f]{1,8})?(?:[@/;]|$)")
 _DIGITS = re.compile(r"^\+?[0-9*#]+$")
 _DIALLED = re.compile(r"w*(?P<number>\+?[0-9*#]*[0-9*])#?", re.IGNORECASE)
+# What follows the user of a SIP address is a host, whose port is no number: 101/sip:x7@192.0.2.7:5060.
+_HOST = re.compile(r"(?i)(?P<user>sips?:(?:[^@/,&;]*@)?)[^/,&]*")
 _WORDS = re.compile(r"[\s@/,;:|&()]+")
 
 
@@ -196,9 +198,9 @@ def dialled_user(text: str, *, resource: str = "") -> str:
     """Return the number in what was dialled, a whole word of it; empty when it has none.
 
     `89110000001@trunk,300` and `trunk/89110000001` have one; `ID730151` and the parts of an
-    `81ea4378-1647-…` are none. `resource` is the name of the line itself, which may be digits too.
+    `81ea4378-1647-…` are none, nor is the port of a contact. `resource` is the name of the line itself, which may be digits too.
     """
-    for word in _WORDS.split(text):
+    for word in _WORDS.split(_HOST.sub(r"\g<user>", text)):
         found = _DIALLED.fullmatch(word)
         if found is not None and _has_digit(word) and word != resource:
             return found["number"]

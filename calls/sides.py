@@ -76,11 +76,23 @@ class Sides:
             return None
         return self._shows(_line(name), number).extension
 
-    def dialled(self, name: str, *, dial_string: str, number: str, dialled_from: str) -> Side:
+    def dialled(
+        self,
+        name: str,
+        *,
+        dial_string: str,
+        number: str,
+        dialled_from: str,
+        born_as: str = "",
+        context: str = "",
+        one_of_several: bool = False,
+    ) -> Side:
         """Return whose a dialled channel is.
 
         `dial_string` is what followed the technology; `number` what the PBX calls the dialled party,
-        `dialled_from` the extension of the dialplan that dials.
+        `dialled_from` the extension of the dialplan that dials; `born_as` the number that the channel
+        showed before it was dialled, which is its line's own; `context` where its line enters the
+        dialplan. `one_of_several`: other lines are called by the same number, which is a group's.
         """
         numbers, line, own = self._numbers, _line(name), resource(name)
         if numbers.is_trunk(name):
@@ -89,16 +101,18 @@ class Sides:
         if _through(own, extension, dial_string):
             self._trunks.put(line, True)
             return OUTSIDE
+        is_port = name.startswith(_PORTS)
+        if extension is None and not is_port and numbers.is_internal(born_as):
+            extension = born_as
         extension = extension or self._shown.get(line)
-        if extension is None and numbers.is_internal(number) and number == dialled_from:
-            extension = number
-        if extension is None and not name.startswith(_PORTS):
-            extension = (
-                self._rung.get(line) or own
-            )  # no number was dialled: it is nobody else's line
-        if extension is None:
+        if extension is None and number == dialled_from and numbers.is_internal(number):
+            extension = self._rung.get(line) or own if one_of_several else number
+        if extension is None and (is_port or numbers.is_trunk_context(context)):
             return OUTSIDE
-        self._rung.put(line, extension)
+        # no number was dialled: it is nobody else's line
+        extension = extension or self._rung.get(line) or own
+        if not one_of_several:
+            self._rung.put(line, extension)
         self._trunks.drop(line)
         return Side(extension)
 

@@ -200,6 +200,10 @@ class Switchboard:
         """`source` (None: Originate) dials `dest`: an operator's telephone rings, or an outside one."""
         if source is not None and not source.was_dialled:
             self.graph.entered(source)
+        if dest.was_dialled:
+            # A transfer while it rings: the end of the first dialling was none of the ringing.
+            for chan in self.graph.behind(dest):
+                chan.end_status = chan.end_status if chan.lifted else ""
         self.graph.dial(source, dest, event)
         if source is not None:
             self._link_dialled(source, dest, at)
