@@ -8,9 +8,10 @@ Call verbs through `perform`: it commits the verb, or in its place the record th
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, TypedDict, TypeVar
 
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from appeals import case, conflicts, history, subjects, texts
@@ -244,9 +245,15 @@ def _refused(actor: Person, action: Action | Verb, subject: Subject, reason: Rea
     )
 
 
+_REFUSALS_AN_HOUR: Final = 20
+
+
 async def _record(session: AsyncSession, refusal: Refused, now: datetime) -> None:
-    """A row to list, and an entry in the chain, where nobody can take it away again."""
-    if refusal.number is None:
+    """A row to list, and an entry in the chain, where nobody can take it away again.
+
+    Of one person at one appeal so many an hour: an accused must not bury the history under attempts.
+    """
+    if refusal.number is None or await _is_recorded_enough(session, refusal, now):
         return
     session.add(
         RefusedAttempt(
@@ -260,6 +267,19 @@ async def _record(session: AsyncSession, refusal: Refused, now: datetime) -> Non
     data = {"action": refusal.action, "reason": refusal.reason}
     entry = Entry(at=now, author_id=refusal.employee_id, action="refused", data=data)
     await history.append(session, refusal.number, entry)
+
+
+async def _is_recorded_enough(session: AsyncSession, refusal: Refused, now: datetime) -> bool:
+    lately = (
+        select(RefusedAttempt.id)
+        .where(
+            RefusedAttempt.appeal_number == refusal.number,
+            RefusedAttempt.employee_id == refusal.employee_id,
+            RefusedAttempt.at > now - timedelta(hours=1),
+        )
+        .limit(_REFUSALS_AN_HOUR)
+    )
+    return len((await session.scalars(lately)).all()) == _REFUSALS_AN_HOUR
 
 
 _PLAIN: Final = ("gist", "category", "type", "result")

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, exists, func
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from appeals import subjects, view
-from appeals.conflicts import calls_about, hidden_from
+from appeals.conflicts import Hidden, calls_about, hidden_from
 from appeals.errors import Invalid, NotFound
 from appeals.model import Appeal, AppealCall, AppealText, Kind, Phase
 from appeals.own_case import own_case, reads_in_conflict
@@ -94,12 +94,14 @@ async def one_appeal(session: AsyncSession, viewer: Person, number: int) -> Json
     own = await own_case(session, viewer, number)
     if own is not None and not await reads_in_conflict(session, viewer, number):
         return own
+    # A call of this appeal may belong to another one, which is about the viewer.
+    hidden = Hidden() if own is not None else await hidden_from(session, viewer.id)
     appeal = await _readable(session, viewer, number)
     subject = await subjects.for_verb(session, appeal, viewer)
     told = (await view.appeals(session, [number]))[0]
     refused = await view.refused_attempts(session, number) if oversees(viewer) else None
     return told | {
-        "calls": await view.calls_of(session, number),
+        "calls": await view.calls_of(session, number, hidden),
         "may": [action for action in Action if isinstance(may(viewer, action, subject), Allowed)],
         "refused": refused,
     }
@@ -271,7 +273,7 @@ _MAX_NUMBER_DIGITS = 9  # the column is a 32-bit integer on PostgreSQL
 
 
 def _of_calls(query: CallQuery, viewer: Person) -> Iterable[ColumnElement[bool]]:
-    if query.q or query.customer is not None:
+    if _asks_for_hidden(query, viewer):
         # What is hidden in a call must not be found out by asking for it.
         yield Call.id.not_in(calls_about(viewer.id))
     if query.cursor is not None:
@@ -309,6 +311,12 @@ def _of_calls(query: CallQuery, viewer: Person) -> Iterable[ColumnElement[bool]]
         yield Call.started_at >= query.started_from
     if query.started_to is not None:
         yield Call.started_at < query.started_to
+
+
+def _asks_for_hidden(query: CallQuery, viewer: Person) -> bool:
+    """Whether a filter asks for what is hidden from its accused: caller, customer, others' legs, recordings."""
+    of_others = query.employee is not None and query.employee != viewer.id
+    return bool(query.q) or query.customer is not None or of_others or query.recorded is not None
 
 
 def _of_windows(query: CallQuery) -> Iterable[ColumnElement[bool]]:

@@ -4,6 +4,7 @@ Until the job is there, the older signs protect those cases just the same (`appe
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -12,8 +13,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from appeals import case, conflicts, history, subjects
 from appeals.conflicts import ACCUSED, ANSWERED
+from appeals.history import Entry
 from appeals.model import Appeal, AppealCall, AppealConflict, HistoryEntry
 from appeals.scope import PRESS
+from appeals.stages import UNRESOLVED
 from calls.model import Leg
 from store import progress
 
@@ -96,12 +99,24 @@ async def write_conflicts(session: AsyncSession, numbers: Sequence[int], *, now:
             since, by = await _named(session, number, now)
             await conflicts.add(session, number, {accused: since}, ACCUSED, by=by)
             entries.append(conflicts.written(now, accused, ACCUSED, stored_before=True))
-        if entries:
+        withdrawn = await _withdrawn(session, appeal, now)
+        if withdrawn:
+            await case.write(session, appeal, *entries, *withdrawn, now=now)
+        elif entries:
             await history.append(session, number, *entries)
     if numbers:
         await progress.reached(session, JOB, numbers[-1])
     else:
         await progress.done(session, JOB, now)
+
+
+async def _withdrawn(session: AsyncSession, appeal: Appeal, now: datetime) -> list[Entry]:
+    """Take an open case from a person responsible in conflict: older versions let a retyped one be taken."""
+    if appeal.phase not in UNRESOLVED:
+        return []
+    subject = await subjects.of_appeal(session, appeal)
+    ruled = replace(subject, rule=await conflicts.rule(session))
+    return await case.withdraw_responsible(session, appeal, ruled, now=now)
 
 
 async def _named(session: AsyncSession, number: int, now: datetime) -> tuple[datetime, int | None]:

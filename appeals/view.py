@@ -64,15 +64,15 @@ async def appeals(session: AsyncSession, numbers: Sequence[int]) -> list[Json]:
     return [_appeal(found[n], visits[n]) for n in numbers if n in found]
 
 
-async def calls_of(session: AsyncSession, number: int) -> list[Json]:
-    """Return CALL of every call of an appeal in the order they began."""
+async def calls_of(session: AsyncSession, number: int, hidden: Hidden = _NOTHING) -> list[Json]:
+    """Return CALL of every call of an appeal in the order they began; `hidden` as of `calls`."""
     ids = await session.scalars(
         select(AppealCall.call_id)
         .join(Call, Call.id == AppealCall.call_id)
         .where(AppealCall.appeal_number == number)
         .order_by(Call.started_at, Call.id)
     )
-    return await calls(session, ids.all())
+    return await calls(session, ids.all(), hidden)
 
 
 async def history(session: AsyncSession, number: int, *, hide_refused: bool = False) -> list[Json]:

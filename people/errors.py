@@ -127,7 +127,7 @@ class UnknownEmployee(RosterError):
 
 
 class WeakPassword(RosterError):
-    """`reason` is for programs: too-short, too-long, repeats, common, own-name."""
+    """`reason` is for programs: too-short, too-long, repeats, common, own-name, same."""
 
     def __init__(self, reason: str, why: str) -> None:
         super().__init__(f"this password can't be used: {why}")

@@ -21,6 +21,7 @@ __all__ = [
     "MAX_LENGTH",
     "MIN_LENGTH",
     "PasswordHash",
+    "check_other",
     "check_strength",
     "chosen",
     "hash_password",
@@ -96,6 +97,12 @@ def check_strength(password: str, *, login: str, name: str = "") -> None:
         raise WeakPassword(
             "common", "it is one of the commonest passwords, or one with digits or signs around it"
         )
+
+
+def check_other(old: str, new: str) -> None:
+    """Raise WeakPassword when `new` is `old`: who set that one may know it."""
+    if _normal(old) == _normal(new):
+        raise WeakPassword("same", "it is the password that is to be changed")
 
 
 def _is_common(password: str) -> bool:

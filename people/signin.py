@@ -188,6 +188,7 @@ class SignIn:
             WeakPassword: about `new`.
         """
         passwords.check_strength(new, login=employee.login, name=employee.name)
+        passwords.check_other(old, new)
         attempt = await self._attempt(employee.login, client)
         async with self._turn(attempt):
             if await self._checked(attempt, client, old) is None:

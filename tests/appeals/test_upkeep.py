@@ -83,6 +83,23 @@ async def test_conflicts_of_stored_cases_are_written_in_pieces_and_protect_befor
         assert row.by_id == chief.id
 
 
+async def test_the_job_takes_open_cases_from_who_took_them_in_conflict(world: World) -> None:
+    """Older versions let the answerer take a case that a colleague had retyped for them."""
+    anna = await world.hire("Анна", extension="101")
+    numbers = [await answered_by(world, "101") for _ in range(2)]
+    await forget_conflicts(world)
+    in_hand = {"responsible_id": anna.id, "phase": "investigating", "stage": "in_work"}
+    await world.change(numbers[0], **in_hand)
+    await world.change(numbers[1], **in_hand | {"phase": "responded", "stage": "analysed"})
+    version = (await world.appeal(numbers[0]))["version"]
+    assert [await piece(world), await piece(world), await piece(world)] == [2, 0, -1]
+    taken, done = [await world.appeal(number) for number in numbers]
+    assert (taken["responsible"], taken["phase"]) == (None, "received")
+    assert taken["version"] == version + 1
+    assert (await world.actions(numbers[0]))[-2:] == ["conflict", "responsible_withdrawn"]
+    assert (done["responsible"]["id"], done["phase"]) == (anna.id, "responded")
+
+
 async def test_the_job_changes_nothing_that_is_written_or_lifted(
     world: World, chief: Viewer
 ) -> None:

@@ -182,3 +182,56 @@ async def test_the_conflict_rule_and_its_changes_are_shown(site: Site, world: Wo
         ("notes", "barred"),
         (None, "notes"),
     ]
+
+
+async def test_what_is_hidden_in_a_call_is_not_found_out_by_filters(
+    site: Site, world: World, boss: Viewer
+) -> None:
+    """The accused once learned by `employee` at whose telephones else it rang, by `recorded` of the sound."""
+    ann = await world.hire("ann", extension="101")
+    bob = await world.hire("bob", extension="103")
+    call = world.call().press().enter().ring("103").answer("101").stop("103")
+    await call.end().stored()
+    await site.add_recording(call.id)
+    await site.patch("/appeals/1", by=boss, json={"accused": ann.id})
+
+    async def found(asked: str) -> int:
+        return len((await site.get(f"/calls?{asked}", by=ann)).body["items"])
+
+    assert await found(f"employee={ann.id}") == 1
+    for asked in (f"employee={bob.id}", "recorded=true", "recorded=false", "q=7916", "customer=1"):
+        assert await found(asked) == 0, asked
+
+
+async def test_a_call_shown_with_another_appeal_hides_what_is_about_its_reader(
+    site: Site, world: World, boss: Viewer
+) -> None:
+    """It was linked to the customer's open appeal when it rang, and then pressed: it belongs to two."""
+    han = await world.hire("han", Role.HANDLER)
+    await world.pressed()
+    world.pass_s(600)
+    call = await world.call(name="Пётр").ring("101").stored()
+    await call.press().end().stored()
+    await site.add_recording(call.id)
+    await site.patch("/appeals/2", by=boss, json={"accused": han.id})
+    calls = (await site.get("/appeals/1", by=han)).body["calls"]
+    told = next(each for each in calls if each["id"] == call.id)
+    assert (told["appeal"], told["recordings"], told["from"]["name"]) == (1, [], None)
+    calls = (await site.get("/appeals/1", by=boss)).body["calls"]
+    told = next(each for each in calls if each["id"] == call.id)
+    assert (told["appeal"], len(told["recordings"]), told["from"]["name"]) == (2, 1, "Пётр")
+
+
+async def test_an_accused_does_not_bury_the_history_under_attempts(
+    site: Site, world: World, boss: Viewer
+) -> None:
+    ann = await world.hire("ann", extension="101")
+    await world.call().press().enter().answer("101").end().stored()
+    await site.patch("/appeals/1", by=boss, json={"accused": ann.id})
+    for _ in range(25):
+        assert (await site.post("/appeals/1/take", by=ann)).status == 403
+    assert len((await site.get("/appeals/1", by=boss)).body["refused"]) == 20
+    assert (await world.actions(1)).count("refused") == 20
+    world.pass_s(3601)
+    assert (await site.post("/appeals/1/take", by=ann)).status == 403
+    assert len((await site.get("/appeals/1", by=boss)).body["refused"]) == 21

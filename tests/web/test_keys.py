@@ -89,6 +89,9 @@ async def test_a_password_that_must_be_changed_opens_nothing_else(site: Site, wo
         assert (refused.status, refused.problem) == (403, "duty"), path
         assert refused.body["duty"] == "change-password"
     assert (await site.get("/session", headers=here)).body["duty"] == "change-password"
+    same = {"old": PASSWORD, "new": PASSWORD}  # the one who set it knows it
+    refused = await site.patch("/session/password", json=same, headers=here)
+    assert (refused.status, refused.body["reason"]) == (422, "same")
     change = {"old": PASSWORD, "new": OTHER}
     assert (await site.patch("/session/password", json=change, headers=here)).status == 204
     assert (await site.get("/session", headers=here)).body["duty"] is None

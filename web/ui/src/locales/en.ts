@@ -508,6 +508,7 @@ export const en: Texts = {
   'weak.too-long': 'The password has more than 256 characters.',
   'weak.repeats': 'The password repeats one or two characters.',
   'weak.common': 'It is one of the commonest passwords, alone or with digits and signs around it.',
+  'weak.same': 'This is the old password.',
   'weak.own-name': 'The password is little more than a name or login.',
   'factor.title': 'Second factor',
   'factor.note': 'The code that an app on your telephone shows (TOTP).',
