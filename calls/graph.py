@@ -273,7 +273,8 @@ class Graph:
                 continue
             found[each.uniqueid] = each
             todo.extend(each.dialled.values())
-            if each.half is not None and each.half is not chan and each.dialled_by is not None:
+            into = each.was_dialled and not each.is_second
+            if each.half is not None and each.half is not chan and into:
                 todo.append(each.half)
         return list(found.values())
 

@@ -75,9 +75,16 @@ class Journey:
 
     @property
     def rings_outside(self) -> bool:
-        """Whether an outside telephone that is dialled rings for the caller: a mobile, not the customer."""
+        """Whether an outside telephone that is dialled rings for the caller: a mobile, not the customer.
+
+        A program may call the customer first: who is dialled while the customer is on the line, and
+        nobody talks to them yet, is no second customer.
+        """
         if self.direction == "out":
-            return self.answered
+            first = self.customer
+            return self.answered or (
+                first is not None and first.lifted and first.bridge is not None
+            )
         return self.direction == "in" or (self.arrived and self.waiting.begun)
 
     def tick(self, at: datetime) -> datetime:
@@ -293,6 +300,10 @@ class Journey:
         if ring is not None and self.speaks:
             self.stop(ring, "elsewhere", at)
 
+    def taken_over(self, at: datetime) -> None:
+        """A telephone that did not ring takes the call: whose ringing is taken back now lost it."""
+        self.rings.last_answer_at = at
+
     def refused_by_queue(self, reason: QueueLeftReason, at: datetime) -> None:
         if self.speaks:
             self.waiting.refused(self._queue_asked, reason, at)
@@ -335,22 +346,27 @@ class Journey:
             self.broken = True
             self.end(at, hung_up=False, lost=True)
 
-    def end(self, at: datetime, *, hung_up: bool, lost: bool = False) -> None:
+    def end(
+        self, at: datetime, *, hung_up: bool, lost: bool = False, unheard: bool = False
+    ) -> None:
         """Close the call: everything that is open ends now. `hung_up`: the caller asked for it.
 
-        `lost` means that the end was not seen, so that no reason is made up.
+        `lost` means that the end was not seen, so that no reason is made up. `unheard`: this PBX has
+        not reported a hang-up of anybody's yet, so that this caller's may be missing too.
         """
         if not self.speaks:
             return
         for ring in self.rings.ringing():
-            self.stop(ring, "unknown" if lost else "abandoned", at)
+            self.stop(ring, "unknown" if lost else ring.reason_at_the_end(self.gave_up), at)
         self.waiting.over(at, lost=lost)
         for ring in self.rings:
             if ring.answered_at is not None:
                 self._left(ring, at)
         for chan in tuple(self.channels.values()):
             self.recordings_stopped(chan, at)
-        ended_by = self._hang_ups.ended_by(self.customer, lost=lost)
+        # Only a caller who hangs up makes Dial() take a ringing back.
+        unknown = lost or (unheard and self.rings.last_reason == "abandoned")
+        ended_by = self._hang_ups.ended_by(self.customer, lost=unknown)
         outcome = self._outcome(hung_up, ended_by)
         self._out.append(CallEnded(call=self.id, at=at, outcome=outcome, ended_by=ended_by))
         self.ended = True

@@ -100,6 +100,18 @@ class Ring:
         if _WEIGHT[reason] > _WEIGHT[self.reason]:
             self.reason = reason
 
+    def reason_at_the_end(self, gave_up: bool) -> RingStop:
+        """Return why it rings no more when the call ends before its devices do.
+
+        `gave_up`: the caller hangs up. A dialling that ended without an answer says so; a device that
+        was lifted and not talked to is a voice box, or a call that was not accepted.
+        """
+        if gave_up:
+            return "abandoned"
+        told = [reason_of_end(chan.end_status, 0) for chan in self.devices.values()]
+        lifted = any(chan.lifted for chan in self.devices.values())
+        return next((why for why in told if why), "no_answer" if lifted else "abandoned")
+
     @property
     def over(self) -> bool:
         return self.left or (self.stopped and self.answered_at is None)

@@ -38,6 +38,7 @@ class Switchboard:
     def __init__(self, pbx: str, numbers: NumberRules, keep: KeepRules, out: list[Fact]) -> None:
         self.graph = Graph(numbers)
         self.journeys: dict[str, Journey] = {}
+        self.hears_hang_ups = False
         self._pbx = pbx
         self._numbers = numbers
         self._keep = keep
@@ -79,7 +80,7 @@ class Switchboard:
         if chan.kind == "operator" and chan.settled and not chan.was_dialled:
             chan.extension = self.graph.sides.shows(chan.name, chan.number) or chan.extension
         journey = chan.journey
-        if journey.direction == "in" and chan is journey.customer:
+        if journey.direction in ("in", "internal") and chan is journey.customer:
             journey.named(self._parties.caller(chan), journey.tick(at))
 
     def gone(self, chan: Chan, at: datetime, *, cause: int, lost: bool = False) -> None:
@@ -93,7 +94,8 @@ class Switchboard:
             journey.waiting.gone(chan, at, gave_up=journey.gave_up)
             journey.recordings_stopped(chan, at)
             if _ends_with(journey, chan):
-                journey.end(at, hung_up=chan.hangup_requested, lost=lost)
+                unheard = not self.hears_hang_ups
+                journey.end(at, hung_up=chan.hangup_requested, lost=lost, unheard=unheard)
         self.drop(chan)
 
     def drop(self, chan: Chan) -> None:
@@ -132,7 +134,13 @@ class Switchboard:
     def link(self, one: Chan, two: Chan, at: datetime) -> None:
         """The two channels are in one call. Leftovers of an ended call move on to the living one."""
         a, b = one.journey, two.journey
-        if a is b or (a.ended and b.ended) or (a.speaks and b.speaks):
+        if a is b or (a.ended and b.ended):
+            return
+        if a.speaks and b.speaks:
+            for chan, target in ((one, b), (two, a)):
+                if self._came_to_take_over(chan):
+                    self._move([chan], target)
+                    return
             return
         if a.ended or b.ended:
             target, moved = (b, [one]) if a.ended else (a, [two])
@@ -142,6 +150,12 @@ class Switchboard:
             target.waiting.take_over(source.waiting.give_up())
         self._move(moved, target)
         target.tell_pending(target.tick(at))
+
+    def _came_to_take_over(self, chan: Chan) -> bool:
+        """Return whether an employee at `chan` called nobody: to pick a ringing up, to fetch a caller."""
+        journey = chan.journey
+        alone = journey.direction == "internal" and len(journey.channels) == 1
+        return self._keep.internal and alone and not journey.rings.begun and not journey.answered
 
     def link_all(self, chans: Iterable[Chan | None], at: datetime) -> None:
         there = [chan for chan in chans if chan is not None]
@@ -194,6 +208,17 @@ class Switchboard:
         elif journey.direction == "out" and not journey.answered:
             journey.customer = dest
 
+    def _arrive_connected(self, journey: Journey, parties: list[Chan], at: datetime) -> None:
+        """A program connects two employees: the one whom it called first calls the other."""
+        there = [each for each in journey.channels.values() if each in parties]
+        operators = [each for each in there if each.kind == "operator" and each.extension]
+        others = [each for each in operators if each.extension != operators[0].extension]
+        if others and not journey.arrived and not journey.ended:
+            first, other = operators[0], self._numbers.ours(others[0].extension or "")
+            caller = self._parties.caller(first)
+            first.ringing, first.rung = False, True  # it rang for the program
+            journey.arrive("internal", first, caller, other, journey.tick(at))
+
     # -- dialling -------------------------------------------------------------------------------
 
     def dial(self, source: Chan | None, dest: Chan, event: DialBegin | None, at: datetime) -> None:
@@ -204,6 +229,8 @@ class Switchboard:
             # A transfer while it rings: the end of the first dialling was none of the ringing.
             for chan in self.graph.behind(dest):
                 chan.end_status = chan.end_status if chan.lifted else ""
+        # Who called by themselves and is dialled now picked a ringing up, though no event says so.
+        takes_over = dest.incoming and dest.settled and not dest.was_dialled
         self.graph.dial(source, dest, event)
         if source is not None:
             self._link_dialled(source, dest, at)
@@ -212,6 +239,9 @@ class Switchboard:
                 self._arrive_outgoing(dest, event, at)
                 return
             dest.outside = dest.outside or self._parties.outside_telephone(dest)
+        if source is not None and takes_over:
+            dest.journey.taken_over(dest.journey.tick(at))
+            return
         # A Local is no telephone: what it dials rings.
         if dest.kind != "local" and dest.telephone and not _called_off(source):
             dest.journey.rang(dest, dest.journey.tick(at))
@@ -296,6 +326,8 @@ class Switchboard:
         parties = [each for each in group if each.kind != "inner"]
         for other in parties:
             self.link(chan, other, at)
+        if self._keep.internal:
+            self._arrive_connected(chan.journey, parties, at)
         for journey in dict.fromkeys(each.journey for each in parties):
             customer = journey.customer
             if not journey.speaks or customer not in parties or len(parties) < 2:

@@ -260,6 +260,7 @@ class Tracker:
             self._board.link(one, two, event.at)
 
     def _on_hangup_requested(self, event: HangupRequested) -> None:
+        self._board.hears_hang_ups = True
         chan = self._graph.get(event.channel.uniqueid)
         if chan is not None:
             chan.hangup_requested = True

@@ -35,6 +35,8 @@ class Transfers:
             self._board.link(sent, by, event.at)
         journey = (sent or by).journey
         at = journey.tick(event.at)
+        if journey.direction == "internal" and sent is not None and journey.customer is by:
+            journey.customer = sent  # an employee hands over whom they called: the call goes on
         self._tell("blind", by, sent or by, event.exten, at)
 
     def attended(self, event: AttendedTransfer) -> None:

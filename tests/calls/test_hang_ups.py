@@ -94,3 +94,43 @@ def test_an_operator_gives_up_calling() -> None:
     ivan.is_cancelled()
     phone.is_gone()
     assert end(pbx) == ("no_answer", "operator")
+
+
+def is_taken_back(pbx: Pbx) -> Line:
+    """Dial() takes the ringing back, and no event says that anybody hung up."""
+    ivan = pbx.incoming("+79110000001")
+    phone = ivan.rings("PJSIP/101")
+    phone.is_cancelled(cause=16)
+    ivan.is_gone(cause=0)
+    return ivan
+
+
+def test_a_ringing_that_is_taken_back_was_abandoned_on_a_pbx_that_reports_no_hang_ups() -> None:
+    """A filter leaves HangupRequest out, as other programs' filters do: the call and its leg say the same."""
+    pbx = Pbx()
+    is_taken_back(pbx)
+    assert end(pbx) == ("abandoned", None)
+    assert [leg.outcome for leg in pbx.story.legs] == ["abandoned"]
+
+
+def test_where_hang_ups_are_reported_a_missing_one_is_the_pbxs_doing() -> None:
+    pbx = Pbx()
+    pbx.channel("PJSIP/102").hangs_up()
+    is_taken_back(pbx)
+    assert end(pbx) == ("closed", "pbx")
+
+
+def test_a_mobile_that_accepts_nothing_until_the_dialling_is_over_did_not_answer() -> None:
+    """The caller's Dial() times out while the mobile listens to "press 1"; nobody abandons anything."""
+    pbx = Pbx()
+    ivan = pbx.incoming("+79110000001")
+    one, two = ivan.rings_local("ID3", "fixed-destination")
+    mobile = two.rings_number("PJSIP/trunk", "89110000009")
+    mobile.is_up()
+    mobile.stops("ANSWER")
+    one.times_out()
+    ivan.is_gone(cause=19)
+    mobile.is_gone()
+    two.is_gone()
+    assert end(pbx) == ("no_answer", "pbx")
+    assert [leg.outcome for leg in pbx.story.legs] == ["no_answer"]

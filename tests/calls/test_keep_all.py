@@ -2,6 +2,7 @@
 
 import pytest
 
+from ami import events as ami
 from calls.facts import CallArrived, Fact
 from calls.keep import KeepRules
 from calls.story import CallStory
@@ -73,3 +74,75 @@ def test_a_consultation_that_is_not_handed_over_is_a_call_of_its_own() -> None:
     boris.is_gone()
     ivan.hangs_up()
     assert sorted(fact.direction for fact in pbx.of(CallArrived)) == ["in", "internal"]
+
+
+def test_a_call_between_employees_that_another_picks_up_is_one_call() -> None:
+    """By Replaces or where Pickup is not reported: the telephone that calls *8 is dialled, and answers."""
+    pbx = Pbx(tracker=tracker(keep=ALL_CALLS))
+    anna = pbx.picks_up_receiver("PJSIP/101", dials="102")
+    boris = anna.rings("PJSIP/102")
+    vera = pbx.picks_up_receiver("PJSIP/103", dials="*8")
+    boris.stops("CANCEL")
+    anna.dials(vera)
+    boris.is_gone(cause=0)
+    vera.answers()
+    anna.talks_to(vera)
+    vera.hangs_up()
+    anna.is_gone()
+    assert (pbx.story.caller.raw, pbx.story.to.raw, pbx.story.outcome) == ("101", "102", "answered")
+    assert [(leg.extension, leg.outcome) for leg in pbx.story.legs] == [
+        ("102", "elsewhere"),
+        ("103", "answered"),
+    ]
+    assert pbx.story.legs[1].rang_at is None
+
+
+def test_an_employee_hands_over_whom_they_called() -> None:
+    pbx = Pbx(tracker=tracker(keep=ALL_CALLS))
+    anna = pbx.picks_up_receiver("PJSIP/101", dials="102")
+    boris = anna.rings("PJSIP/102")
+    boris.answers()
+    anna.talks_to(boris)
+    anna.sends_to(boris, "103")
+    anna.is_gone()
+    vera = boris.rings("PJSIP/103")
+    vera.answers()
+    boris.talks_to(vera)
+    vera.hangs_up()
+    boris.is_gone()
+    assert [(leg.extension, leg.outcome) for leg in pbx.story.legs] == [
+        ("102", "answered"),
+        ("103", "answered"),
+    ]
+    assert [(t.from_extension, t.to) for t in pbx.story.transfers] == [("101", "103")]
+
+
+def test_the_caller_is_who_the_dialplan_says() -> None:
+    """A telephone named by its account shows its extension once the dialplan has set it."""
+    pbx = Pbx(tracker=tracker(keep=ALL_CALLS))
+    anna = pbx.picks_up_receiver("SIP/150010001", dials="202")
+    anna.shown = anna.shown._replace(caller_number="201")
+    pbx.say(ami.NewCallerid, channel=anna.shown)
+    phone = anna.rings("SIP/202")
+    phone.times_out()
+    anna.is_gone()
+    assert (pbx.story.caller.raw, pbx.story.to.raw) == ("201", "202")
+
+
+def test_a_program_connects_two_employees() -> None:
+    pbx = Pbx(tracker=tracker(keep=ALL_CALLS))
+    one = pbx.channel("Local/201@click-0000000a;1", state="Down", exten="201")
+    two = pbx.channel("Local/201@click-0000000a;2", linkedid=one.uniqueid, state="Ring")
+    pbx.say(ami.LocalBridge, one=one.shown, two=two.shown, context="click", exten="201")
+    pbx.say(ami.DialBegin, source=None, dest=one.shown, dial_string="201@click/n")
+    anna = two.rings("PJSIP/101")
+    anna.answers()
+    anna.talks_to(two, bridge="first")
+    one.answers()
+    boris = one.rings("PJSIP/102")
+    boris.answers()
+    boris.talks_to(one, bridge="second")
+    for line in (boris, one, two, anna):
+        line.is_gone()
+    assert (pbx.story.caller.raw, pbx.story.to.raw, pbx.story.outcome) == ("101", "102", "answered")
+    assert [(leg.extension, leg.outcome) for leg in pbx.story.legs] == [("102", "answered")]

@@ -54,3 +54,59 @@ def test_a_customer_in_a_queue_through_a_local_is_kept(pbx: Pbx) -> None:
     _, two = ivan.rings_local("613", "from-internal")
     two.joins("complaints")
     assert (pbx.story.direction, pbx.story.queue) == ("in", "complaints")
+
+
+def test_two_outside_telephones_are_connected(pbx: Pbx) -> None:
+    """Click to call from a mobile: the first is on the line while the second is dialled, and both talk."""
+    one, two = placed(pbx, "ID400387")
+    first = two.rings_number("PJSIP/trunk", "89110000009")
+    first.is_up()
+    first.answers()
+    first.talks_to(two, bridge="first")
+    one.answers()
+    second = one.rings_number("PJSIP/trunk", "89110000001")
+    second.answers()
+    second.talks_to(one, bridge="second")
+    for line in (second, one, two, first):
+        line.is_gone()
+    story = pbx.story
+    assert (story.direction, story.outcome) == ("out", "answered")
+    assert [(leg.number, leg.outcome) for leg in story.legs] == [("+79110000001", "answered")]
+
+
+def test_the_next_trunk_is_tried_for_the_same_customer(pbx: Pbx) -> None:
+    anna = pbx.picks_up_receiver("PJSIP/101", "89110000001")
+    anna.rings_number("PJSIP/trunk", "89110000001").refuses(34)
+    second = anna.rings_number("PJSIP/spare", "89110000001")
+    second.answers()
+    anna.talks_to(second)
+    anna.hangs_up()
+    second.is_gone()
+    assert pbx.story.outcome == "answered"
+    assert [leg.extension for leg in pbx.story.legs] == ["101"]
+
+
+@pytest.mark.parametrize("customer", ["answers", "is busy"])
+def test_an_operator_behind_several_locals_rang_for_the_program(pbx: Pbx, customer: str) -> None:
+    """The telephone was lifted before there was a customer: what happens to the customer is not its end."""
+    one, two = placed(pbx, "ID400377")
+    inner, inner_two = two.rings_local("201", "accounts")
+    anna = inner_two.rings("PJSIP/201")
+    anna.answers()
+    inner.answers()
+    one.answers()
+    anna.talks_to(inner_two, bridge="first")
+    inner.talks_to(two, bridge="second")
+    ivan = one.rings_number("PJSIP/trunk", "89110000001")
+    if customer == "answers":
+        ivan.answers()
+        ivan.talks_to(one, bridge="third")
+    else:
+        ivan.stops("BUSY")
+    for line in (ivan, one, two, anna):
+        line.is_gone()
+    story = pbx.story
+    assert (story.direction, story.caller.raw) == ("out", "201")
+    legs = [(leg.extension, leg.outcome, leg.rang_at) for leg in story.legs]
+    expected = ("answered", [("201", "answered", None)]) if customer == "answers" else ("busy", [])
+    assert (story.outcome, legs) == expected
