@@ -10,17 +10,18 @@ from typing import Final
 
 from sqlalchemy import Select, exists, select
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from appeals import case, conflicts, history, subjects
 from appeals.conflicts import ACCUSED, ANSWERED
-from appeals.history import Entry
 from appeals.model import Appeal, AppealCall, AppealConflict, HistoryEntry
+from appeals.rights import AnsweredBy
 from appeals.scope import PRESS
 from appeals.stages import UNRESOLVED
 from calls.model import Leg
 from store import progress
 
-__all__ = ["JOB", "next_numbers", "write_conflicts"]
+__all__ = ["JOB", "next_held", "next_numbers", "withdraw", "write_conflicts"]
 
 JOB: Final = "conflicts of stored cases"
 _AT_ONCE: Final = 40  # appeals of one transaction: presses wait for it
@@ -99,24 +100,12 @@ async def write_conflicts(session: AsyncSession, numbers: Sequence[int], *, now:
             since, by = await _named(session, number, now)
             await conflicts.add(session, number, {accused: since}, ACCUSED, by=by)
             entries.append(conflicts.written(now, accused, ACCUSED, stored_before=True))
-        withdrawn = await _withdrawn(session, appeal, now)
-        if withdrawn:
-            await case.write(session, appeal, *entries, *withdrawn, now=now)
-        elif entries:
+        if entries:
             await history.append(session, number, *entries)
     if numbers:
         await progress.reached(session, JOB, numbers[-1])
     else:
         await progress.done(session, JOB, now)
-
-
-async def _withdrawn(session: AsyncSession, appeal: Appeal, now: datetime) -> list[Entry]:
-    """Take an open case from a person responsible in conflict: older versions let a retyped one be taken."""
-    if appeal.phase not in UNRESOLVED:
-        return []
-    subject = await subjects.of_appeal(session, appeal)
-    ruled = replace(subject, rule=await conflicts.rule(session))
-    return await case.withdraw_responsible(session, appeal, ruled, now=now)
 
 
 async def _named(session: AsyncSession, number: int, now: datetime) -> tuple[datetime, int | None]:
@@ -130,3 +119,41 @@ async def _named(session: AsyncSession, number: int, now: datetime) -> tuple[dat
         if entry.data.get("field") == "accused":
             return entry.at, entry.author_id
     return now, None
+
+
+# -- cases in the hands of somebody in conflict -----------------------------------------------------
+
+
+async def next_held(session: AsyncSession, place: int) -> Sequence[int]:
+    """Return the next open appeals after `place` whose person responsible is in conflict; for a reader.
+
+    Older versions let a retyped case be taken, and a changed `[conflict] answered_by` may bar who took one.
+    """
+    rule = await conflicts.rule(session)
+    degrees = {ACCUSED} if rule is AnsweredBy.NONE else {ACCUSED, ANSWERED}
+    lifting = aliased(AppealConflict)
+    in_conflict = exists().where(
+        AppealConflict.appeal_number == Appeal.number,
+        AppealConflict.employee_id == Appeal.responsible_id,
+        AppealConflict.degree.in_(degrees),
+        AppealConflict.lifts.is_(None),
+        ~exists().where(lifting.lifts == AppealConflict.id),
+    )
+    held = (
+        select(Appeal.number)
+        .where(Appeal.number > place, Appeal.phase.in_(UNRESOLVED))
+        .where(Appeal.responsible_id.is_not(None), in_conflict)
+    )
+    return (await session.scalars(held.order_by(Appeal.number).limit(_AT_ONCE))).all()
+
+
+async def withdraw(session: AsyncSession, numbers: Sequence[int], *, now: datetime) -> None:
+    """Take `numbers`, in ascending order, from who is responsible and in conflict."""
+    rule = await conflicts.rule(session)
+    for number in numbers:
+        appeal = await case.load(session, number)
+        if appeal.phase not in UNRESOLVED:
+            continue
+        subject = replace(await subjects.of_appeal(session, appeal), rule=rule)
+        if entries := await case.withdraw_responsible(session, appeal, subject, now=now):
+            await case.write(session, appeal, *entries, now=now)

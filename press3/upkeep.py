@@ -69,6 +69,7 @@ class Upkeep:
     async def mend(self) -> None:
         """Bring what older versions stored up to the rules of now, in pieces that presses hardly notice."""
         await self._write_conflicts()
+        await self._withdraw_held()
         await self._detach_strangers()
 
     async def _write_conflicts(self) -> None:
@@ -81,6 +82,19 @@ class Upkeep:
             now, more = self._store.now(), bool(numbers)
             await self._store.writer.run(
                 lambda s, n=numbers, at=now: old_conflicts.write_conflicts(s, n, now=at)  # type: ignore[misc]
+            )
+            await asyncio.sleep(_PAUSE_S)
+
+    async def _withdraw_held(self) -> None:
+        place = 0
+        while True:
+            async with self._store.sessions() as session:
+                numbers = await old_conflicts.next_held(session, place)
+            if not numbers:
+                return
+            now, place = self._store.now(), numbers[-1]
+            await self._store.writer.run(
+                lambda s, n=numbers, at=now: old_conflicts.withdraw(s, n, now=at)  # type: ignore[misc]
             )
             await asyncio.sleep(_PAUSE_S)
 

@@ -72,7 +72,7 @@ CALL = [
     "recordings",
     "recovered",
 ]
-LEG = ["extension", "employee", "rang_at", "answered_at", "ended_at", "outcome"]
+LEG = ["extension", "number", "employee", "rang_at", "answered_at", "ended_at", "outcome"]
 
 
 @pytest.fixture

@@ -6,12 +6,13 @@ import pytest
 from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from appeals import old_conflicts, strangers
+from appeals import conflicts, old_conflicts, strangers
 from appeals.errors import Refused
 from appeals.model import Appeal, AppealCall, AppealConflict, Customer, CustomerPhone
 from calls.numbers import NumberRules
 from people.audience import Viewer
 from people.model import Role
+from store import setting_log
 from tests.appeals.test_desk import answered_by, patch, take
 from tests.appeals.world import World
 
@@ -83,7 +84,17 @@ async def test_conflicts_of_stored_cases_are_written_in_pieces_and_protect_befor
         assert row.by_id == chief.id
 
 
-async def test_the_job_takes_open_cases_from_who_took_them_in_conflict(world: World) -> None:
+async def take_away(world: World) -> list[int]:
+    """Withdraw as the service does at its start; return from which appeals."""
+    async with world.sessions() as session:
+        held = list(await old_conflicts.next_held(session, 0))
+    await world.writer.run(lambda s: old_conflicts.withdraw(s, held, now=world.now))
+    async with world.sessions() as session:
+        assert await old_conflicts.next_held(session, 0) == []
+    return held
+
+
+async def test_open_cases_are_taken_from_who_took_them_in_conflict(world: World) -> None:
     """Older versions let the answerer take a case that a colleague had retyped for them."""
     anna = await world.hire("Анна", extension="101")
     numbers = [await answered_by(world, "101") for _ in range(2)]
@@ -93,11 +104,31 @@ async def test_the_job_takes_open_cases_from_who_took_them_in_conflict(world: Wo
     await world.change(numbers[1], **in_hand | {"phase": "responded", "stage": "analysed"})
     version = (await world.appeal(numbers[0]))["version"]
     assert [await piece(world), await piece(world), await piece(world)] == [2, 0, -1]
+    assert await take_away(world) == numbers[:1]
     taken, done = [await world.appeal(number) for number in numbers]
     assert (taken["responsible"], taken["phase"]) == (None, "received")
     assert taken["version"] == version + 1
     assert (await world.actions(numbers[0]))[-2:] == ["conflict", "responsible_withdrawn"]
     assert (done["responsible"]["id"], done["phase"]) == (anna.id, "responded")
+
+
+async def test_a_stricter_rule_takes_the_cases_that_a_looser_one_gave(
+    world: World, chief: Viewer
+) -> None:
+    async def set_rule(value: str) -> None:
+        await world.writer.run(lambda s: setting_log.note(s, conflicts.SETTING, value, world.now))
+
+    anna = await world.hire("Анна", extension="101")
+    number = await answered_by(world, "101")
+    await set_rule("none")
+    await take(world, number, anna)
+    assert await take_away(world) == []
+    await set_rule("notes")
+    with pytest.raises(Refused):
+        await patch(world, number, anna, result="Всё хорошо")
+    assert await take_away(world) == [number]
+    appeal = await world.appeal(number)
+    assert (appeal["responsible"], appeal["phase"]) == (None, "received")
 
 
 async def test_the_job_changes_nothing_that_is_written_or_lifted(
