@@ -189,7 +189,7 @@ class Desk:
             self.pass_time(found)
             return None
 
-        found = await until(there, deadline_s=30, what=f"recordings {states}")
+        found = await until(there, deadline_s=90, what=f"recordings {states}")
         assert found is not None
         return found
 

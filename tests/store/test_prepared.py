@@ -60,6 +60,7 @@ def _employee(n: int, department: int) -> dict[str, Any]:
         "password_hash": "-",
         "created_at": NOON,
         "disabled_at": None,
+        "must_change": False,
     }
 
 
