@@ -8,6 +8,7 @@ from calls.keep import KeepRules
 from calls.story import CallStory
 from calls.triggers import TriggerRules
 from tests.calls.builders import Pbx, stories_of, tracker
+from tests.calls.consistency import contradictions
 from tests.calls.test_traces import ALL, MENU, story_name
 from tests.calls.traces import replay
 
@@ -26,6 +27,13 @@ def test_all_is_external_plus_the_calls_between_employees(trace: str) -> None:
     added = stories_of([fact for fact in everything if fact.call not in outside])
     assert {story.direction for story in added.values()} <= {"internal"}
     assert all(story.ended_at for story in added.values())
+
+
+@pytest.mark.parametrize("keep", [KeepRules(), ALL_CALLS], ids=["external", "all"])
+@pytest.mark.parametrize("trace", ALL)
+def test_no_story_contradicts_itself(trace: str, keep: KeepRules) -> None:
+    for story in stories_of(facts_with(trace, keep)).values():
+        assert contradictions(story) == []
 
 
 def among_employees(trace: str) -> list[CallStory]:

@@ -14,6 +14,7 @@ from calls.story import CallStory
 from calls.tracker import Tracker
 from calls.triggers import ObservedRule, TriggerRules
 from tests.calls.builders import Pbx, stories_of, tracker
+from tests.calls.consistency import its_own
 from tests.calls.traces import TRACES, events_of
 
 ALL = sorted(path.stem for path in TRACES.glob("*.jsonl"))
@@ -144,7 +145,8 @@ STEPS = st.lists(
     st.tuples(
         st.sampled_from(
             ["call", "press", "join", "ring", "answer", "cancel", "timeout", "talk", "hangup",
-             "gone", "leave", "hold", "transfer", "pickup", "local", "out", "record"]
+             "gone", "leave", "hold", "transfer", "pickup", "local", "out", "record", "mobile", "up",
+             "handover", "full", "forward"]
         ),
         st.integers(0, 7),
         st.integers(0, 7),
@@ -169,6 +171,7 @@ def test_people_do_the_strangest_things(steps: list[tuple[str, int, int]]) -> No
     assert pbx.tracker._graph._bridges == {}
     for story in stories_of(pbx.facts).values():
         _assert_times(story)
+        assert its_own(story) == []
     rang = [f.leg for f in pbx.of(OperatorRang)]
     assert sorted(rang) == sorted(f.leg for f in pbx.of(OperatorStoppedRinging))
 
@@ -179,6 +182,7 @@ def _do(pbx: Pbx, verb: str, one, other, lines) -> None:  # type: ignore[no-unty
         "out": lambda: [pbx.picks_up_receiver("PJSIP/104", dials="89110000003")],
         "ring": lambda: [one.rings(f"PJSIP/10{len(lines) % 4}")],
         "local": lambda: list(one.rings_local("101")),
+        "mobile": lambda: [one.rings_number("PJSIP/trunk", "89110000009")],
     }
     done = {
         "press": one.presses_3,
@@ -194,6 +198,10 @@ def _do(pbx: Pbx, verb: str, one, other, lines) -> None:  # type: ignore[no-unty
         "transfer": lambda: one.sends_to(other, "102"),
         "pickup": lambda: one.takes_ringing_of(other),
         "record": lambda: one.records("/a.wav"),
+        "up": one.is_up,
+        "handover": lambda: one.hands_over(other, lines[0], None),
+        "full": lambda: one.hears_status("FULL"),
+        "forward": lambda: one.forwards("103"),
     }
     if verb in made:
         lines.extend(made[verb]())
