@@ -16,9 +16,9 @@ import store.progress
 import store.setting_log
 import web.model
 from store.base import Base
-from store.migrate import current, head, is_current, upgrade
+from store.migrate import check_known, current, head, is_current, upgrade
 
-__all__ = ["MODELS", "current", "head", "is_current", "metadata", "upgrade"]
+__all__ = ["MODELS", "check_known", "current", "head", "is_current", "metadata", "upgrade"]
 
 MODELS = (
     appeals.model,

@@ -4,6 +4,7 @@ __all__ = [
     "AlreadyServing",
     "CommitFailed",
     "LeaseLost",
+    "NewerDatabase",
     "StoreError",
     "WriterBusy",
     "WriterClosed",
@@ -60,3 +61,17 @@ class AlreadyServing(StoreError):
         super().__init__(f"{who} already serves {database}; stop it first")
         self.database = database
         self.pid = pid
+
+
+class NewerDatabase(StoreError):
+    """A schema that this program does not know; nothing was changed."""
+
+    def __init__(self, revision: str, head: str) -> None:
+        self.what = (
+            f"the database is at revision {revision}, which this press3 (revision {head}) does not know: "
+            "a newer press3 has used it"
+        )
+        self.advice = (
+            "install that newer press3 again, or restore a backup made before it was installed"
+        )
+        super().__init__(f"{self.what} — {self.advice}")

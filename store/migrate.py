@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import structlog
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -9,8 +10,11 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
 from store.engine import create_engine
+from store.errors import NewerDatabase
 
-__all__ = ["current", "head", "is_current", "upgrade"]
+__all__ = ["check_known", "current", "head", "is_current", "upgrade"]
+
+log = structlog.get_logger(__name__)
 
 _FOLDER = Path(__file__).parent / "migrations"
 _LOCK = 0x70726573  # "pres": one migration at a time on a PostgreSQL server's database
@@ -31,17 +35,47 @@ def head() -> str:
     return revision
 
 
+def check_known(revision: str | None) -> None:
+    """Do nothing for a revision of this program, or None.
+
+    Raises:
+        NewerDatabase: `revision` is none of this program's.
+    """
+    scripts = ScriptDirectory.from_config(_config()).walk_revisions()
+    if revision is not None and revision not in {script.revision for script in scripts}:
+        raise NewerDatabase(revision, head())
+
+
+def _revision(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
 async def upgrade(url: str, to: str = "head") -> None:
     """Create or bring up to date the schema and the seed rows; one transaction, all or nothing.
 
-    `to` is the revision to stop at.
+    `to` is the revision to stop at. An older schema is logged before and after: rewriting a large database
+    takes minutes, in which nothing else is said.
+
+    Raises:
+        NewerDatabase: A newer program has used this database.
     """
     engine = create_engine(url).execution_options(press3_write=True)
     try:
         async with engine.begin() as connection:
             if connection.dialect.name == "postgresql":
                 await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+            before = await connection.run_sync(_revision)
+            check_known(before)
+            old = before not in (None, head())
+            if old:
+                log.info(
+                    "an older database is brought up to date; a large one takes minutes",
+                    revision=before,
+                )
             await connection.run_sync(lambda sync: command.upgrade(_config(sync), to))
+            after = await connection.run_sync(_revision)
+        if old:
+            log.info("the database is brought up to date", revision=after)
     finally:
         await engine.dispose()
 
@@ -51,9 +85,7 @@ async def current(url: str) -> str | None:
     engine = create_engine(url)
     try:
         async with engine.connect() as connection:
-            return await connection.run_sync(
-                lambda sync: MigrationContext.configure(sync).get_current_revision()
-            )
+            return await connection.run_sync(_revision)
     finally:
         await engine.dispose()
 

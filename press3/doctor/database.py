@@ -11,6 +11,7 @@ from press3.database_faults import DatabaseRefuses, plainly
 from press3.doctor.findings import Finding, fail, ok
 from press3.settings import Settings
 from store.engine import create_engine, try_to_write
+from store.errors import NewerDatabase
 
 __all__ = ["opened"]
 
@@ -36,7 +37,8 @@ async def _state(engine: AsyncEngine, settings: Settings) -> Finding:
                 await connection.execute(text("SELECT 1"))
             await try_to_write(engine)
             at, head = await schema.current(settings.database_url), schema.head()
-    except DatabaseRefuses as error:
+            schema.check_known(at)
+    except (DatabaseRefuses, NewerDatabase) as error:
         return fail(error.what, error.advice)
     if at != head:
         return fail(f"the database is at revision {at}, needed is {head}", "run: press3 migrate")

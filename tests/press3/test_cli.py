@@ -2,8 +2,10 @@
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import psycopg
@@ -55,6 +57,23 @@ def test_output_that_nobody_reads_ends_a_command_in_silence(config: Path, comman
     os.close(pipe)
     assert done.returncode == 128 + signal.SIGPIPE
     assert "Error" not in done.stderr
+
+
+def test_a_database_of_a_newer_press3_is_refused_with_what_to_do(config: Path) -> None:
+    """An older release started by mistake, or on purpose after a bad day: a sentence, no traceback."""
+    assert press3("migrate", "-c", str(config))[0] == 0
+    with (
+        closing(sqlite3.connect(load(config).service.data_dir / "press3.db")) as database,
+        database,
+    ):
+        database.execute("UPDATE alembic_version SET version_num = '9999'")
+    for command in ("serve", "migrate", "doctor"):
+        code, said = press3(command, "-c", str(config))
+        assert code == 1, command
+        assert "revision 9999" in said
+        assert "install that newer press3 again, or restore a backup" in said
+        assert "Traceback" not in said
+        assert "press3 migrate" not in said
 
 
 async def test_the_doctor_leaves_nothing_open_when_nobody_listens_any_more(config: Path) -> None:

@@ -9,6 +9,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, DateTime, Insert, column, insert, select, table, text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
+from structlog.testing import capture_logs
 
 from appeals import template
 from appeals.model import Category, RecordType, Stage
@@ -81,6 +82,23 @@ async def test_the_first_rows_are_there(sessions: async_sessionmaker[AsyncSessio
         assert {types["БЛ"][1], types["ПЖ"][1]} == {"praise", "proposal"}
         categories = {c.code: c.name for c in await session.scalars(select(Category))}
         assert categories.items() >= {(c["code"], c["name"]) for c in template.CATEGORIES}
+
+
+async def test_an_upgrade_is_logged_before_and_after_and_a_start_without_one_is_not(
+    empty_database_url: str,
+) -> None:
+    """A large database takes minutes: without a word a start would seem to hang."""
+    with capture_logs() as made:
+        await schema.upgrade(empty_database_url, "0007")
+    with capture_logs() as upgraded:
+        await schema.upgrade(empty_database_url)
+    with capture_logs() as started:
+        await schema.upgrade(empty_database_url)
+    assert [(line["event"], line["revision"]) for line in upgraded] == [
+        ("an older database is brought up to date; a large one takes minutes", "0007"),
+        ("the database is brought up to date", schema.head()),
+    ]
+    assert (made, started) == ([], [])
 
 
 async def test_calls_stored_before_keep_their_time_in_the_queue(empty_database_url: str) -> None:

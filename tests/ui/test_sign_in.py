@@ -29,6 +29,10 @@ async def test_a_refusal_is_said_and_what_was_typed_stays(open_page: Open) -> No
     await page.get_by_role("button", name="Войти").click()
     await expect(page.get_by_test_id("login-problem")).to_have_text("Логин или пароль не подошли.")
     await expect(page.get_by_label("Логин")).to_have_value("anna")
+    await page.get_by_test_id("language-en").click()
+    await expect(page.get_by_test_id("login-problem")).to_have_text(
+        "Login or password did not fit."
+    )
 
 
 async def test_a_locked_login_says_how_long(open_page: Open) -> None:

@@ -518,7 +518,7 @@ export const ru = {
   'sessions.col.from': 'Адрес',
   'sessions.col.agent': 'Браузер или программа',
   'sessions.col.created': 'Вход',
-  'sessions.col.seen': 'Последнее обращение',
+  'sessions.col.seen': 'Последнее действие',
   'sessions.col.seen_hint': 'С точностью до получаса.',
   'sessions.col.end': 'Сеанс',
   'sessions.here': 'этот',

@@ -11,25 +11,24 @@ import { unblock } from '../sound'
 const CROWDED_ATTEMPTS = 4
 
 export function SignIn() {
-  const [problem, setProblem] = useState('')
+  const [refused, setRefused] = useState<Refused | null>(null)
   const [busy, setBusy] = useState(false)
   const [asksCode, setAsksCode] = useState(false)
   const submit = async (event: SubmitEvent) => {
     event.preventDefault()
     const form = new FormData(event.currentTarget as HTMLFormElement)
     setBusy(true)
-    setProblem('')
+    setRefused(null)
     void unblock() // This is the click that lets the browser ring later.
     try {
       await enter(String(form.get('login')).trim(), String(form.get('password')), String(form.get('code') ?? ''))
     } catch (error) {
-      if (error instanceof ApiProblem && error.slug === 'second-factor') {
-        setAsksCode(true)
-        setProblem(form.get('code') ? t('signin.code_wrong') : '')
-      } else setProblem(refusal(error))
+      if (isSecondFactor(error)) setAsksCode(true)
+      setRefused({ error, codeGiven: Boolean(form.get('code')) })
       setBusy(false)
     }
   }
+  const problem = refused ? refusal(refused) : ''
   return (
     <main class="signin">
       <form data-testid="login-form" onSubmit={submit}>
@@ -85,7 +84,18 @@ async function enter(login: string, password: string, code: string): Promise<voi
   }
 }
 
-function refusal(error: unknown): string {
+/** Kept as it came, not as a text: the language may be chosen after it. */
+interface Refused {
+  error: unknown
+  codeGiven: boolean
+}
+
+function isSecondFactor(error: unknown): boolean {
+  return error instanceof ApiProblem && error.slug === 'second-factor'
+}
+
+function refusal({ error, codeGiven }: Refused): string {
+  if (isSecondFactor(error)) return codeGiven ? t('signin.code_wrong') : ''
   if (!(error instanceof ApiProblem)) return explain(error)
   if (error.slug === 'crowded') return t('signin.crowded')
   if (error.retryAfterS !== null && [423, 429, 403, 401].includes(error.status)) {

@@ -14,7 +14,7 @@ interface Props {
 /** Change one's own password; the repeated one must be the same. */
 export function PasswordForm({ done }: Props) {
   const { problem, busy, submit } = useForm(async (form) => {
-    if (form.get('new') !== form.get('again')) throw t('account.differs')
+    if (form.get('new') !== form.get('again')) throw DIFFERS
     await api.changePassword(String(form.get('old')), String(form.get('new')))
     done()
   })
@@ -95,25 +95,30 @@ export function SecondFactorForm({ done, replaces }: Props & { replaces: boolean
 }
 
 function useForm(send: (form: FormData) => Promise<void>) {
-  const [problem, setProblem] = useState('')
+  // Kept as it came, not as a text: the language may be chosen after it.
+  const [refused, setRefused] = useState<{ error: unknown } | null>(null)
   const [busy, setBusy] = useState(false)
   const submit = async (event: SubmitEvent) => {
     event.preventDefault()
     const form = event.currentTarget as HTMLFormElement
     setBusy(true)
-    setProblem('')
+    setRefused(null)
     try {
       await send(new FormData(form))
       form.reset()
     } catch (error) {
-      setProblem(typeof error === 'string' ? error : refusal(error))
+      setRefused({ error })
     }
     setBusy(false)
   }
-  return { problem, busy, submit }
+  return { problem: refused ? refusal(refused.error) : '', busy, submit }
 }
 
+/** The two new passwords are not the same. */
+const DIFFERS = Symbol('differs')
+
 function refusal(error: unknown): string {
+  if (error === DIFFERS) return t('account.differs')
   if (!(error instanceof ApiProblem)) return explain(error)
   if (error.slug === 'wrong-password') return t('account.wrong')
   if (error.slug === 'second-factor') return t('signin.code_wrong')
