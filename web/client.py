@@ -16,7 +16,7 @@ from web.deps import DEPS, Address, Network
 __all__ = ["address_of", "came_by_proxy", "client_address", "is_trusted", "neighbourhood", "place"]
 
 _HOPS = 32  # no honest chain is longer
-_FOR = re.compile(r'for\s*=\s*("[^"]*"|[^;,\s]*)', re.IGNORECASE)
+_FOR = re.compile(r'(?:^|;)\s*for\s*=\s*("[^"]*"|[^;,\s]*)', re.IGNORECASE)
 _WITH_PORT = re.compile(r"\[([^\]]*)\](?::[0-9]+)?|([0-9.]+):[0-9]+")
 
 
@@ -79,10 +79,22 @@ def neighbourhood(address: Address) -> Network:
 def _way_back(headers: MultiMapping[str]) -> Iterator[str]:
     """Yield the addresses that proxies wrote, nearest first."""
     written = ",".join(headers.getall("X-Forwarded-For", ()))
-    hops = (
-        written.split(",") if written else _FOR.findall(",".join(headers.getall("Forwarded", ())))
-    )
-    yield from reversed(hops[-_HOPS:])
+    if written:
+        yield from reversed(written.split(",")[-_HOPS:])
+        return
+    for element in _elements(",".join(headers.getall("Forwarded", ()))):
+        found = _FOR.search(element)
+        yield found[1] if found is not None else ""
+
+
+def _elements(forwarded: str) -> Iterator[str]:
+    """Yield the elements of `Forwarded`, the last first: a client's open quote must not swallow the proxy's."""
+    parts = forwarded.split(",")[-_HOPS:]
+    while parts:
+        element = parts.pop()
+        while element.count('"') % 2 and parts:
+            element = f"{parts.pop()},{element}"
+        yield element
 
 
 def _parsed(text: str) -> Address | None:
