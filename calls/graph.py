@@ -39,6 +39,7 @@ class Chan:
     `rung`: its one ringing has been told or is over. `end_status`: what DialEnd said of it.
     `outside`: the number of an outside telephone that takes part for the company. `lifted`: DialEnd said
     that it was answered. `queues`: it waits in a queue. `born_as`: the number that it showed at its birth.
+    `guest_of`: another call than its own, to whose customer it was handed.
     """
 
     uniqueid: str
@@ -56,6 +57,7 @@ class Chan:
     settled: bool = False
     place: tuple[str, str] = ("", "")
     journey: "Journey" = field(init=False, repr=False)
+    guest_of: "Journey | None" = field(default=None, repr=False)
     bridge: str | None = None
     half: "Chan | None" = field(default=None, repr=False)
     dialled_by: "Chan | None" = field(default=None, repr=False)

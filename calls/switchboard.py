@@ -86,6 +86,8 @@ class Switchboard:
     def gone(self, chan: Chan, at: datetime, *, cause: int, lost: bool = False) -> None:
         """The channel hung up; `lost`: it was found missing, so that no reason is made up."""
         journey = chan.journey
+        if chan.guest_of is not None:
+            chan.guest_of.out_of_talk(chan, chan.guest_of.tick(at))
         at = journey.tick(at)
         if journey.speaks:
             if journey.rings_at(chan):
@@ -283,16 +285,21 @@ class Switchboard:
             chan.journey.picked_up(chan, chan.journey.tick(at))
 
     def absorb(self, consultation: Chan, into: Chan, at: datetime) -> None:
-        """An operator hands the customer over to whom a second line is still calling outside.
+        """An operator hands the customer over to whom a second line calls, or has called, outside.
 
-        That call was one of its own until now; what it rings from here on rings for the customer. A
-        consultation that was answered stays a call: two calls worth keeping never melt into one.
+        That call was one of its own until now; what it rings from here on rings for the customer. One
+        that was answered stays a call, for two calls worth keeping never melt into one; but whom it
+        reached takes part in the customer's as well.
         """
         ours, customers = consultation.journey, into.journey
         both = ours is not customers and ours.speaks and customers.speaks
-        if not both or ours.direction != "out" or ours.answered:
+        if not both or ours.direction != "out":
             return
         at = ours.tick(at)
+        if ours.answered and ours.customer is not None:
+            ours.customer.outside = self._parties.outside_telephone(ours.customer)
+            ours.customer.guest_of = customers
+            return
         ringing = [chan for chan in ours.channels.values() if _still_rings(chan)]
         ours.handed_over(at)
         self._move(tuple(ours.channels.values()), customers)
@@ -334,7 +341,7 @@ class Switchboard:
                 continue
             at = journey.tick(at)
             for other in parties:
-                if other is customer or other.journey is not journey:
+                if other is customer or journey not in (other.journey, other.guest_of):
                     continue
                 called = other.was_dialled or not other.incoming  # not: found after a gap
                 if other.kind == "external" and called and journey.rings_outside:

@@ -264,7 +264,9 @@ class Tracker:
         chan = self._graph.get(event.channel.uniqueid)
         if chan is not None:
             chan.hangup_requested = True
-            chan.journey.asked_to_hang_up(chan, chan.journey.tick(event.at))
+            for journey in (chan.journey, chan.guest_of):
+                if journey is not None:
+                    journey.asked_to_hang_up(chan, journey.tick(event.at))
 
     def _on_hangup(self, event: Hangup) -> None:
         chan = self._graph.get(event.channel.uniqueid)

@@ -46,8 +46,14 @@ class Transfers:
         second = self._board.see(event.second, event.at)
         sent = self._board.see(event.transferee, event.at) if event.transferee else None
         target = self._board.see(event.target, event.at) if event.target else None
-        if second is not None and (sent or original) is not None:
-            self._board.absorb(second, sent or original or second, event.at)
+        first = sent or original
+        if second is not None and first is not None:
+            # The telephone may hand over by either of its lines.
+            if (first.journey.direction, second.journey.direction) == ("out", "in"):
+                first, second_line = second, first
+            else:
+                second_line = second
+            self._board.absorb(second_line, first, event.at)
         self._board.link_all((sent, original, second, target), event.at)
         by = original or second
         if by is None:
