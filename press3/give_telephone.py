@@ -1,8 +1,9 @@
 """`press3 user telephone`: give an employee a telephone, an extension or an outside number, with dates."""
 
 from collections.abc import Callable
-from datetime import date, datetime, time, timedelta
+from datetime import date
 
+from calls import days
 from people import roster
 from people.errors import WrongValue
 from press3.database import open_store
@@ -24,7 +25,7 @@ async def give_telephone(
         ExtensionTaken, UnknownEmployee.
     """
     telephone = _telephone(settings, number)
-    end = _end_of(settings, until) if until is not None else None
+    end = days.bounds(until, settings.zone)[1] if until is not None else None
     async with open_store(settings) as store:
         now = store.now()
         if end is not None and end <= now:
@@ -46,7 +47,3 @@ def _telephone(settings: Settings, number: str) -> str:
             f"telephone number of [calls] country {settings.calls.country!r}: write it as +79161234567"
         )
     return e164
-
-
-def _end_of(settings: Settings, day: date) -> datetime:
-    return datetime.combine(day + timedelta(days=1), time(), settings.zone)

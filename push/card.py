@@ -1,5 +1,6 @@
 """What a pop says about a call: who calls, which customer that is, and which appeals are open."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -20,21 +21,20 @@ __all__ = ["Card", "other_party", "read_card"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
-    """What `pop.shown` says of a call. `appeals` are those of the call, `open_appeals` the customer's, each
-    with its accused: such an appeal is left out of the card of an employee whom it accuses."""
+    """What `pop.shown` says of a call.
 
-    call: str
-    caller: Caller
-    customer: Named | None
+    `shared` is the part of its data that is the same for everybody. `appeals` are those of the call,
+    `open_appeals` the customer's, each with its accused: the card of an accused employee omits it.
+    """
+
+    shared: Mapping[str, Any]
     appeals: Accused
     open_appeals: Accused
 
     def for_(self, employee: int) -> dict[str, Any]:
         """Return the data of `pop.shown` for one employee."""
         return {
-            "call": self.call,
-            "caller": asdict(self.caller),
-            "customer": asdict(self.customer) if self.customer is not None else None,
+            **self.shared,
             "appeal": next(iter(_not_about(employee, self.appeals)), None),
             "open_appeals": _not_about(employee, self.open_appeals),
         }
@@ -53,10 +53,13 @@ async def read_card(session: AsyncSession, story: CallStory) -> Card:
     """Return the card of a call as the database knows it in this transaction."""
     party = other_party(story)
     customer = await _customer(session, party)
+    caller = Caller(raw=party.raw, e164=party.e164, name=party.name, kind=party.kind)
     return Card(
-        call=story.id,
-        caller=Caller(raw=party.raw, e164=party.e164, name=party.name, kind=party.kind),
-        customer=customer,
+        shared={
+            "call": story.id,
+            "caller": asdict(caller),
+            "customer": asdict(customer) if customer is not None else None,
+        },
         appeals=await links.numbers_of(session, story.id),
         open_appeals=await links.open_appeals(session, customer.id) if customer else {},
     )
