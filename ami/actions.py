@@ -21,7 +21,6 @@ __all__ = [
     "db_get",
     "db_get_tree",
     "getvar",
-    "has_extension",
     "is_alive",
     "list_commands",
     "live_channels",
@@ -144,11 +143,6 @@ async def status(link: Asking, channel: str = "") -> list[Reply]:
     if channel:
         return await link.action_list("Status", Channel=channel)
     return await link.action_list("Status")
-
-
-async def has_extension(link: Asking, context: str, exten: str) -> bool:
-    """Whether the PBX's dialplan has this extension (function DIALPLAN_EXISTS)."""
-    return await getvar(link, f"DIALPLAN_EXISTS({context},{exten},1)") == "1"
 
 
 async def queue_status(link: Asking, queue: str = "") -> list[Reply]:

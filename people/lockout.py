@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from people.errors import LockedOut, TooManyAttempts
 from people.model import LoginAttempt
 
-__all__ = ["Attempt", "LockRules", "fail", "forgive", "logins_tried", "refuse_locked", "unlock"]
+__all__ = ["Attempt", "LockRules", "fail", "forgive", "refuse_locked", "unlock"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +63,7 @@ async def fail(
     session: AsyncSession, attempt: Attempt, now: datetime, rules: LockRules
 ) -> tuple[bool, bool]:
     """Count a failure; return whether it locks the login, and whether its address begins to spray."""
-    before = await logins_tried(session, attempt.network, now - rules.window)
+    before = await _logins_tried(session, attempt.network, now - rules.window)
     session.add(
         LoginAttempt(
             login=attempt.login, at=now, network=attempt.network or None, device=attempt.device
@@ -75,11 +75,11 @@ async def fail(
     )
     times = await _newest(session, rules.failures, *_of_login(attempt))
     locks = len(times) == rules.failures and times[0] - times[-1] <= rules.window
-    after = await logins_tried(session, attempt.network, now - rules.window)
+    after = await _logins_tried(session, attempt.network, now - rules.window)
     return locks, before < rules.spraying <= after
 
 
-async def logins_tried(session: AsyncSession, network: str, since: datetime) -> int:
+async def _logins_tried(session: AsyncSession, network: str, since: datetime) -> int:
     """Return with how many logins strangers failed from an address."""
     tried = select(func.count(func.distinct(LoginAttempt.login))).where(
         *_of_network(network), LoginAttempt.at >= since
