@@ -122,7 +122,7 @@ class Sources:
         (story,) = [story for story in self.heard() if story.caller.raw == number]
         return story
 
-    def of_file(self, name: str, number: str) -> CallStory:
+    def read(self, name: str, number: str) -> SpoolPress:
         logs = _logs(self.queue_log, self.cdr)
         (log,) = [log for log in logs.logs if log.name == name]
         (call,) = [
@@ -130,6 +130,16 @@ class Sources:
             for call in log.calls_of(log.path.read_bytes().splitlines())
             if call.number == number and logs.is_observed_press(call)
         ]
+        return call
+
+    def in_two_parts(self, heard: CallStory, number: str) -> None:
+        """Cut the link after each fact that was heard: queue_log makes the rest of the same story."""
+        facts, call = self.facts()[heard.id], self.read("queue_log", number)
+        for cut in range(1, len(facts)):
+            _in_two_parts(heard, facts[:cut], call)
+
+    def of_file(self, name: str, number: str) -> CallStory:
+        call = self.read(name, number)
         story = _story(call)
         assert _beyond(story, call) == [], "told again it says nothing new"
         new = {type(fact) for fact in _beyond(self.of_ami(number), call)}
@@ -284,6 +294,7 @@ async def test_ami_and_the_files_of_the_pbx_tell_the_same_story(
             heard = sources.of_ami(number)
             try:
                 compare(heard, sources.of_file("queue_log", number))
+                sources.in_two_parts(heard, number)
                 compare_cdr(heard, sources.of_file("CDR", number))
             except AssertionError as error:
                 error.add_note(f"{call.__name__} on {asterisk_version}")
