@@ -6,7 +6,7 @@ that "all" is exactly what "external" says plus the calls between employees.
 """
 
 from collections.abc import Callable, Iterable
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from ami.events import Event
 from calls.facts import CallArrived, CallEnded, Fact
@@ -22,10 +22,13 @@ class Listener(Protocol):
     def open_calls(self) -> set[str]: ...
 
 
-class EmployeeCalls:
+Tracking = TypeVar("Tracking", bound=Listener)
+
+
+class EmployeeCalls(Generic[Tracking]):
     """`is_kept` returns whether an event, already fed, belongs to a call that is kept anyway."""
 
-    def __init__(self, listener: Listener, is_kept: Callable[[Event], bool]) -> None:
+    def __init__(self, listener: Tracking, is_kept: Callable[[Event], bool]) -> None:
         self.listener = listener
         self._is_kept = is_kept
         self._held: dict[str, list[Fact]] = {}

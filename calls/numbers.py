@@ -46,6 +46,7 @@ _PUNCTUATION = re.compile(r"[\s().\-/]+")
 _RESOURCE = re.compile(r"^[^/]+/(?P<user>[^@/;]+?)(?:-[0-9a-f]{8})?(?:[@/;]|$)")
 # These drivers count their channels in few digits: IAX2/101-4711, DAHDI/5-1.
 _COUNTED = re.compile(r"^(?:IAX2|DAHDI|Zap)/(?P<user>[^@/;]+?)(?:-[0-9a-f]{1,8})?(?:[@/;]|$)")
+_DIGIT = re.compile(r"\d")
 _DIGITS = re.compile(r"^\+?[0-9*#]+$")
 _DIALLED = re.compile(r"w*(?P<number>\+?[0-9*#]*[0-9*])#?", re.IGNORECASE)
 # What follows the user of a SIP address is a host, whose port is no number: 101/sip:x7@192.0.2.7:5060.
@@ -108,7 +109,7 @@ class NumberRules:
 
     def is_trunk(self, name: str) -> bool:
         """Return whether the configuration names the channel or interface a line to the outside."""
-        return any(pattern.search(name) for pattern in self._trunks)
+        return bool(self._trunks) and any(pattern.search(name) for pattern in self._trunks)
 
     def is_trunk_context(self, context: str) -> bool:
         """Return whether outside callers enter the dialplan there: by configuration, else by its name."""
@@ -208,4 +209,4 @@ def dialled_user(text: str, *, resource: str = "") -> str:
 
 
 def _has_digit(text: str) -> bool:
-    return any(char.isdecimal() for char in text)
+    return _DIGIT.search(text) is not None

@@ -74,7 +74,7 @@ class Tracker:
         of_employees: bool = False,
     ) -> None:
         keep = keep or KeepRules()
-        self._employees: EmployeeCalls | None = None
+        self._employees: EmployeeCalls[Tracker] | None = None
         if keep.internal and not of_employees:
             listener = Tracker(pbx, rules, numbers, keep, of_employees=True)
             self._employees = EmployeeCalls(listener, self._is_kept)
@@ -189,7 +189,7 @@ class Tracker:
         )
 
     def _of_employees(self, do: "Callable[[Tracker], list[Fact]]") -> list[Fact]:
-        if self._employees is None or not isinstance(self._employees.listener, Tracker):
+        if self._employees is None:
             return []
         return self._employees.hold(do(self._employees.listener))
 

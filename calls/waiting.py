@@ -156,6 +156,8 @@ class Waiting:
 
     def _of(self, chan: Chan, queue: str = "") -> list[QueueStay]:
         """Return the stays of the channel; a transfer may have put another into its place in `queue`."""
+        if not self._stays:  # asked of nearly every event of a call, and nearly always so
+            return []
         found = [stay for stay in self._stays if stay.chan == chan.uniqueid]
         if found or not queue:
             return found
