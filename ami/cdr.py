@@ -176,17 +176,17 @@ def calls_in(
     for row in rows:
         by_call.setdefault(row.linkedid, []).append(row)
     leads = {(context, exten): queue for context, exten, queue in places}
-    for call, told in by_call.items():
-        own = [row for row in told if row.uniqueid == call] or told
+    for call, rows_of_call in by_call.items():
+        own = [row for row in rows_of_call if row.uniqueid == call] or rows_of_call
         for n, row in enumerate(own):
             queue = row.queue if row.queue in queues else leads.get(row.place, "")
             if queue:
-                yield _call(own, own[n:], told, queue)
+                yield _call(own, own[n:], rows_of_call, queue)
                 break
 
 
-def _call(own: list[CdrRow], since: list[CdrRow], told: list[CdrRow], queue: str) -> SpoolPress:
-    """`own` are the caller's rows, `since` those from the press on, `told` also those of other channels."""
+def _call(own: list[CdrRow], since: list[CdrRow], rows: list[CdrRow], queue: str) -> SpoolPress:
+    """`own` are the caller's rows, `since` those from the press on, `rows` also those of other channels."""
     first, last = own[0], max(own, key=lambda row: row.end)
     call = SpoolPress(
         key=None,
@@ -207,14 +207,14 @@ def _call(own: list[CdrRow], since: list[CdrRow], told: list[CdrRow], queue: str
         if not last.queue:  # the queue gave the caller back
             return replace(call, queue_left=(_utc(last.start, own), "TIMEOUT"))
         return call
-    answers = (_answer(row, since, own, told) for row in winners)
+    answers = (_answer(row, since, own, rows) for row in winners)
     return replace(call, answered=tuple(answers))
 
 
 def _answer(
-    winner: CdrRow, since: list[CdrRow], own: list[CdrRow], told: list[CdrRow]
+    winner: CdrRow, since: list[CdrRow], own: list[CdrRow], rows: list[CdrRow]
 ) -> SpoolAnswer:
-    """Return who answered, at the row's own time, when the other telephones stopped ringing, or at its end."""
+    """Return the answer: at the row's own time, when the other telephones stopped ringing, or at its end."""
     others = [
         row.end
         for row in since
@@ -224,7 +224,7 @@ def _answer(
     at = max(others, default=winner.end)
     if winner.answer is not None and winner.answer > winner.start:
         at = winner.answer  # the menu had not answered the caller
-    telephone = _behind(winner, told)
+    telephone = _behind(winner, rows)
     return SpoolAnswer(
         at=_utc(at, own),
         channel=telephone.dstchannel,
@@ -232,14 +232,14 @@ def _answer(
     )
 
 
-def _behind(winner: CdrRow, told: list[CdrRow]) -> CdrRow:
-    """Return the row of the telephone that answered behind a Local channel, as far as rows tell."""
+def _behind(winner: CdrRow, rows: list[CdrRow]) -> CdrRow:
+    """Return the row of the telephone that answered behind a Local channel, as far as rows show it."""
     row = winner
     for _ in range(_HALVES):
         local, half, _n = row.dstchannel.rpartition(";")
         behind = [
             each
-            for each in told
+            for each in rows
             if half and each.channel == f"{local};2" and each.dstchannel and each.answered
         ]
         if not behind:

@@ -11,7 +11,7 @@ __all__ = ["BadLine", "QueueRecord", "channel_of", "is_start", "parse_line", "ti
 _SHOWN_BYTES = 200
 _N = r"-?[0-9]+"
 _WORD = re.compile(r"[A-Za-z0-9_.:-]+")
-# Events that name a member and tell of a call, with their data: all that versions 1.4 to 22 write.
+# Events that name a member and belong to a call, with their data: all that versions 1.4 to 22 write.
 _OF_CALLS = {
     "ATTENDEDTRANSFER": rf"[A-Z]+\|.*(\|{_N})*",
     "BLINDTRANSFER": rf"[^|]+\|[^|]*(\|{_N})*",
@@ -57,7 +57,7 @@ class QueueRecord:
     event: str
     data: tuple[str, ...] = ()
 
-    def told(self, n: int) -> str:
+    def value(self, n: int) -> str:
         """Return data field `n`, empty when the line has none."""
         return self.data[n] if n < len(self.data) else ""
 

@@ -69,16 +69,16 @@ class _Draft:
     def take(self, record: QueueRecord) -> None:
         """Add what one line tells; events that say nothing of a call add nothing."""
         event = record.event
-        if event == "PRESS3" and self.press is None and record.told(0):
+        if event == "PRESS3" and self.press is None and record.value(0):
             self.press = _press_of(record)
         elif event == "DID":  # FreePBX writes the number that was called
-            self.did = self.did or record.told(0)
+            self.did = self.did or record.value(0)
         elif event == "ENTERQUEUE":
             self._entered(record)
         elif event == "CONNECT":
             self._connected(record)
         elif event in _COMPLETED:
-            self._talk_over(record, waited_s=record.told(0), talked_s=record.told(1))
+            self._talk_over(record, waited_s=record.value(0), talked_s=record.value(1))
             self.ended = self._at(record), _COMPLETED[event]
         elif event in ("TRANSFER", "BLINDTRANSFER", "ATTENDEDTRANSFER"):
             self._transferred(record)
@@ -117,8 +117,8 @@ class _Draft:
     def _connected(self, record: QueueRecord) -> None:
         self._goes_on()
         at = self._at(record)
-        answer = SpoolAnswer(at=at, channel=record.agent, uniqueid=record.told(1))
-        self._leave(record, at, _ANSWERED, waited_s=record.told(0))
+        answer = SpoolAnswer(at=at, channel=record.agent, uniqueid=record.value(1))
+        self._leave(record, at, _ANSWERED, waited_s=record.value(0))
         self.answers.append(answer)
 
     def _talk_over(self, record: QueueRecord, *, waited_s: str, talked_s: str) -> None:
@@ -141,9 +141,9 @@ class _Draft:
         times = record.data[-3:-1] if is_attended else record.data[2:4]
         waited_s, talked_s = times if len(times) == 2 else ("", "")
         self._talk_over(record, waited_s=waited_s, talked_s=talked_s)
-        to = record.told(0)
+        to = record.value(0)
         if is_attended:
-            to = record.told(1) if record.told(0) == "CHANNEL" else ""
+            to = record.value(1) if record.value(0) == "CHANNEL" else ""
         self.transfers.append(
             SpoolTransfer(
                 at=self._at(record),
@@ -161,8 +161,8 @@ class _Draft:
             record,
             at,
             _LEFT[event],
-            waited_s=record.told(3 if is_key else 2),
-            key=record.told(0) if is_key else "",
+            waited_s=record.value(3 if is_key else 2),
+            key=record.value(0) if is_key else "",
         )
         if event in ("ABANDON", "SYSCOMPAT"):
             self.ended = at, "caller" if event == "ABANDON" else None
@@ -228,11 +228,11 @@ class _Draft:
 
 def _press_of(record: QueueRecord) -> SpoolPress:
     row = "|".join(record.data[1:])
-    found, _ = parse_tree([(record.told(0), row)])
+    found, _ = parse_tree([(record.value(0), row)])
     if found and found[0].uniqueid == record.uniqueid:
         return found[0]
     # a dialplan rendered by an older press3 writes the key alone
-    return replace(_call_of(record, record.at, ""), key=record.told(0), timed_by="key")
+    return replace(_call_of(record, record.at, ""), key=record.value(0), timed_by="key")
 
 
 def _call_of(record: QueueRecord, pressed_at: datetime, queue: str) -> SpoolPress:

@@ -78,7 +78,8 @@ async def calls_of(session: AsyncSession, number: int, hidden: Hidden = _NOTHING
 async def history(session: AsyncSession, number: int, *, hide_refused: bool = False) -> list[Json]:
     """Return the history of an appeal from its beginning; the system's entries have no author.
 
-    `hide_refused`: of a refused attempt only number and hash are returned. Stages are named by name, as everywhere; stored and hashed are their codes, which no renaming touches.
+    `hide_refused`: of a refused attempt only number and hash are returned. Stages have their names, as
+    everywhere; stored and hashed are their codes, which no renaming touches.
     """
     names = {stage.code: stage.name for stage in await session.scalars(select(Stage))}
     rows = await session.execute(

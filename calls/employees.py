@@ -1,8 +1,8 @@
 """Calls between employees, for `[calls] keep = "all"`: emitted when they are over. Pure.
 
 Until then each may become a customer's: a consultation is handed over, a forwarding dials outside. A
-listener of its own hears the same events; whatever meets a call that is kept anyway is dropped here, so
-that "all" is exactly what "external" says plus the calls between employees.
+listener of its own gets the same events; what meets a call that is kept anyway is dropped here. So
+"all" is exactly what "external" keeps plus the calls between employees.
 """
 
 from collections.abc import Callable, Iterable

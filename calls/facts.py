@@ -103,7 +103,7 @@ class CallArrived(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallRetold(CallArrived):
-    """The call was read anew from the journal: the facts that follow are its story.
+    """The call was read again from the journal: the facts that follow are its story.
 
     Those before stay stored as what was believed.
     """
@@ -168,7 +168,7 @@ class LegFact(Fact):
 
     @property
     def telephone(self) -> str:
-        """What tells this telephone from the others of the call."""
+        """What distinguishes this telephone from the others of the call."""
         return self.extension or self.number or ""
 
     @property

@@ -35,7 +35,8 @@ class Chan:
     """A living channel. `extension` is the operator's, own or inherited from the Local that dialled it.
 
     `incoming`: it came into the dialplan by itself, from `context`. `settled`: whose it is was looked
-    at when it came, or was dialled. `is_second`: it is the half of a Local that runs what the Local names. `place`: where the dialplan was last seen with it.
+    at when it came, or was dialled. `is_second`: it is the half of a Local that runs what the Local names.
+    `place`: where the dialplan was last seen with it.
     `rung`: its one ringing has been told or is over. `end_status`: what DialEnd said of it.
     `outside`: the number of an outside telephone that takes part for the company. `lifted`: DialEnd said
     that it was answered. `queues`: it waits in a queue. `born_as`: the number that it showed at its birth.
@@ -149,14 +150,14 @@ class Graph:
             context=channel.context,
             born_as=channel.caller_number if born else "",
             is_second=kind == "local" and name.endswith(";2"),
-            # found in the middle: where it is in the dialplan now does not tell where it came from
+            # found in the middle: where it is in the dialplan now does not show where it came from
             settled=not born and channel.state == "Up",
         )
         self.channels[chan.uniqueid] = chan
         return chan
 
     def entered(self, chan: Chan) -> None:
-        """`chan` runs the dialplan by itself: how it came tells whose it is."""
+        """`chan` runs the dialplan by itself: how it came decides whose it is."""
         if chan.settled or chan.kind not in ("external", "operator"):
             return
         chan.settled = True

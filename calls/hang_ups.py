@@ -10,7 +10,7 @@ __all__ = ["HangUps"]
 
 # Both sides hang up: the one that came first counts.
 _AT_ONCE: Final = timedelta(seconds=2)
-# Without HangupRequest nobody knows who hung up: a DAHDI line on hook raises none.
+# Without HangupRequest the side that hung up is unknown: a DAHDI line on hook raises none.
 _SILENT_DRIVERS: Final = ("DAHDI/",)
 
 

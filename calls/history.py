@@ -159,7 +159,7 @@ async def store_change(session: AsyncSession, change: CallChange) -> None:
 async def store_retold(
     session: AsyncSession, before: CallStory, story: CallStory, facts: Iterable[Fact]
 ) -> None:
-    """Store a call that was told anew: `facts` behind the stored ones, its row and legs after `story`."""
+    """Store a call that was read again: `facts` behind the stored ones, its row and legs after `story`."""
     await session.execute(delete(_LEGS).where(_LEGS.c.call_id == story.id))
     without_legs = replace(before, legs=())
     await store_change(session, CallChange(before=without_legs, story=story, facts=tuple(facts)))

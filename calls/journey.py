@@ -174,7 +174,7 @@ class Journey:
             self.waiting.moved_on(chan.dialled_by, at)
         ring, number = self.rings.start(chan, at)
         if number is not None:
-            self._out.append(OperatorRang(call=self.id, at=at, **ring.who, round=number))
+            self._out.append(OperatorRang(call=self.id, at=at, **ring.leg_fields, round=number))
 
     def rings_at(self, chan: Chan) -> bool:
         """Return whether `chan` is a device of a ringing that has not stopped."""
@@ -215,7 +215,9 @@ class Journey:
     def stop(self, ring: Ring, reason: RingStop, at: datetime) -> None:
         if self.rings.stop(ring, reason, at):
             at = max(at, ring.began_at)
-            self._out.append(OperatorStoppedRinging(call=self.id, at=at, **ring.who, reason=reason))
+            self._out.append(
+                OperatorStoppedRinging(call=self.id, at=at, **ring.leg_fields, reason=reason)
+            )
 
     def contact(self, chan: Chan, at: datetime) -> None:
         """Customer and operator hear each other."""
@@ -233,7 +235,7 @@ class Journey:
         ring.talking, self.answered = True, True
         ring.answered_at = self.rings.last_answer_at = at
         chan.ringing, chan.rung = False, True
-        self._out.append(OperatorAnswered(call=self.id, at=at, **ring.who))
+        self._out.append(OperatorAnswered(call=self.id, at=at, **ring.leg_fields))
 
     def out_of_talk(self, chan: Chan, at: datetime) -> None:
         """An operator's channel is gone, or he has hung up: was it the last by which he took part?"""
@@ -260,7 +262,7 @@ class Journey:
     def _left(self, ring: Ring, at: datetime) -> None:
         if not ring.left:
             ring.left = True
-            self._out.append(OperatorLeft(call=self.id, at=at, **ring.who))
+            self._out.append(OperatorLeft(call=self.id, at=at, **ring.leg_fields))
             self.rings.forget_finished()
 
     def held(self, chan: Chan, hold: bool, at: datetime) -> None:
@@ -269,7 +271,7 @@ class Journey:
             return
         ring.held = hold
         kind = HeldBy if hold else Resumed
-        self._out.append(kind(call=self.id, at=at, **ring.who))
+        self._out.append(kind(call=self.id, at=at, **ring.leg_fields))
 
     def transferred(self, fact: Transferred, transferer: Chan, sent: Chan) -> None:
         """Told once per transferring channel: attended transfers announce themselves twice over Local."""

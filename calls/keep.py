@@ -54,8 +54,11 @@ class Parties:
         return self._numbers.ours(chan.exten)
 
     def originator(self, journey: Journey, customer: Chan) -> Party:
-        """Return who placed an outgoing call: the operator who talks in it, else any operator in it, else
-        the extension that a program named, else its first channel's caller id."""
+        """Return the party that placed an outgoing call.
+
+        The operator who talks in it, else any operator in it, else the extension that a program named,
+        else its first channel's caller id.
+        """
         others = [chan for chan in journey.channels.values() if chan is not customer]
         operators = [chan for chan in others if chan.kind == "operator"]
         found = [
@@ -69,8 +72,8 @@ class Parties:
     def called(self, customer: Chan, event: DialBegin | None) -> Party:
         """Return the number an outgoing call goes to: as dialled by a person, else as sent to the trunk.
 
-        What a person dialled within the house is not where a forwarding sends the call; and a prefix
-        that one of both has more than the other is none of the number's.
+        What a person dialled within the house is not where a forwarding sends the call. A prefix that
+        one of both has more than the other is no part of the number.
         """
         source = customer.dialled_by
         typed = dialled_user(source.exten) if source else ""

@@ -61,7 +61,7 @@ class NumberRules:
     expressions with a group `ext`, tried in order; an `ext` that is not internal is no extension.
     `trunks` are regular expressions of channel names that are lines to the outside whatever they look
     like; `trunk_contexts` and `phone_contexts` name contexts where outside callers, and employees'
-    telephones, enter the dialplan, besides those whose name says so (`calls.sides` has the rule).
+    telephones, enter the dialplan, in addition to those whose name says so (`calls.sides` has the rule).
     `withheld` are more texts that a provider shows for a number that is not shown, in any case.
     """
 

@@ -1,7 +1,7 @@
-"""Queues, answers and transfers of a call as AstDB, queue_log or the CDR tell them, made into facts. Pure.
+"""Queues, answers and transfers of a call as AstDB, queue_log or the CDR have them, made into facts. Pure.
 
 The same stay, talk or transfer may be known from events, to the millisecond: it is found by queue or
-telephone and by its time, and not told again.
+telephone and by its time, and not emitted again.
 """
 
 from collections.abc import Iterable, Sequence
@@ -29,7 +29,7 @@ M = TypeVar("M", SpoolAnswer, SpoolTransfer)
 
 
 def tell_queues(told: Telling, press: SpoolPress, numbers: NumberRules) -> None:
-    """Tell the stays of `press` in order, each with the answers and transfers of its time."""
+    """Emit the stays of `press` in order, each with the answers and transfers of its time."""
     stays = press.stays or _only_stay(press)
     answers, transfers = list(press.answered), list(press.transfers)
     known: set[int] = set()
@@ -43,7 +43,7 @@ def tell_queues(told: Telling, press: SpoolPress, numbers: NumberRules) -> None:
             _tell_transfer(told, transfer, numbers)
         if stay.left is not None and (place is None or told.now.stays[place].left_at is None):
             _tell_left(told, stay, stay.left, since, until)
-    for answer in answers:  # of no queue that is told of
+    for answer in answers:  # of no queue that is known
         since = told.now.stays[-1].entered_at if told.now.stays else told.now.pressed_at
         _tell_answer(told, answer, since, numbers, exact=press.timed_by != "call_start")
 
@@ -62,7 +62,7 @@ def _taken(marks: list[M], until: datetime | None) -> list[M]:
 
 
 def _tell_entered(told: Telling, press: SpoolPress, stay: SpoolStay, known: set[int]) -> int | None:
-    """Tell the entering unless it is known; return where the stay is in the story, None for nowhere.
+    """Emit the entering unless it is known; return where the stay is in the story, None for nowhere.
 
     `known` are places in the story's stays that earlier stays were found at; the stay's own is added.
     """
@@ -133,7 +133,7 @@ def _tell_answer(
     *,
     exact: bool,
 ) -> None:
-    """Tell who answered, and when that talk ended. `exact`: the time of the answer is its own."""
+    """Emit the answer and the end of that talk. `exact`: the time of the answer is its own."""
     extension, number = _telephone(answer, numbers)
     answer = replace(answer, at=after(since, answer.at))
     of_wait = since if exact and since is not None and since <= answer.at else None
@@ -181,9 +181,9 @@ def _is_since(leg: LegStory, since: datetime | None) -> bool:
 def _leg_at(
     legs: Sequence[LegStory], telephone: str, answer: SpoolAnswer, *, exact: bool
 ) -> LegStory | None:
-    """Return the leg that answered: by its channel, else that of `telephone` within whose ringing or talk it lies.
+    """Return the leg that answered: by its channel, else by `telephone` and the time of its ringing or talk.
 
-    queue_log may know the operator by a name of the queue's: then who answered just then.
+    queue_log may know the operator by a name of the queue's: then the leg that answered just then.
     """
     at = answer.at
     for leg in legs:

@@ -1,4 +1,4 @@
-"""A stored call told anew by today's rules: which facts make it, and what differs. Pure."""
+"""A stored call read again by today's rules: its facts, and what differs. Pure."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
@@ -36,7 +36,7 @@ _PARTS = (
 
 
 def story_of(facts: Iterable[Fact]) -> CallStory | None:
-    """Return the story that `facts` tell, None when there are none."""
+    """Return the story that `facts` make, None when there are none."""
     story: CallStory | None = None
     for fact in facts:
         story = fold(story, fact)
@@ -44,7 +44,7 @@ def story_of(facts: Iterable[Fact]) -> CallStory | None:
 
 
 def retold(stored: Sequence[Fact], told: Sequence[Fact]) -> list[Fact]:
-    """Return the facts that tell a call anew, to be stored behind those that are there.
+    """Return the facts of a call that was read again, to be stored behind those that are there.
 
     `told` are the facts that today's rules make of its events; presses, keys and recordings that are
     stored stay in the story, with their evidence.
@@ -53,7 +53,7 @@ def retold(stored: Sequence[Fact], told: Sequence[Fact]) -> list[Fact]:
     beginning = CallRetold(**{name: getattr(arrived, name) for name in asdict(arrived)})
     kept = [fact for fact in stored if isinstance(fact, _KEPT)]
     rest = [fact for fact in told if fact is not arrived]
-    # The sort is stable: what the events tell comes first, and the end stays last.
+    # The sort is stable: what the events say comes first, and the end stays last.
     return [beginning, *sorted((*rest, *kept), key=lambda fact: fact.at)]
 
 

@@ -48,7 +48,7 @@ def reason_of_end(status: str, cause: int) -> RingStop | None:
     return _BY_STATUS.get(status, "no_answer")
 
 
-class Who(TypedDict):
+class LegFields(TypedDict):
     """The fields of `calls.facts.LegFact`."""
 
     leg: str
@@ -92,7 +92,7 @@ class Ring:
         return self.extension or self.number or ""
 
     @property
-    def who(self) -> "Who":
+    def leg_fields(self) -> "LegFields":
         """What the facts of this telephone say of it."""
         return {"leg": self.leg, "extension": self.extension, "number": self.number}
 

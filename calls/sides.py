@@ -1,8 +1,8 @@
-"""Is a channel an employee's telephone or a line to the outside? The one rule, in words in docs/call-model.md. Pure.
+"""Is a channel an employee's telephone or a line to the outside? Pure.
 
-A name alone does not tell: a trunk may be called by a city number, a telephone by a word. What tells
-is how a channel comes: by itself, then its context and the number that it shows; or dialled, then
-whether a number was dialled through it.
+The one rule; docs/call-model.md has it in words. A name alone does not decide: a trunk may be named by
+a city number, a telephone by a word. How a channel comes decides. It comes by itself: then its context
+and the number that it shows. Or it is dialled: then whether a number was dialled through it.
 """
 
 from collections import OrderedDict
@@ -40,10 +40,10 @@ class Sides:
 
     def __init__(self, numbers: NumberRules) -> None:
         self._numbers = numbers
-        self._rung: _Lately[str] = _Lately()  # telephones that were rung: whose they are
-        self._shown: _Lately[str] = _Lately()  # the extension that a line showed when it called
-        self._trunks: _Lately[bool] = _Lately()
-        self._contexts: _Lately[bool] = _Lately()  # out of which outside callers come
+        self._rung: _Recent[str] = _Recent()  # telephones that were rung: whose they are
+        self._shown: _Recent[str] = _Recent()  # the extension that a line showed when it called
+        self._trunks: _Recent[bool] = _Recent()
+        self._contexts: _Recent[bool] = _Recent()  # out of which outside callers come
 
     def by_name(self, name: str) -> Side:
         """Return whose a channel is of which no more is known: found in the middle of a call."""
@@ -148,7 +148,7 @@ def _line(name: str) -> str:
     return f"{name.partition('/')[0]}/{resource(name)}"
 
 
-class _Lately(Generic[_Value]):
+class _Recent(Generic[_Value]):
     """A bounded memory: the oldest is forgotten first."""
 
     def __init__(self) -> None:

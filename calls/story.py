@@ -64,7 +64,7 @@ _EVIDENCE: tuple[Evidence, ...] = ("unverified", "verified_live", "verified")
 def fold(story: CallStory | None, fact: Fact) -> CallStory | None:
     """Return `story` with `fact` told; the same object when it says nothing new.
 
-    A story begins with CallArrived, and anew with CallRetold; any other fact without a story raises
+    A story begins with CallArrived, and again with CallRetold; any other fact without a story raises
     ValueError.
     """
     if isinstance(fact, CallRetold):
@@ -145,7 +145,7 @@ def _queue_entered(story: CallStory, fact: QueueEntered) -> CallStory:
 
 
 def _same_stay(stay: QueueStory, fact: QueueEntered) -> bool:
-    """The caller is still there; or another source tells of it. Who comes back has left before."""
+    """The caller is still there, or another source says so. A caller who comes back has left before."""
     if stay.queue != fact.queue:
         return False
     if stay.entered_at == fact.at or stay.left_at is None:
@@ -242,7 +242,7 @@ def _answering_leg(story: CallStory, fact: OperatorAnswered) -> LegStory | None:
 
 
 def _same_answer(leg: LegStory, answered_at: datetime, fact: OperatorAnswered) -> bool:
-    """Return whether another source tells of the leg's answer: one after the end of its talk is a new one."""
+    """Return whether another source reports the leg's answer: one after the end of its talk is a new one."""
     over = leg.ended_at is not None and answered_at < fact.at >= leg.ended_at
     return abs(answered_at - fact.at) < _SAME and not over
 

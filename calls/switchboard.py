@@ -65,8 +65,10 @@ class Switchboard:
         return chan
 
     def _look_at(self, chan: Chan, channel: Channel, *, born: bool) -> None:
-        """Whose is it? A channel comes in when it is in state Ring, by whatever states before; its
-        number may come one event later than itself."""
+        """Decide whose channel it is, when it comes in: in state Ring, by whatever states before.
+
+        Its number may come one event later than itself.
+        """
         if channel.state == "Ring" and channel.exten and not chan.was_dialled:
             if not chan.incoming:
                 chan.incoming, chan.exten = True, channel.exten

@@ -1,4 +1,4 @@
-"""Collect facts that another source tells beyond a story, as the story grows by them. Pure."""
+"""Collect the facts of another source that a story does not have yet. Pure."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -8,7 +8,7 @@ from calls.story import CallStory, fold
 
 __all__ = ["NEAR", "Telling", "after"]
 
-NEAR = timedelta(seconds=2)  # two sources that tell of one thing differ by less
+NEAR = timedelta(seconds=2)  # times of one thing in two sources differ by less
 _CUT_OFF = timedelta(seconds=1)  # queue_log leaves the fraction of a second out
 
 
@@ -27,7 +27,7 @@ class Telling:
     @property
     def now(self) -> CallStory:
         if self._story is None:
-            raise ValueError("nothing was told yet")
+            raise ValueError("the call has no fact yet")
         return self._story
 
     def tell(self, fact: Fact, *, recovered: bool = True) -> None:
@@ -40,9 +40,9 @@ class Telling:
 
 
 def after(known: datetime | None, at: datetime) -> datetime:
-    """Return `at`, or `known` for what came after it in that second and was told without the fraction.
+    """Return `at`, or `known` for what came after it in that second and has no fraction.
 
-    A time with a fraction is exact: what it tells of did come before `known`.
+    A time with a fraction is exact: it did come before `known`.
     """
     cut_off = not at.microsecond
     return known if cut_off and known is not None and at < known < at + _CUT_OFF else at

@@ -1,7 +1,7 @@
 """The queues in which one call waits. Pure.
 
-A queue may ring another queue as its member (`Local/606@…`): the second stay is within the same wait,
-and the first ends as the caller's wait ends.
+A queue may ring another queue as its member (`Local/606@…`). The second stay is within the same wait;
+the first ends as the caller's wait ends.
 """
 
 from datetime import datetime
@@ -15,7 +15,7 @@ __all__ = ["Waiting"]
 
 
 class Waiting:
-    """The open stays of one call. Facts go to `out`; nothing is told until `tell_pending`."""
+    """The open stays of one call. Facts go to `out`; none is emitted until `tell_pending`."""
 
     def __init__(self, call: str, rings: Rings, out: list[Fact]) -> None:
         self.last_reason: QueueLeftReason | None = None
@@ -64,14 +64,17 @@ class Waiting:
         self._stays += stays
 
     def tell_pending(self, at: datetime) -> None:
-        """Tell the stays that began before the call was worth keeping: from now on the caller waits there."""
+        """Emit the stays that began before the call was worth keeping: from now on the caller waits there."""
         for stay in self._stays:
             if not stay.told:
                 stay.told, stay.joined_at = True, max(at, stay.joined_at)
                 self._out.append(QueueEntered(call=self._call, at=stay.joined_at, queue=stay.queue))
 
     def connected(self, chan: Chan, queue: str, member: Chan | None, at: datetime) -> None:
-        """The queue says that a member answered. A Local may do so by itself, and ring or queue afterwards."""
+        """The queue says that a member answered.
+
+        A Local may do so by itself, and ring or queue afterwards.
+        """
         for stay in self._of(chan, queue):
             if member is None or member.kind != "local" or self._answered(stay):
                 self._leave(stay, "answered", at)
@@ -81,7 +84,10 @@ class Waiting:
     def left(
         self, chan: Chan, queue: str, place: tuple[str, str], at: datetime, *, gave_up: bool
     ) -> None:
-        """QueueCallerLeave says that, not why; QueueCallerAbandon comes for three reasons, so it is not asked."""
+        """QueueCallerLeave says that, not why.
+
+        QueueCallerAbandon comes for three reasons, so it is not asked.
+        """
         for stay in self._of(chan, queue):
             if stay.left_at is not None:
                 continue
@@ -102,7 +108,10 @@ class Waiting:
             self._leave(stay, "transferred", at)
 
     def over(self, at: datetime, *, lost: bool) -> None:
-        """The call ends. A queue that was left for another reason has said so by now: QUEUESTATUS, or a place beyond it."""
+        """The call ends.
+
+        A queue that was left for another reason has said so by now: QUEUESTATUS, or a place beyond it.
+        """
         for stay in tuple(self._stays):
             answered = self._answered(stay)
             self._leave(stay, "answered" if answered else "unknown" if lost else "abandoned", at)

@@ -54,8 +54,8 @@ def s(seconds: float) -> datetime:
 def test_a_line_is_read() -> None:
     record = parse_line(b"1795297986|1795297986.4|600|NONE|ENTERQUEUE||+79110000010|1\n")
     assert (record.at, record.uniqueid) == (at(1795297986), "1795297986.4")
-    assert (record.queue, record.event, record.told(1)) == ("600", "ENTERQUEUE", "+79110000010")
-    assert record.told(9) == ""
+    assert (record.queue, record.event, record.value(1)) == ("600", "ENTERQUEUE", "+79110000010")
+    assert record.value(9) == ""
 
 
 def test_calls_that_nobody_watched() -> None:
