@@ -1,4 +1,4 @@
-"""Who is told: everyone who may read the appeal or the call, as `scope` and `rights` say it."""
+"""The audience of an event: everyone who may read the appeal or the call, as `scope` and `rights` say it."""
 
 from collections.abc import Iterable
 

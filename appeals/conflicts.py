@@ -1,9 +1,9 @@
-"""Conflicts of interest as stored: who is in which degree, who wrote it, and what lifts it.
+"""Conflicts of interest as stored: the employee, the degree, the author, and what lifts it.
 
-Rows of `appeal_conflicts` are only ever added; a conflict ends by a row of a supervisor outside it that
-names the row it lifts. Beside the rows two older signs protect an appeal whose rows are not written
-yet (the upkeep job does that at the start): the column `accused_id`, and the answered legs of its
-press call. A sign counts only for whom no row of that degree speaks, so that what was lifted stays so.
+Rows of `appeal_conflicts` are only ever added. A conflict ends by a row of a supervisor outside it that
+names the row it lifts. The upkeep job writes the rows of older appeals at the start; until then two
+older signs protect them: the column `accused_id`, and the answered legs of the press call. A sign
+counts only where no row of that degree names the employee, so that what was lifted stays so.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -77,7 +77,7 @@ async def rows_of(session: AsyncSession, number: int) -> list[Row]:
 
 
 def in_force(rows: Iterable[Row], degree: int) -> frozenset[int]:
-    """Return who is in conflict of `degree` by rows that nothing lifts. Pure."""
+    """Return the employees in conflict of `degree` by rows that nothing lifts. Pure."""
     rows = list(rows)
     lifted = {row.lifts for row in rows}
     return frozenset(
@@ -88,7 +88,7 @@ def in_force(rows: Iterable[Row], degree: int) -> frozenset[int]:
 
 
 def mentioned(rows: Iterable[Row], degree: int) -> frozenset[int]:
-    """Return for whom any row of `degree` speaks, one that lifts too. Pure."""
+    """Return the employees that any row of `degree` names, one that lifts too. Pure."""
     return frozenset(row.employee_id for row in rows if row.degree == degree)
 
 
@@ -121,7 +121,7 @@ async def lift(
 ) -> None:
     """Lift what is in force against `employee`; the caller has asked the rights of `by`.
 
-    Who is in conflict by an older sign only gets both rows, so that the sign speaks no more.
+    An employee in conflict by an older sign alone gets both rows: then the sign counts no more.
     """
     rows = await rows_of(session, number)
     lifted = {row.lifts for row in rows}

@@ -47,7 +47,7 @@ async def call_went_on(
 async def answered(
     session: AsyncSession, appeal: Appeal, *, now: datetime
 ) -> tuple[Subject, list[Entry]]:
-    """Write the conflicts of who answered the call of the press; return the subject then, and the entries.
+    """Write the conflicts of the employees who answered the press call; return subject and entries.
 
     An employee who took the appeal and answers afterwards loses it.
     """

@@ -1,4 +1,4 @@
-"""Who listened to which recording, within what the viewer may read."""
+"""The playings of recordings, within what the viewer may read."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -41,7 +41,7 @@ class Listened:
 async def listened(session: AsyncSession, viewer: Person, query: ListeningQuery) -> list[Listened]:
     """Return the newest playings of recordings whose call `viewer` may read, one more than `limit`.
 
-    Recordings without a call are shown to whoever reads the whole company.
+    Recordings without a call are shown to those who read the whole company.
     """
     rows = await session.execute(
         select(Listening, Employee.name, Recording.call_id)
@@ -57,7 +57,7 @@ async def listened(session: AsyncSession, viewer: Person, query: ListeningQuery)
 
 def _readable(viewer: Person) -> ColumnElement[bool]:
     whole_company = viewer.role == Role.ADMIN or viewer.department_id is None
-    # Who listened says who handles the case: not for its accused, though the call was theirs.
+    # The listeners are those who handle the case: its accused must not see them, though it was their call.
     not_about = Call.id.not_in(calls_about(viewer.id))
     of_a_call = and_(Call.id.is_not(None), calls_for(viewer), not_about)
     return of_a_call | Recording.call_id.is_(None) if whole_company else of_a_call

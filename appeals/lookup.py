@@ -88,7 +88,7 @@ class CallQuery:
 async def one_appeal(session: AsyncSession, viewer: Person, number: int) -> Json:
     """Return APPEAL with its calls when `viewer` may read it, `OwnCase` to its accused; NotFound.
 
-    Besides: `may`, the verbs that the rights allow the viewer, and for those who oversee `refused`, the
+    Added are `may`, the verbs that the rights allow the viewer, and for those who oversee `refused`, the
     attempts that the rights refused to others (None for everybody else).
     """
     own = await own_case(session, viewer, number)

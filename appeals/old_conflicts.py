@@ -1,4 +1,4 @@
-"""The conflicts of cases stored before conflicts were: written by an upkeep job, in pieces, each with its entry.
+"""The conflicts of cases stored before conflicts were: an upkeep job writes them in pieces.
 
 Until the job is there, the older signs protect those cases just the same (`appeals.conflicts`).
 """
@@ -109,7 +109,7 @@ async def write_conflicts(session: AsyncSession, numbers: Sequence[int], *, now:
 
 
 async def _named(session: AsyncSession, number: int, now: datetime) -> tuple[datetime, int | None]:
-    """Return when and by whom the accused was named, as the history has it."""
+    """Return when the accused was named, and the id of the author, as the history has it."""
     changes = await session.scalars(
         select(HistoryEntry)
         .where(HistoryEntry.appeal_number == number, HistoryEntry.action == "changed")

@@ -1,4 +1,4 @@
-"""What an accused learns of the appeal about them: that it is there, where it stands, who handles it.
+"""What an accused learns of the appeal about them: its number, its phase, the department that decides.
 
 And nothing else: no gist, caller, category, responsible, history or sound. An admin above whom nobody
 stands reads the appeal all the same; that is recorded in its chain.
@@ -78,13 +78,13 @@ async def reads_in_conflict(session: AsyncSession, person: Person, number: int) 
 async def note_reading(
     session: AsyncSession, number: int, person: Person, *, now: datetime
 ) -> None:
-    """Record that an accused reads the appeal about them; once an hour, for a screen reads often."""
-    lately = exists().where(
+    """Record that an accused reads the appeal about them; at most once an hour: a screen reads often."""
+    recent = exists().where(
         HistoryEntry.appeal_number == number,
         HistoryEntry.author_id == person.id,
         HistoryEntry.action == READ_IN_CONFLICT,
         HistoryEntry.at > now - _ONE_READING,
     )
-    if not await session.scalar(select(lately)):
+    if not await session.scalar(select(recent)):
         entry = Entry(at=now, author_id=person.id, action=READ_IN_CONFLICT)
         await history.append(session, number, entry)

@@ -11,8 +11,8 @@ from people.model import Role
 __all__ = ["BY_DEPARTMENT", "EVERYTHING", "MANY", "OWN_COLUMNS", "PRESS"]
 
 # These roles read what belongs to their department or to one below it; without a department, all.
-# Operators and executors never do, and so they are in no department's audience: at 200 presses a
-# second the frames of a press go to the few who handle it.
+# Operators and executors never do, so they are in no department's audience: at 200 presses a second
+# the frames of a press go to the few who handle it.
 BY_DEPARTMENT: Final = frozenset({Role.HANDLER, Role.SUPERVISOR, Role.AUDITOR})
 EVERYTHING: Final = frozenset({Role.ADMIN})
 MANY: Final = tuple(role for role in Role if role in BY_DEPARTMENT | EVERYTHING)

@@ -113,7 +113,7 @@ async def _unlink(
 
 
 async def _first_contact_again(session: AsyncSession, appeal: Appeal, now: datetime) -> list[Entry]:
-    """Find the first contact anew among the calls that are left: it may have been a stranger's."""
+    """Find the first contact among the calls that are left: it may have been a stranger's."""
     rows = await session.execute(
         select(Call.answered_at, Leg.answered_at)
         .join(AppealCall, AppealCall.call_id == Call.id)
@@ -125,5 +125,5 @@ async def _first_contact_again(session: AsyncSession, appeal: Appeal, now: datet
     if new == old:
         return []
     appeal.first_contact_at = new
-    told = {"old": old.isoformat() if old else None, "new": new.isoformat() if new else None}
-    return [noted(now, "first_contact_corrected", **told)]
+    times = {"old": old.isoformat() if old else None, "new": new.isoformat() if new else None}
+    return [noted(now, "first_contact_corrected", **times)]

@@ -70,7 +70,7 @@ async def of_appeal(session: AsyncSession, appeal: Appeal) -> Subject:
 
 
 async def read(session: AsyncSession, appeal: Appeal) -> tuple[Subject, dict[int, datetime]]:
-    """Return `of_appeal`, and who answered the call of the press, when, and has no row of a conflict yet."""
+    """Return `of_appeal`, and employee → time of those who answered the press call and have no row yet."""
     found = (await session.execute(_OF_APPEAL, {"number": appeal.number, "press": PRESS})).all()
     legs = [row for row in found if row.id is None]
     rows = [Row(r.id, r.employee_id, r.degree, r.lifts) for r in found if r.id is not None]
@@ -130,7 +130,7 @@ async def _is_supervised(session: AsyncSession, subject: Subject) -> bool:
 async def of_call(session: AsyncSession, call: Call) -> list[Subject]:
     """Return the appeals that the call belongs to, then the call itself, as the rights see them.
 
-    Who may read any of them may read the call, unless the call is of an appeal about that person.
+    A person who may read any of them may read the call, unless it is of an appeal about that person.
     """
     appeals = await session.scalars(
         select(Appeal)

@@ -1,6 +1,6 @@
 """The audit: what happened at the entrance and to its keys. Rows that are only ever added.
 
-The program refuses UPDATE and DELETE of them. A production PostgreSQL should besides give the
+The program refuses UPDATE and DELETE of them. A production PostgreSQL should also give the
 program's role only SELECT and INSERT on `audit`.
 """
 
@@ -54,7 +54,10 @@ class By:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditQuery:
-    """None does not filter. `employee`: who did it, or whom it is about. `at_to` and `before` are not included."""
+    """None does not filter. `at_to` and `before` are not included.
+
+    `employee`: the actor or the subject of an entry.
+    """
 
     kind: AuditKind | None = None
     employee: int | None = None
@@ -94,7 +97,7 @@ async def entries(
 ) -> list[AuditEntry]:
     """Return the newest `limit` entries that `viewer` may see.
 
-    Somebody of a department sees what people of it and below did, and what was done to them; an admin
+    Somebody of a department sees what people of it and below did, and what was done to them. An admin
     and the supervisors and auditors of the whole company see all, strangers' doings too.
     """
     rows = select(AuditEntry).where(_seen_by(viewer), *_asked(query))

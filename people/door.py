@@ -1,10 +1,10 @@
-"""Who may hold a connection: strangers by address, signed-in people by person, and all together.
+"""The connections that may be held: by strangers per address, by signed-in people per person, and all together.
 
 Pure counting. A connection is a `Guest`: a stranger until a request with a valid session makes its
 person known. A guest *waits* while the next step is the client's (a head, a body, reading the answer)
-and is *busy* while the next step is ours. Only guests that wait are cut, the one that waits longest first;
-the newcomer is never refused for others of its address, or an attacker would shut out everybody who
-shares the address with it.
+and is *busy* while the next step is ours. Only guests that wait are cut, the one that waits longest first.
+The newcomer is never refused for others of its address: an attacker would shut out everybody who
+shares the address.
 """
 
 from collections import Counter, OrderedDict, defaultdict
@@ -44,7 +44,7 @@ class DoorLimits:
 
 
 class Guest:
-    """One connection. `cut` ends it at once; whoever holds the connection calls `leave` when it is gone."""
+    """One connection. `cut` ends it at once; its protocol calls `leave` when it is gone."""
 
     __slots__ = (
         "_cut",
@@ -138,7 +138,7 @@ _Queue = OrderedDict[Guest, None]
 
 
 class Door:
-    """All guests, and who goes when one more comes in."""
+    """All guests, and which of them goes when one more comes in."""
 
     def __init__(self, limits: DoorLimits) -> None:
         self.limits = limits
@@ -186,7 +186,7 @@ class Door:
         return name
 
     def claim(self, name: str) -> Guest | None:
-        """Return who was kept under `name`; None when nobody is."""
+        """Return the guest kept under `name`; None when none is."""
         return self._named.pop(name, None)
 
     def strangers(self, address: str) -> int:
@@ -265,7 +265,7 @@ class Door:
         return self._idle[guest.person], self._all_idle
 
     def _make_room(self, keep: Guest) -> None:
-        """Cut who waits longest, strangers first, until the descriptors are enough."""
+        """Cut the guests that wait longest, strangers first, until the descriptors are enough."""
         for queue in (self._all_waiting, self._all_idle):
             while self.descriptors > self.limits.descriptors and queue:
                 first = next(iter(queue))

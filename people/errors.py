@@ -60,7 +60,7 @@ class Crowded(PeopleError):
 
 
 class SecondFactorNeeded(PeopleError):
-    """The password is right, and a code is asked for besides. `wrong`: one was given, and is no good."""
+    """The password is right, and a code is asked for too. `wrong`: one was given, and is no good."""
 
     def __init__(self, *, wrong: bool) -> None:
         super().__init__(

@@ -1,4 +1,7 @@
-"""Sessions: opaque tokens, of which the database keeps only the SHA-256. They end by time, idleness or revocation."""
+"""Sessions: opaque tokens, of which the database keeps only the SHA-256.
+
+They end by time, idleness or revocation.
+"""
 
 import hashlib
 import secrets
@@ -33,7 +36,7 @@ _PRECISION = 24  # of the idle time: its 24th part may pass before a use is writ
 
 @dataclass(frozen=True, slots=True)
 class Present:
-    """Whoever a session belongs to. `idle_at`: when it ends unless it is used, None: not by idleness."""
+    """The employee a session belongs to. `idle_at`: when it ends unless it is used, None: not by idleness."""
 
     employee: Employee
     session_hash: bytes
@@ -161,5 +164,5 @@ def token_hash(token: str) -> bytes:
 
 
 def public_id(token_hash: bytes) -> str:
-    """Return the name of a session: it tells nothing of its token."""
+    """Return the name of a session: it reveals nothing of its token."""
     return token_hash[:8].hex()

@@ -60,7 +60,7 @@ class Duty(enum.StrEnum):
 class SignInRules:
     """A session ends `session` after its beginning, and when it is not used for `idle`.
 
-    `totp`: everybody needs a second factor; whoever has none enrols at the first sign-in. Of failures at
+    `totp`: everybody needs a second factor; a person without one enrols at the first sign-in. Of failures at
     logins that nobody has, the audit keeps `strangers_an_hour`.
     """
 
@@ -84,7 +84,7 @@ class SignedIn:
 
 @dataclass(slots=True)
 class _Refused:
-    """Addresses refused lately, until when: a flood costs no query. Forgets beyond `most`."""
+    """Addresses refused recently, until when: a flood costs no query. Forgets beyond `most`."""
 
     until: dict[str, datetime] = field(default_factory=dict)
     most: int = 10_000
@@ -157,7 +157,7 @@ class SignIn:
         """Check the password, and the code when there is a second factor; open a session.
 
         Raises:
-            LockedOut, TooManyAttempts: whether the password was right is not told.
+            LockedOut, TooManyAttempts: whether the password was right is not said.
             Crowded: nothing was checked.
             SignInRefused: wrong login or password, or a disabled employee.
             SecondFactorNeeded: the password is right, the code is missing, wrong or used.

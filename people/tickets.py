@@ -17,7 +17,7 @@ LIFETIME = timedelta(seconds=30)
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """`session_hash` names the session to ask `people.sessions.is_live` about as long as he stays."""
+    """`session_hash` names the session to ask `people.sessions.is_live` about while the connection lasts."""
 
     employee: Employee
     session_hash: bytes

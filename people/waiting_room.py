@@ -21,7 +21,7 @@ _RETRY_AFTER_S = 2
 class RoomRules:
     """`at_once` checks run; `places` may wait in each lane, of them `per_network` from one address.
 
-    Whoever waited `patience_s` seconds is turned away.
+    One who has waited `patience_s` seconds is turned away.
     """
 
     at_once: int = 2

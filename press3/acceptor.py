@@ -41,7 +41,10 @@ async def keep_thin(door: Door) -> None:
 
 
 class Acceptor:
-    """Accepts for `protocol`, made for each guest and its peer's address: `await listen(…)`, then `await run()` for ever."""
+    """Accepts for `protocol`, made for each guest and its peer's address.
+
+    `await listen(…)`, then `await run()` for ever.
+    """
 
     def __init__(self, door: Door, protocol: Callable[[Guest, str], asyncio.Protocol]) -> None:
         self._door = door
@@ -76,7 +79,7 @@ class Acceptor:
         await asyncio.Event().wait()
 
     async def close(self) -> None:
-        """Accept nothing more; who is connected stays."""
+        """Accept nothing more; connected clients stay."""
         self._stopped.set()
         for listener in self._sockets:
             asyncio.get_running_loop().remove_reader(listener)

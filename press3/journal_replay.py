@@ -1,4 +1,4 @@
-"""`press3 replay --journal`: stored calls told anew by today's rules, from the events that are kept.
+"""`press3 replay --journal`: stored calls read again by today's rules, from the events that are kept.
 
 Only a call that was heard whole can be: one that a blind window touches, or that is not over, stays as
 it is. Nothing is written unless asked; then the new facts stand behind the old ones, the press, its
@@ -34,7 +34,7 @@ from store import journal
 __all__ = ["KEPT", "Found", "replay_journal", "retell"]
 
 KEPT = timedelta(days=14)  # so long events stay in the journal
-_SETTLED = timedelta(minutes=10)  # a call that ended lately may get a late fact
+_SETTLED = timedelta(minutes=10)  # a call that ended recently may get a late fact
 _LATE = timedelta(minutes=1)  # facts that come after the end of their call
 _AT_ONCE = 50  # calls a commit
 
@@ -52,7 +52,7 @@ class Found:
 
 
 async def replay_journal(settings: Settings, say: Callable[[str], None], *, apply: bool) -> None:
-    """Tell the calls of the last 14 days anew and say how many change; `apply` stores that."""
+    """Read the calls of the last 14 days again and say how many change; `apply` stores that."""
     async with open_store(settings) as store:
         for pbx in (each.name for each in settings.asterisk):
             _say(pbx, await retell(store, settings, pbx, apply=apply), say)
@@ -105,7 +105,7 @@ async def _calls(
 ) -> AsyncIterator[list[Fact]]:
     """Yield the facts of each call that is over, as today's rules make them of the journal.
 
-    Who was on the line before a blind window need not be there after it: the tracker begins anew.
+    A caller on the line before a blind window need not be there after it: the tracker starts afresh.
     """
     edges = sorted(end for _, end in gaps)
     after, tracker = 0, _tracker(settings, pbx)
@@ -193,13 +193,13 @@ async def _look(
             part.not_whole += 1
             continue
         part.heard += 1
-        anew = retold(stored, told)
-        after = story_of(anew)
+        again = retold(stored, told)
+        after = story_of(again)
         assert after is not None
         if names := differences(before, after):
             part.changed[call] = names
             if apply:
-                await _store(session, before, after, anew, now)
+                await _store(session, before, after, again, now)
     return part
 
 
@@ -218,7 +218,7 @@ async def _store(
     facts: Sequence[Fact],
     now: datetime,
 ) -> None:
-    """Store the new story. An answer that nobody knew of is the appeal's first contact."""
+    """Store the new story. An answer that was not known is the appeal's first contact."""
     await history.store_retold(session, before, after, facts)
     knew = {(leg.uniqueid, leg.answered_at) for leg in before.legs}
     answers = tuple(

@@ -270,7 +270,7 @@ def _in_hand(pipeline: Pipeline) -> dict[str, CallStory]:
 
 
 def _of_before(story: CallStory, uniqueid: str) -> SpoolPress:
-    """Return a call of which no new line tells anything."""
+    """Return a call that no new line is about."""
     return SpoolPress(
         key=None,
         uniqueid=uniqueid,

@@ -1,6 +1,6 @@
-"""Tell systemd that press3 is ready and that its parts move on; one that stands still stops the telling.
+"""Notify systemd that press3 is ready and that its parts move on; one that stands still ends the notices.
 
-systemd then kills and starts press3 anew: the PBX keeps what is pressed meanwhile. A database that
+systemd then kills and restarts press3: the PBX keeps what is pressed meanwhile. A database that
 refuses is no standstill: press3 says so itself (`stuck`) and goes on when it is back.
 """
 
@@ -115,7 +115,7 @@ class Watchdog:
             await asyncio.sleep(self._notify.every_s)
 
     def look(self, now_s: float) -> None:
-        """Tell systemd, or log which part stands still (once for each standstill)."""
+        """Notify systemd, or log which part stands still (once for each standstill)."""
         still = tuple(part.name for part in self._parts if part.still_s(now_s) > part.limit_s)
         if still and still != self.still:
             log.error("a part of the service stands still; systemd is not told", parts=still)

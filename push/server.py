@@ -58,7 +58,7 @@ class PushSettings:
     """Listens at `address` (host, port; 0: any free one), or where that is None at the private `socket`.
 
     A browser must come from a page of the very host and port that it asks, or from one in `origins`.
-    With an address of our own the page's port is another: `page_port` tells which. `door` counts the
+    With an address of our own the page's port is another: `page_port` is it. `door` counts the
     connections; `client_of` returns from the peer's address and the headers where a client is counted.
     """
 
@@ -79,7 +79,10 @@ class PushSettings:
 
 
 class _Connection(ServerConnection):
-    """A connection and the guest who holds it: known from the first byte on a port of our own, else named by the splice."""
+    """A connection and its guest.
+
+    The guest is known from the first byte on a port of our own, else the splice names it.
+    """
 
     guest: Guest | None = None
     own_port: PushSettings | None = None
@@ -228,7 +231,7 @@ class PushServer:
         return None
 
     def _find_guest(self, connection: ServerConnection, request: Request) -> None:
-        """Learn who holds the connection: the splice names the guest, a proxy its client."""
+        """Learn whose the connection is: the splice names the guest, a proxy its client."""
         if not isinstance(connection, _Connection):
             return
         settings, guest = self._settings, connection.guest

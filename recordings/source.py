@@ -86,6 +86,6 @@ def _plain(file: BinaryIO, reading: Reading, size: int) -> Source:
     if reading.begins and not head.startswith(reading.begins):
         raise BrokenAudio("not_audio", "it does not begin as its format does")
     if reading.bytes_per_s is None:
-        # Only decoding tells; the limits of ffmpeg end what is longer than it may be.
+        # Only decoding shows it; the limits of ffmpeg end what is longer than it may be.
         return Source(file, reading, b"", 0, size, min(size / _LEAST_BYTES_PER_S, LONGEST_S))
     return Source(file, reading, b"", 0, size, size / reading.bytes_per_s)

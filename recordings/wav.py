@@ -1,4 +1,4 @@
-"""WAV headers: read, judged, and written anew, so that ffmpeg sees no header but ours.
+"""WAV headers: read, judged, and rewritten, so that ffmpeg sees no header but ours.
 
 A recorder writes the lengths when it closes; a killed PBX leaves them 0 or stale. A hostile header may
 say anything at all: a rate of 1 Hz makes a resampler turn 16 kB into gigabytes.

@@ -1,4 +1,4 @@
-"""The history of settings that decide who may do what: a changed value is a row, never overwritten."""
+"""The history of the settings that decide rights: a changed value is a row, never overwritten."""
 
 from dataclasses import dataclass
 from datetime import datetime

@@ -47,10 +47,10 @@ def _work(requests: "queue.SimpleQueue[_Request]") -> None:
 
 
 def _answered(future: "asyncio.Future[Any] | None", function: Callable[[], Any]) -> Any:
-    """Call `function`, tell whoever waits for it, return what it gave."""
+    """Call `function`, give the result to the waiting future, and return it."""
     try:
         result = function()
-    except BaseException as error:  # noqa: BLE001 - it belongs to whoever asked
+    except BaseException as error:  # noqa: BLE001 - it belongs to the one that asked
         _tell(future, set_exception, error)
         return None
     _tell(future, set_result, result)
@@ -59,7 +59,7 @@ def _answered(future: "asyncio.Future[Any] | None", function: Callable[[], Any])
 
 def _tell(future: "asyncio.Future[Any] | None", how: Callable[..., None], what: Any) -> None:
     if future is not None:
-        with suppress(RuntimeError):  # the event loop is closed: whoever asked was cancelled
+        with suppress(RuntimeError):  # the event loop is closed: the one that asked was cancelled
             future.get_loop().call_soon_threadsafe(how, future, what)
 
 

@@ -52,7 +52,7 @@ def build(deps: WebDeps) -> web.Application:
 
 
 def figures(registry: CollectorRegistry) -> web.Application:
-    """Return the application of a port that only tells the metrics of `registry`."""
+    """Return the application of a port that only serves the metrics of `registry`."""
     app = web.Application(middlewares=[_answer_errors])
     app.router.add_get("/metrics", health.metrics(registry))
     return app

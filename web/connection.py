@@ -43,7 +43,7 @@ class Limits:
 
 
 class Connection(web.RequestHandler):
-    """Serves one connection for `guest`, who is told to the door as it waits or works."""
+    """Serves one connection for `guest`, and keeps the door informed whether it waits or works."""
 
     def __init__(
         self,
@@ -154,7 +154,7 @@ class Connection(web.RequestHandler):
                 self.guest.waits(self._loop.time())
 
     def hand_over(self, since_s: float) -> Guest | None:
-        """Return the guest, as a stranger who waits from `since_s` on; who takes it over sees it to its end."""
+        """Return the guest, as a stranger who waits from `since_s` on; the taker sees it to its end."""
         guest, self.guest = self.guest, None
         if guest is not None:
             address = guest.address if self._asking is None else self._asking.address

@@ -1,4 +1,4 @@
-"""A POST repeated with its Idempotency-Key does nothing again, and its answer is read anew.
+"""A POST repeated with its Idempotency-Key does nothing again, and its answer is read again.
 
 Kept are status, ETag and what the answer is read from, in the transaction of what was done, so there is
 no moment in which one is there without the other; never a body, which would give content to a person

@@ -119,7 +119,7 @@ def _pattern(doubt: Doubt) -> str:
 
 
 async def _answers(patient: Patient, session: AsyncSession) -> list[Finding]:
-    """Telephones that answered lately and are nobody's: their calls raise no card, and nobody is in conflict."""
+    """Telephones that answered recently and are nobody's: no card is shown, nobody is in conflict."""
     found = await session.execute(
         select(Leg.extension, func.count())
         .join(Call, Call.id == Leg.call_id)

@@ -12,8 +12,8 @@ __all__ = ["OPERATIONS"]
 async def read_conflict_rule(ask: Ask[Nothing, Nothing]) -> Reply:
     """Read `[conflict] answered_by` as it is in force, with every value it had, newest first."""
     changes = await setting_log.changes(ask.session, conflicts.SETTING)
-    told = [{"at": each.at.isoformat(), "old": each.old, "new": each.new} for each in changes]
-    return Reply(body={"answered_by": await conflicts.rule(ask.session), "changes": told})
+    changed = [{"at": each.at.isoformat(), "old": each.old, "new": each.new} for each in changes]
+    return Reply(body={"answered_by": await conflicts.rule(ask.session), "changes": changed})
 
 
 OPERATIONS: tuple[Operation, ...] = (read_conflict_rule,)
