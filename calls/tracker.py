@@ -128,8 +128,10 @@ class Tracker:
 
     def call_of(self, event: Event) -> str | None:
         """Return the call that an event, already fed, belongs to; None when it belongs to none."""
-        calls = (self._call_of(uniqueid) for uniqueid in uniqueids(event))
-        return next((call for call in calls if call is not None), None)
+        for uniqueid in uniqueids(event):
+            if (call := self._call_of(uniqueid)) is not None:
+                return call
+        return None
 
     def calls_of(self, event: Event) -> set[str]:
         """Return every call that the channels of an event, already fed, belong to."""
