@@ -106,7 +106,7 @@ def queue_entries(queue: str) -> PressesOf:
         lines = (lab.directory / "log/queue_log").read_bytes().splitlines()
         told = [parse_line(line) for line in lines]
         entries = [each for each in told if (each.queue, each.event) == (queue, "ENTERQUEUE")]
-        return tuple(SpoolRow(each.told(1), each.uniqueid, frozenset()) for each in entries)
+        return tuple(SpoolRow(each.value(1), each.uniqueid, frozenset()) for each in entries)
 
     return read
 
