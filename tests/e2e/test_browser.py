@@ -300,16 +300,25 @@ async def test_who_answered_is_refused_with_the_reason_and_the_chief_sees_it(hou
         await caller.done()
     await _rows(page, number).get_by_role("link").first.click()
     await expect(page.get_by_text("слушать её вам не разрешено")).to_be_visible(timeout=COMING_MS)
-    await page.get_by_test_id("take-button").click()
-    refusal = page.get_by_test_id("action-refused")
-    await expect(refusal).to_contain_text("вы сами приняли этот звонок")
+    notes = page.get_by_test_id("notes-form")
+    await expect(notes).to_contain_text("обращение разберёт другой сотрудник")
+    await expect(page.get_by_test_id("take-button")).to_have_count(0)
+    await notes.locator("textarea").fill("Курьер опоздал")
+    await notes.get_by_role("button").click()
+    await expect(page.get_by_test_id("history")).to_contain_text("Курьер опоздал")
+    number_of_appeal = (await house.appeal(number))["number"]
+    assert await page.evaluate(_TAKE, number_of_appeal) == 403  # the screen offers no button for it
     await _keep(page, "real-refused")
     appeal = await house.appeal(number)
     assert (appeal["responsible"], appeal["phase"]) == (None, "received")
+    assert appeal["gist"] == "Курьер опоздал"
     chief = await house.sit_down("chief", f"#/appeals/{appeal['number']}")
     await expect(chief.get_by_test_id("history")).to_contain_text(
         "Попытка отклонена: взять в работу — этот сотрудник сам принял этот звонок"
     )
+
+
+_TAKE = "n => fetch(`/api/v1/appeals/${n}/take`, {method: 'POST'}).then(answer => answer.status)"
 
 
 def _rows(page: Page, text: str) -> Locator:
