@@ -20,6 +20,7 @@ from appeals.model import Appeal, AppealCall, AppealConflict
 from appeals.rights import AnsweredBy, Reason
 from calls.model import Call
 from store import setting_log
+from store.append_only import append_only
 from store.base import table
 from store.prepared import insert_later, prepared
 
@@ -48,6 +49,7 @@ ACCUSED: Final = 1
 ANSWERED: Final = 2
 SETTING: Final = "conflict.answered_by"
 
+append_only(AppealConflict)
 _CONFLICTS = table(AppealConflict)
 _INSERT = prepared(insert(_CONFLICTS))
 _ROWS = prepared(

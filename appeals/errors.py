@@ -7,7 +7,6 @@ from appeals.model import Phase
 
 __all__ = [
     "AppealError",
-    "HistoryIsAppendOnly",
     "Invalid",
     "Missing",
     "NotFound",
@@ -90,7 +89,3 @@ class PbxUnread(AppealError):
     def __init__(self, pbxs: Sequence[str]) -> None:
         super().__init__(f"what was pressed can't be read from PBX {', '.join(pbxs)} now")
         self.pbxs = tuple(pbxs)
-
-
-class HistoryIsAppendOnly(AppealError):
-    """A program tried to change or delete a history entry: a bug, or worse."""

@@ -18,12 +18,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, event, insert, inspect, select
+from sqlalchemy import bindparam, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import Mapper, ORMExecuteState, Session
 
-from appeals.errors import HistoryIsAppendOnly
 from appeals.model import Appeal, HistoryEntry
+from store.append_only import append_only
 from store.base import table
 from store.prepared import insert_later, prepared
 
@@ -197,19 +196,4 @@ def _canonical(value: object) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
 
 
-@event.listens_for(HistoryEntry, "before_update")
-def _refuse_update(mapper: Mapper[Any], connection: Connection, entry: HistoryEntry) -> None:
-    changed = {a.key for a in inspect(entry).attrs if a.history.has_changes()}
-    if changed != {"personal"} or entry.personal is not None:
-        raise HistoryIsAppendOnly(f"entry {entry.n} of appeal {entry.appeal_number} is written")
-
-
-@event.listens_for(HistoryEntry, "before_delete")
-def _refuse_delete(mapper: Mapper[Any], connection: Connection, entry: HistoryEntry) -> None:
-    raise HistoryIsAppendOnly(f"entry {entry.n} of appeal {entry.appeal_number} is written")
-
-
-@event.listens_for(Session, "do_orm_execute")
-def _refuse_bulk(state: ORMExecuteState) -> None:
-    if (state.is_update or state.is_delete) and state.bind_mapper is HistoryEntry.__mapper__:
-        raise HistoryIsAppendOnly("history is written once")
+append_only(HistoryEntry, erasable="personal")

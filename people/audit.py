@@ -10,14 +10,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, event, or_, select, true
+from sqlalchemy import ColumnElement, or_, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import Mapper, ORMExecuteState, Session
 
 from people import directory
 from people.client import ELSEWHERE, Client
-from people.errors import AuditIsAppendOnly
 from people.model import AuditEntry, Employee, Role
+from store.append_only import append_only
 
 __all__ = ["COMMAND_LINE", "AuditKind", "AuditQuery", "By", "entries", "record"]
 
@@ -125,13 +124,4 @@ def _seen_by(viewer: Employee) -> ColumnElement[bool]:
     return or_(AuditEntry.actor_id.in_(colleagues), AuditEntry.subject_id.in_(colleagues))
 
 
-@event.listens_for(AuditEntry, "before_update")
-@event.listens_for(AuditEntry, "before_delete")
-def _refuse(mapper: Mapper[Any], connection: Connection, entry: AuditEntry) -> None:
-    raise AuditIsAppendOnly(f"entry {entry.id} of the audit is written")
-
-
-@event.listens_for(Session, "do_orm_execute")
-def _refuse_bulk(state: ORMExecuteState) -> None:
-    if (state.is_update or state.is_delete) and state.bind_mapper is AuditEntry.__mapper__:
-        raise AuditIsAppendOnly("the audit is written once")
+append_only(AuditEntry)

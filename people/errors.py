@@ -1,7 +1,6 @@
 """What people can do wrong with people: whose fault, with the data, said once."""
 
 __all__ = [
-    "AuditIsAppendOnly",
     "Crowded",
     "ExtensionTaken",
     "LockedOut",
@@ -85,10 +84,6 @@ class NoSuchSession(PeopleError):
 
     def __init__(self) -> None:
         super().__init__("there is no such session")
-
-
-class AuditIsAppendOnly(PeopleError):
-    """A program tried to change or delete an entry of the audit: a bug, or worse."""
 
 
 class RosterError(PeopleError):

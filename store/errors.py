@@ -8,6 +8,7 @@ __all__ = [
     "StoreError",
     "WriterBusy",
     "WriterClosed",
+    "WrittenOnce",
 ]
 
 
@@ -75,3 +76,11 @@ class NewerDatabase(StoreError):
             "install that newer press3 again, or restore a backup made before it was installed"
         )
         super().__init__(f"{self.what} — {self.advice}")
+
+
+class WrittenOnce(StoreError):
+    """The program tried to change or delete a row of a table that it only adds to."""
+
+    def __init__(self, table: str) -> None:
+        super().__init__(f"rows of {table} are written once")
+        self.table = table

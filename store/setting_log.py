@@ -7,6 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
+from store.append_only import append_only
 from store.base import Base
 
 __all__ = ["Change", "SettingChange", "changes", "note", "value_of"]
@@ -22,6 +23,9 @@ class SettingChange(Base):
     old: Mapped[str | None]
     new: Mapped[str]
     at: Mapped[datetime]
+
+
+append_only(SettingChange)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ from sqlalchemy import delete, select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from appeals import history
-from appeals.errors import HistoryIsAppendOnly
 from appeals.history import Entry, Head
 from appeals.model import HistoryEntry
+from store.errors import WrittenOnce
 from store.writer import Writer
 from tests.appeals.world import World
 
@@ -155,7 +155,7 @@ async def test_the_program_itself_refuses_to_rewrite_history(world: World) -> No
         await session.execute(delete(HistoryEntry).where(HistoryEntry.n == 2))
 
     for attempt in (edit, remove, edit_all, remove_all):
-        with pytest.raises(HistoryIsAppendOnly):
+        with pytest.raises(WrittenOnce):
             await world.writer.run(attempt)
     assert await breaks(world, number) == []
 
