@@ -14,6 +14,7 @@ def remarks(settings: Settings) -> Iterator[tuple[str, str]]:
     yield from _ports(settings)
     yield from _behind_a_proxy(settings)
     yield from _tickets(settings)
+    yield from _shared_folders(settings)
     for pbx in settings.asterisk:
         if not pbx.tls and not _is_here(pbx.host):
             yield (
@@ -73,6 +74,17 @@ def _tickets(settings: Settings) -> Iterator[tuple[str, str]]:
             f"[push] port = {push.port}, but no public_url: tickets lead screens to that port by wss://, "
             "where press3 speaks no TLS",
             "[push] public_url = 'wss://…' and a proxy before the port, or take [push] port out",
+        )
+
+
+def _shared_folders(settings: Settings) -> Iterator[tuple[str, str]]:
+    mapped = {each.asterisk for each in settings.recordings.map}
+    sharing = [pbx.name for pbx in settings.asterisk if pbx.name not in mapped]
+    if len(sharing) > 1:
+        names = ", ".join(sharing)
+        yield (
+            f"[recordings] roots are shared by the PBXs {names}: each may name a recording of the others",
+            "give each a [[recordings.map]] with a folder of its own",
         )
 
 

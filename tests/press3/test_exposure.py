@@ -12,6 +12,10 @@ from press3.settings import load
 
 PROXY = 'trusted_proxies = ["127.0.0.1"]\n'
 HTTPS = f'[http]\npublic_url = "https://desk.example.org"\n{PROXY}'
+TWO = '[[asterisk]]\nname = "a"\nsecret = "s"\n[[asterisk]]\nname = "b"\nsecret = "s"\n'
+MAP = (
+    '[[recordings.map]]\nasterisk = "b"\nremote = "/var/spool/asterisk/monitor"\nlocal = "/mnt/b"\n'
+)
 PBX = '[[asterisk]]\nhost = "{host}"\nsecret = "s"\n'
 
 
@@ -36,6 +40,7 @@ def written(folder: Path, text: str) -> Path:
         (f"[http]\n{PROXY}", "push tickets say ws://"),
         (HTTPS + '[push]\npublic_url = "ws://push.example.org"\n', "may not open ws://"),
         (HTTPS + "[push]\nport = 8301\n", "press3 speaks no TLS"),
+        (TWO, "roots are shared by the PBXs a, b"),
     ],
 )
 def test_what_is_open_is_said(tmp_path: Path, text: str, said: str) -> None:
@@ -52,17 +57,17 @@ def test_what_is_open_is_said(tmp_path: Path, text: str, said: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
+        TWO + MAP,
         "",
         HTTPS,
-        PBX.format(host="127.0.0.1") + PBX.format(host="localhost"),
+        PBX.format(host="127.0.0.1"),
+        PBX.format(host="localhost"),
         PBX.format(host="192.0.2.7") + "tls = true\n",
         HTTPS + '[push]\nport = 8301\npublic_url = "wss://push.example.org"\n',
         "[metrics]\nport = 9300\n",
     ],
 )
 def test_what_is_closed_is_passed_over(tmp_path: Path, text: str) -> None:
-    if text.count("[[asterisk]]") == 2:
-        text = text.replace('secret = "s"\n', 'secret = "s"\nname = "second"\n', 1)
     assert list(remarks(load(written(tmp_path, text)))) == []
 
 
