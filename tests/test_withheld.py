@@ -45,7 +45,8 @@ def withheld_s(watch: Watch, began: float) -> float:
 
 def ran_lately(watch: Watch) -> bool:
     """Whether it waited for a processor in the last second, which whoever runs does here."""
-    return time.time() - watch.ledger.spans[0].since < 1 or withheld_s(watch, time.time() - 1) > 0
+    spans = watch.ledger.spans
+    return not spans or time.time() - spans[0].since < 1 or withheld_s(watch, time.time() - 1) > 0
 
 
 @pytest.mark.parametrize("program", [WORKS, LETS_WORK])
@@ -63,7 +64,9 @@ async def test_who_sleeps_is_withheld_nothing() -> None:
         await until(lambda: not ran_lately(sleeping), what="it has started and sleeps")
         began = time.time()
         await until(lambda: withheld_s(working, began) > 0.5, deadline_s=60)
-        assert withheld_s(sleeping, began) == 0
+        assert (
+            withheld_s(sleeping, began) < 0.05
+        )  # its start may take its last slice as late as this
 
 
 async def test_nobody_waits_longer_than_others_worked() -> None:

@@ -1,7 +1,5 @@
-from collections.abc import AsyncIterator, Mapping
-from datetime import date
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
@@ -10,12 +8,7 @@ from people.model import Role
 from store.writer import Writer
 from tests.appeals.world import World
 from tests.security.asked import Asked, asking
-from tests.web.site import Site
-
-
-async def _nothing_pressed(session: AsyncSession, day: date) -> Mapping[str, Any]:
-    counts = {"pressed": 0, "registered": 0, "recorded": 0}
-    return {**counts, "sources": [], "differences": []}
+from tests.web.site import Site, nothing_pressed
 
 
 @pytest.fixture
@@ -23,7 +16,7 @@ async def asked(
     sessions: async_sessionmaker[AsyncSession], writer: Writer, tmp_path: Path
 ) -> AsyncIterator[Asked]:
     """The web server on its real port with three appeals and a recording, asked by an administrator."""
-    site = Site(World(sessions, writer), tmp_path, {"reconcile": _nothing_pressed})
+    site = Site(World(sessions, writer), tmp_path, {"reconcile": nothing_pressed})
     for n in range(3):
         call = await site.world.pressed(f"+7916000000{n}")
     await site.add_recording(call.id, audio=b"sound" * 100)

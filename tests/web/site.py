@@ -1,9 +1,9 @@
 """The real web application with people signed in; every answer is held against what is documented."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +25,17 @@ from web.problems import PROBLEMS, type_uri
 from web.routes.all import OPERATIONS
 from web.schemas import ProblemDocument
 
-__all__ = ["Answer", "Site", "operation_of"]
+__all__ = ["Answer", "Site", "nothing_pressed", "operation_of"]
 
 BASE = "/api/v1"
+
+
+async def nothing_pressed(
+    session: AsyncSession, day: date, hidden: Collection[int]
+) -> Mapping[str, Any]:
+    """Be the reconciliation of a PBX on which nobody pressed."""
+    counts = {"pressed": 0, "registered": 0, "recorded": 0}
+    return {**counts, "sources": [], "differences": []}
 
 
 @dataclass(frozen=True)

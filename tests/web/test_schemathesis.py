@@ -2,8 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator, Mapping
-from datetime import date
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +18,13 @@ from schemathesis.specs.openapi.checks import (
     response_schema_conformance,
     status_code_conformance,
 )
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+from sqlalchemy.ext.asyncio import async_sessionmaker
 
 from people.model import Role
 from store.engine import create_engine
 from store.writer import Writer
 from tests.appeals.world import World
-from tests.web.site import Site
+from tests.web.site import Site, nothing_pressed
 from web import openapi
 from web.app import build
 from web.routes.all import OPERATIONS
@@ -66,7 +65,7 @@ class _Service(threading.Thread):
             site = Site(
                 World(async_sessionmaker(engine, expire_on_commit=False), writer), self._folder
             )
-            site.extra = {"reconcile": _nothing_pressed}
+            site.extra = {"reconcile": nothing_pressed}
             await _some_work(site)
             self.token = await site.token(await site.world.hire("root", Role.ADMIN))
             runner = web.AppRunner(build(site.deps()), access_log=None, shutdown_timeout=1)
@@ -77,11 +76,6 @@ class _Service(threading.Thread):
             await self._over.wait()
             await runner.cleanup()
         await engine.dispose()
-
-
-async def _nothing_pressed(session: AsyncSession, day: date) -> Mapping[str, Any]:
-    counts = {"pressed": 0, "registered": 0, "recorded": 0}
-    return {**counts, "sources": [], "differences": []}
 
 
 async def _some_work(site: Site) -> None:
