@@ -123,6 +123,10 @@ class Graph:
     def is_dead(self, uniqueid: str) -> bool:
         return uniqueid in self._dead
 
+    def is_known(self, uniqueid: str) -> bool:
+        """Return whether the channel lives, or lived lately."""
+        return uniqueid in self.channels or uniqueid in self._dead
+
     def call_of_dead(self, uniqueid: str) -> str | None:
         """Return the call that a channel belonged to when it died; None when that is long ago."""
         return self._dead.get(uniqueid) or None

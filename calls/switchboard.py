@@ -199,8 +199,26 @@ class Switchboard:
     def _arrive_incoming(self, chan: Chan, at: datetime, *, wait_for_number: bool) -> None:
         if chan.was_dialled or not chan.incoming or (wait_for_number and not chan.number):
             return
+        if self._comes_of_unseen(chan):
+            return
         if chan.kind == "external" or (chan.kind == "operator" and self._keep.internal):
             self.arrive(chan, at)
+
+    def _comes_of_unseen(self, chan: Chan) -> bool:
+        """Return whether `chan` was made for a channel that lives, as far as is known, and was not seen yet.
+
+        Its own birth and dialling were lost: it may be who that channel called. A press, a queue, or the
+        PBX's list, in which that channel is missing, shows that it is a caller.
+        """
+        first = chan.journey.first
+        return first != chan.uniqueid and not self.graph.is_known(first)
+
+    def listed(self, chan: Chan, at: datetime) -> None:
+        """The PBX lists `chan`, and not the channel that it was made for if that was never seen: it is dead."""
+        if self._comes_of_unseen(chan):
+            self.graph.bury(chan.journey.first, chan.journey.id)
+            if not chan.journey.arrived:
+                self._arrive_incoming(chan, at, wait_for_number=False)
 
     def _arrive_outgoing(self, dest: Chan, event: DialBegin | None, at: datetime) -> None:
         """An external party is dialled: worth keeping. He is the customer until another answers."""

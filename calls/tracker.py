@@ -179,13 +179,17 @@ class Tracker:
         Channels seen later than `at` are left to their events.
         """
         channels = list(channels)
+        found: list[tuple[Chan, LiveChannel]] = []
         for row in sorted(channels, key=lambda row: (born_at(row.uniqueid, at), row.uniqueid)):
             known = self._graph.get(row.uniqueid)
             if known is not None and known.seen_at > at:
                 continue
             chan = self._board.see(as_channel(row), at)
             if chan is not None:
-                self._found(chan, row, at)
+                found.append((chan, row))
+        for chan, row in found:
+            self._board.listed(chan, at)
+            self._found(chan, row, at)
         return _recovered(
             [*self._told(), *self._of_employees(lambda each: each.join(channels, at))]
         )

@@ -7,6 +7,7 @@ import pytest
 
 from ami.events import AgentCalled, Channel, Rename, UnparkedCall
 from calls.facts import (
+    CallArrived,
     CallEnded,
     ComplaintRequested,
     MenuKeyPressed,
@@ -752,6 +753,47 @@ def test_a_talk_found_in_the_channel_list(pbx: Pbx) -> None:
     rows = [Row(line.shown, "Up", bridge_id="b") for line in (ivan, anna)]
     facts = pbx.tracker.join(rows, deaf.now)
     assert [type(fact).__name__ for fact in facts] == ["CallArrived", "OperatorAnswered"]
+
+
+def made_for(dead_or_unseen: str) -> Line:
+    """A channel in a talk that shows nothing of itself but whom it was made for."""
+    line = Pbx().channel("PJSIP/trunk", linkedid=dead_or_unseen, caller_number="+79110000007")
+    line.shown = line.shown._replace(state="Up", context="from-trunk", exten="74951234567")
+    return line
+
+
+def test_a_channel_made_for_an_unseen_one_is_no_caller_of_its_own(pbx: Pbx) -> None:
+    """Birth and dialling of a follow-me mobile were lost; the caller is met after it."""
+    deaf = Pbx(now=START - timedelta(minutes=1))
+    ivan = deaf.incoming("+79110000001")
+    mobile = made_for(ivan.uniqueid)
+    mobile.pbx = ivan.pbx = pbx
+    mobile.enters("b")
+    assert pbx.facts == []
+    mobile.is_gone()
+    ivan.joins("complaints")
+    ivan.hangs_up()
+    assert [each.caller.raw for each in pbx.of(CallArrived)] == ["+79110000001"]
+    assert len(pbx.of(CallEnded)) == 1
+
+
+def test_a_caller_linked_to_a_channel_that_is_gone_is_found_in_the_list(pbx: Pbx) -> None:
+    """A transfer of long ago made the link: nobody else is the caller now."""
+    ivan = made_for(f"{int(START.timestamp()) - 60}.7")
+    anna = Pbx(now=START + timedelta(seconds=1)).channel(
+        "PJSIP/101", linkedid=ivan.shown.linkedid, state="Up", caller_number="101"
+    )
+    rows = [Row(line.shown, "Up", bridge_id="b") for line in (ivan, anna)]
+    facts = pbx.tracker.join(rows, pbx.now)
+    assert [type(fact).__name__ for fact in facts] == ["CallArrived", "OperatorAnswered"]
+
+
+def test_a_press_of_a_channel_made_for_an_unseen_one_is_a_callers(pbx: Pbx) -> None:
+    ivan = made_for(f"{int(START.timestamp()) - 60}.7")
+    ivan.pbx = pbx
+    ivan.enters("b")
+    ivan.presses_3()
+    assert pbx.names() == ["CallArrived", "ComplaintRequested"]
 
 
 def test_an_answer_in_the_gap_is_found_in_the_channel_list(pbx: Pbx) -> None:
