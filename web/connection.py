@@ -85,6 +85,10 @@ class Connection(web.RequestHandler):
     def data_received(self, data: bytes) -> None:
         before = self._request_count
         super().data_received(data)
+        # Another request before the answer to the last: no browser or proxy does that. Answers that
+        # nobody reads would be made for it, so the connection ends after the one in hand.
+        if len(self._messages) + (self._current_request is not None) > 1:
+            self.close()
         if self._request_count > before:
             self._head_came()
         elif self._waiter is not None and not self._waiter.done():

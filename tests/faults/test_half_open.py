@@ -60,11 +60,7 @@ async def watch(desk: Desk, them: Attackers, seconds: float) -> list[float]:
     return took
 
 
-# Open: a thousand who ask for long answers at once keep the loop busy for seconds on a busy machine.
-_TOO_SLOW_YET = pytest.param("slow_reader", marks=pytest.mark.faults_only)
-
-
-@pytest.mark.parametrize("name", [*(n for n in ATTACKS if n != "slow_reader"), _TOO_SLOW_YET])
+@pytest.mark.parametrize("name", [*ATTACKS])
 async def test_people_are_served_under(desk: Desk, name: str) -> None:
     chief, logged = await desk.person("chief"), desk.log.stat().st_size
     async with chief.screen() as screen, attacked(desk.url, name, CONNECTIONS) as them:

@@ -154,6 +154,21 @@ async def test_who_does_not_read_is_cut(served: Served) -> None:
     writer.transport.abort()
 
 
+@pytest.mark.parametrize("ahead", [False, True], ids=["at once", "while the first is answered"])
+async def test_requests_before_the_answer_get_one_answer(served: Served, ahead: bool) -> None:
+    ask = HEAD + b"\r\n"
+    if ahead:
+        reader, writer = await served.dial()
+        writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n")
+        await until(lambda: served.door.descriptors == 1, what="connected")
+        writer.write(b"x" + ask * 3)
+        answer = await reader.read()
+    else:
+        answer = await served.answer(ask * 4)
+    assert answer.count(b"HTTP/1.1 ") == 1
+    await until(lambda: served.door.descriptors == 0, what="closed")
+
+
 async def test_an_idle_connection_ends(served: Served) -> None:
     answer = await served.answer(HEAD + b"\r\n")
     assert answer.endswith(b"well")
