@@ -14,7 +14,7 @@ from typing import Any, Final, TypedDict, TypeVar
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from appeals import case, conflicts, history, subjects, texts
+from appeals import changing, conflicts, history, subjects, texts
 from appeals.errors import Invalid, Missing, NotFound, Refused, VersionConflict, WrongStage
 from appeals.history import Entry
 from appeals.model import Appeal, Category, Kind, RecordType, RefusedAttempt
@@ -81,7 +81,7 @@ async def take(
     _check(actor, Action.TAKE, subject)
     _match(appeal, if_version)
     before = appeal.responsible_id
-    step = await case.move(session, appeal, Verb.TAKE, at=now)
+    step = await changing.move(session, appeal, Verb.TAKE, at=now)
     appeal.responsible_id = actor.id
     entry = Entry(
         at=now,
@@ -89,7 +89,7 @@ async def take(
         action="stage",
         data=step | {"responsible": {"old": before, "new": actor.id}} | _stands_in(actor),
     )
-    await case.write(session, appeal, entry, now=now)
+    await changing.write(session, appeal, entry, now=now)
     return appeal
 
 
@@ -108,14 +108,14 @@ async def resolve(
     appeal, subject = await _load(session, number, actor)
     _check(actor, Action.RESOLVE, subject)
     _match(appeal, if_version)
-    step = await case.move(session, appeal, Verb.RESOLVE, at=now) | _stands_in(actor)
+    step = await changing.move(session, appeal, Verb.RESOLVE, at=now) | _stands_in(actor)
     given = {"gist": gist, "category": category, "result": result}
     entries = await _set_plain(
         session, appeal, {k: v for k, v in given.items() if v is not None}, actor, now
     )
     _require(appeal)
     stage = Entry(at=now, author_id=actor.id, action="stage", data=step)
-    await case.write(session, appeal, *entries, stage, now=now)
+    await changing.write(session, appeal, *entries, stage, now=now)
     return appeal
 
 
@@ -152,7 +152,7 @@ async def patch(
     if "responsible" in changes:
         entries += await _assign(session, appeal, changes["responsible"], actor, now)
     if entries:
-        await case.write(session, appeal, *entries, now=now)
+        await changing.write(session, appeal, *entries, now=now)
     return appeal
 
 
@@ -210,7 +210,7 @@ async def _load(session: AsyncSession, number: int, actor: Person) -> tuple[Appe
 
     Its accused knows that it exists: each of their verbs is refused, and recorded.
     """
-    appeal = await case.load(session, number)
+    appeal = await changing.load(session, number)
     subject = await subjects.for_verb(session, appeal, actor)
     if may(actor, Action.READ, subject) == Refusal(Reason.OUT_OF_SCOPE):
         raise NotFound("appeal", number)
@@ -332,7 +332,7 @@ async def _accuse(
     appeal.accused_id = accused
     await session.flush()
     as_now = await subjects.for_verb(session, appeal, actor)
-    return [entry, *await case.withdraw_responsible(session, appeal, as_now, now=now)]
+    return [entry, *await changing.withdraw_responsible(session, appeal, as_now, now=now)]
 
 
 async def _assign(
@@ -350,7 +350,7 @@ async def _assign(
     if responsible is not None:
         await _check_responsible(session, responsible, actor, subject)
     old, appeal.responsible_id = appeal.responsible_id, responsible
-    step = await case.move(session, appeal, verb, at=now)
+    step = await changing.move(session, appeal, verb, at=now)
     stage = Entry(at=now, author_id=actor.id, action="stage", data=step | _stands_in(actor))
     return [_changed(actor, now, "responsible", old, responsible), stage]
 

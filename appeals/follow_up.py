@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from appeals import audience, case, conflicts, history, subjects
+from appeals import audience, changing, conflicts, history, subjects
 from appeals.history import Entry, noted
 from appeals.model import Appeal
 from appeals.rights import Subject
@@ -30,7 +30,7 @@ async def call_went_on(
 
     The end of a call alone makes no new version. `departments`: queue name → department id.
     """
-    before = case.columns_of(appeal)
+    before = changing.columns_of(appeal)
     entries = _told(appeal, change, now, departments)
     subject = None
     if any(isinstance(fact, OperatorAnswered) for fact in change.facts):
@@ -38,7 +38,7 @@ async def call_went_on(
         entries += conflicted
     ends = [_ended(now, change.story, f) for f in change.facts if isinstance(f, CallEnded)]
     if entries:
-        await case.write_copy(session, before, appeal, *entries, *ends, now=now, subject=subject)
+        await changing.write_copy(session, before, appeal, *entries, *ends, now=now, subject=subject)
     elif ends:
         await history.append(session, appeal.number, *ends)
     return appeal
@@ -59,7 +59,7 @@ async def answered(
     ]
     if appeal.responsible_id is not None:
         ruled = replace(subject, rule=await conflicts.rule(session))
-        entries += await case.withdraw_responsible(session, appeal, ruled, now=now)
+        entries += await changing.withdraw_responsible(session, appeal, ruled, now=now)
         subject = subjects.owned_now(subject, appeal)
     return subject, entries
 

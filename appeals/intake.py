@@ -13,7 +13,7 @@ from typing import Any, Final
 from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from appeals import case, customers, history, links, subjects, texts
+from appeals import changing, customers, history, links, subjects, texts
 from appeals.follow_up import answered, call_went_on, pressed_again, tell_end
 from appeals.history import Entry, noted
 from appeals.model import Appeal, AppealCall, Kind, Phase, StageVisit
@@ -163,7 +163,7 @@ async def _open(
         subject, conflicted = await answered(session, appeal, now=now)
         entries += conflicted
     await history.begin(session, appeal.number, *entries)
-    await case.tell(session, appeal, "appeal.opened", now=now, subject=subject)
+    await changing.tell(session, appeal, "appeal.opened", now=now, subject=subject)
     return True
 
 
@@ -242,7 +242,7 @@ async def _pressed_before(
     now: datetime,
 ) -> None:
     """The press has its appeal: keep better evidence, or note that 3 was pressed again in the call."""
-    appeal = await case.load(session, found.number)
+    appeal = await changing.load(session, found.number)
     await links.link(session, appeal, story.id, subjects.PRESS)
     entries = []
     is_first = fact.uniqueid == (story.press_uniqueid or fact.uniqueid)
@@ -253,7 +253,7 @@ async def _pressed_before(
     if appeal.pressed_at is not None and fact.at > appeal.pressed_at + _ONE_PRESS:
         entries.append(pressed_again(now, story.id, fact.at))
     if entries:
-        await case.write(session, appeal, *entries, now=now)
+        await changing.write(session, appeal, *entries, now=now)
 
 
 # The event and the stored press of one press may differ by what the clock's digits lose.

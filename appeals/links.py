@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import bindparam, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from appeals import case, conflicts, customers, history
+from appeals import changing, conflicts, customers, history
 from appeals.model import Appeal, AppealCall
 from appeals.stages import OPEN
 from calls.story import CallStory
@@ -82,7 +82,7 @@ def _with_accused(rows: Iterable[Any]) -> Accused:
 
 async def appeals_of(session: AsyncSession, call: str) -> list[Appeal]:
     """Return copies of the appeals of a call, kept from others in the order of their numbers: no two
-    of us deadlock. A change of a copy is stored by `case.write_copy`: most calls end without one."""
+    of us deadlock. A change of a copy is stored by `changing.write_copy`: most calls end without one."""
     rows = await session.execute(_APPEALS_OF_CALL, {"call": call})
     return [Appeal(**row) for row in rows.mappings()]
 
@@ -104,11 +104,11 @@ async def link_to_open_appeal(session: AsyncSession, story: CallStory, now: date
     numbers = list(await open_appeals(session, customer))
     if len(numbers) != 1:
         return
-    appeal = await case.load(session, numbers[0])
+    appeal = await changing.load(session, numbers[0])
     began_before = appeal.opened_at <= (story.ended_at or now)
     if began_before and await link(session, appeal, story.id, "auto"):
         told = {"call": story.id, "link": "auto", "direction": story.direction}
-        await case.write(session, appeal, history.noted(now, "call_linked", **told), now=now)
+        await changing.write(session, appeal, history.noted(now, "call_linked", **told), now=now)
 
 
 async def _is_linked(session: AsyncSession, call: str) -> bool:

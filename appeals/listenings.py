@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, and_, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from appeals.conflicts import calls_about
-from appeals.reading import calls_for
+from appeals.reach import calls_for
 from appeals.rights import Person
 from calls.model import Call
 from people.model import Employee, Role

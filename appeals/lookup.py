@@ -14,12 +14,7 @@ from appeals.errors import Invalid, NotFound
 from appeals.model import Appeal, AppealCall, AppealText, Kind, Phase
 from appeals.own_case import own_case, reads_in_conflict
 from appeals.pages import Page, cut, decode
-from appeals.reading import (
-    appeals_for,
-    appeals_within_reach,
-    calls_for,
-    calls_within_reach,
-)
+from appeals.reach import appeals_for, appeals_within_reach, calls_for, calls_within_reach
 from appeals.rights import Action, Allowed, Person, may, oversees
 from appeals.search import needles_of, newest
 from appeals.view import Json

@@ -12,7 +12,7 @@ from sqlalchemy import Select, exists, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
-from appeals import case, conflicts, history, subjects
+from appeals import changing, conflicts, history, subjects
 from appeals.conflicts import ACCUSED, ANSWERED
 from appeals.model import Appeal, AppealCall, AppealConflict, HistoryEntry
 from appeals.rights import AnsweredBy
@@ -87,7 +87,7 @@ def _accused_after(place: int) -> Select[int]:
 async def write_conflicts(session: AsyncSession, numbers: Sequence[int], *, now: datetime) -> None:
     """Write the conflicts of `numbers`, in ascending order, and how far the job is; none: it is done."""
     for number in numbers:
-        appeal = await case.load(session, number)
+        appeal = await changing.load(session, number)
         _, unwritten = await subjects.read(session, appeal)
         await conflicts.add(session, number, unwritten, ANSWERED, by=None)
         entries = [
@@ -151,9 +151,9 @@ async def withdraw(session: AsyncSession, numbers: Sequence[int], *, now: dateti
     """Take `numbers`, in ascending order, from who is responsible and in conflict."""
     rule = await conflicts.rule(session)
     for number in numbers:
-        appeal = await case.load(session, number)
+        appeal = await changing.load(session, number)
         if appeal.phase not in UNRESOLVED:
             continue
         subject = replace(await subjects.of_appeal(session, appeal), rule=rule)
-        if entries := await case.withdraw_responsible(session, appeal, subject, now=now):
-            await case.write(session, appeal, *entries, now=now)
+        if entries := await changing.withdraw_responsible(session, appeal, subject, now=now):
+            await changing.write(session, appeal, *entries, now=now)

@@ -1,6 +1,6 @@
 """Who reads an appeal or a call, declared once.
 
-`appeals.rights` asks it of one person and one subject, `appeals.reading` makes an SQL condition of it,
+`appeals.rights` asks it of one person and one subject, `appeals.reach` makes an SQL condition of it,
 `appeals.audience` the audience of a message. A test compares the three over a whole company.
 """
 

@@ -13,7 +13,7 @@ from typing import Final
 from sqlalchemy import delete, exists, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from appeals import case
+from appeals import changing
 from appeals.history import Entry, noted
 from appeals.model import Appeal, AppealCall, CustomerPhone
 from appeals.times import first_contact_after
@@ -71,7 +71,7 @@ async def detach(
             now, "customer_detached", customer=phone.customer_id, reason="number_withheld"
         )
         unlinked = await _unlink(session, appeal, is_hidden, now)
-        await case.write(session, appeal, entry, *unlinked, now=now)
+        await changing.write(session, appeal, entry, *unlinked, now=now)
     if not more:
         still_known = exists().where(Appeal.customer_id == phone.customer_id)
         await session.execute(

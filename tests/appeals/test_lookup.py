@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import event, select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from appeals import lookup, reading, subjects
+from appeals import lookup, reach, subjects
 from appeals.errors import Invalid, NotFound
 from appeals.lookup import AppealQuery, CallQuery
 from appeals.model import Appeal, AppealCall, Phase

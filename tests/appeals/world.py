@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from appeals import case, history, intake, lookup, texts, view
+from appeals import changing, history, intake, lookup, texts, view
 from appeals.intake import IntakeSettings
 from appeals.model import Appeal
 from calls.facts import (
@@ -156,7 +156,7 @@ class World:
         """Set columns of an appeal directly: what a later part of press3 will have verbs for."""
 
         async def work(session: AsyncSession) -> None:
-            appeal = await case.load(session, number)
+            appeal = await changing.load(session, number)
             for name, value in values.items():
                 setattr(appeal, name, value)
             await texts.text_changed(session, appeal)
