@@ -3,7 +3,7 @@
     python -m bench.commits [--quick]
 
 A commit is what a press costs the store: the journal's row, the call with its facts, and what every
-package makes of them (`press3.telephony.change_handlers`): customer, appeal, history, outbox row. `one
+package makes of them (`telephony.serving.change_handlers`): customer, appeal, history, outbox row. `one
 at a time` is an ordinary session a press. `200 presses/s` come by the clock, whoever waits: a press's
 time runs from then to the durable commit. Each figure is of a run; shown is the median of the runs.
 Databases lie in the folder for temporary files, PostgreSQL with fsync on; a memory file system there
@@ -24,11 +24,11 @@ from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from appeals.intake import IntakeSettings
+from appeals.intake.presses import IntakeSettings
 from calls.facts import CallArrived, ComplaintRequested, Fact, Party
 from calls.story import CallChange, fold
 from press3 import schema
-from press3.telephony import change_handlers
+from press3.telephony_parts import change_handlers
 from store import journal, outbox
 from store.engine import create_engine
 from store.journal import JournalEntry

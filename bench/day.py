@@ -39,15 +39,14 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ami.inbox import EventArrived, LinkItem
-from appeals import lookup
+from appeals.case import calls as calls_of_case
 from bench.screens import LightScreen, hire, light_screens
 from calls.model import Call
-from people.audience import Audience
+from people.access.audience import Audience
+from press3.config.recordings import recording_settings
+from press3.config.settings import RecordingsSettings, ServiceSettings, Settings
 from press3.database import Store, open_store
-from press3.pipeline import Stored
-from press3.recording_settings import recording_settings
 from press3.replay import TraceLink, replay_link, shifted
-from press3.settings import RecordingsSettings, ServiceSettings, Settings
 from press3.traces import TraceLine, read_trace
 from press3.upkeep import Upkeep
 from press3.web_parts import web_app
@@ -59,6 +58,7 @@ from recordings import linker
 from recordings.model import Recording
 from recordings.worker import RecordingWorker
 from store.journal import JournalRow
+from telephony.pipeline import Stored
 from tests.waiting import until
 
 __all__: list[str] = []
@@ -243,7 +243,7 @@ async def open_day(settings: Settings, clock: Clock) -> AsyncIterator[Desk]:
             recording_settings(settings),
             now=clock.now,
             audience_of=_nobody,
-            appeal_of=lookup.appeal_of_call,
+            appeal_of=calls_of_case.appeal_of,
         )
         push = PushServer(
             PushSettings(address=("127.0.0.1", 0)),

@@ -14,7 +14,7 @@ from pathlib import Path
 from sqlalchemy import Column, Integer, Table
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from appeals.intake import IntakeSettings
+from appeals.intake.presses import IntakeSettings
 from calls.facts import (
     CallArrived,
     CallEnded,
@@ -32,7 +32,7 @@ from calls.model import hour_n
 from calls.story import CallChange, CallStory, fold
 from press3 import schema
 from press3.database import Store
-from press3.telephony import change_handlers
+from press3.telephony_parts import change_handlers
 from store.base import UtcDateTime
 from store.search import folded
 

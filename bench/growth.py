@@ -28,8 +28,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from bench import grown
 from people.model import Extension
+from press3.config.settings import load
 from press3.database import open_store
-from press3.settings import load
 from tests.e2e.desk import Desk, PbxSide, Person, open_desk
 from tests.fakes.ami_peer import AmiPeer
 

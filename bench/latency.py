@@ -29,8 +29,8 @@ from typing import Any
 
 from bench.fake_calls import FakeCalls, Measured
 from bench.screens import LightScreen, hire, light_screens
+from press3.config.settings import load
 from press3.demo.tree import get_tree
-from press3.settings import load
 from tests.e2e.desk import Desk, PbxSide, Screen, open_desk
 from tests.fakes.ami_peer import AmiPeer
 from tests.lab.harness import QUICK, LabMenu, SippCall, start_lab

@@ -36,7 +36,7 @@ from websockets.asyncio.server import ServerConnection, broadcast, unix_serve
 
 from bench.peers import node_peer
 from bench.push_screens import Address, Listeners
-from people.audience import Audience
+from people.access.audience import Audience
 from people.model import Employee, Role, Session, Ticket
 from people.sessions import token_hash
 from press3 import schema

@@ -42,16 +42,16 @@ from calls.story import CallChange, CallStory, fold
 from calls.tracker import Tracker
 from calls.triggers import TriggerRules
 from press3 import schema
-from press3.call_book import CallBook
+from press3.config.settings import ServiceSettings, Settings
 from press3.database import open_store
-from press3.pipeline import Stored
 from press3.replay import TraceLink, replay_link
-from press3.settings import ServiceSettings, Settings
 from press3.traces import TraceLine
 from store import journal
 from store.engine import create_engine
 from store.journal import JournalEntry, JournalRow
 from store.writer import Writer
+from telephony.call_book import CallBook
+from telephony.pipeline import Stored
 
 __all__: list[str] = []
 

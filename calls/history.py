@@ -27,8 +27,8 @@ from calls.model import (
 from calls.story import CallChange, CallStory, LegStory, fold
 from people.directory import employee_at
 from store.base import UtcDateTime, table
-from store.batch import next_number
-from store.prepared import insert_later, prepared
+from store.fast.batch import next_number
+from store.fast.prepared import insert_later, prepared
 from store.search import folded
 
 __all__ = [

@@ -6,8 +6,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from calls.model import BlindWindow, Recovery
 from calls.story import CallChange
 from store.base import table
-from store.batch import once_a_batch
-from store.prepared import insert_later, prepared
+from store.fast.batch import once_a_batch
+from store.fast.prepared import insert_later, prepared
 from store.upsert import insert_new
 
 __all__ = ["count", "note"]

@@ -9,8 +9,8 @@ from sqlalchemy.orm import aliased
 
 from people.model import Department, Extension
 from store.base import UtcDateTime, table
-from store.batch import once_a_batch
-from store.prepared import prepared
+from store.fast.batch import once_a_batch
+from store.fast.prepared import prepared
 
 __all__ = [
     "ancestors",
@@ -62,7 +62,7 @@ async def extension_of(session: AsyncSession, employee_id: int) -> str | None:
 async def ancestors(session: AsyncSession, department_id: int | None) -> tuple[int, ...]:
     """Return `department_id` and all departments above it, nearest first; empty for None.
 
-    What `people.audience.Audience.departments` takes.
+    What `people.access.audience.Audience.departments` takes.
     """
     if department_id is None:
         return ()

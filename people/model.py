@@ -23,7 +23,7 @@ __all__ = [
 
 
 class Role(enum.StrEnum):
-    """What an employee may do; `appeals.rights` holds the table."""
+    """What an employee may do; `appeals.case.rights` holds the table."""
 
     OPERATOR = "operator"
     HANDLER = "handler"

@@ -18,7 +18,8 @@ import click
 from sqlalchemy.exc import DBAPIError
 
 from people.errors import PeopleError
-from press3 import ami_secret, exposure, logs, menu_files, settings
+from press3 import logs, menu_files
+from press3.config import ami_secret, exposure, settings
 from press3.database_faults import in_use
 from press3.errors import Press3Error
 from store.errors import StoreError
@@ -171,7 +172,7 @@ def serve(file: Path) -> None:
 @_config
 def check_config(file: Path) -> None:
     """Say whether the configuration can be used, and where it can't."""
-    from press3.call_remarks import call_remarks
+    from press3.config.call_remarks import call_remarks
 
     found = _with_secrets(file)
     if found.asterisk:

@@ -9,9 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from press3 import schema
 from press3.clock import now
+from press3.config.settings import Settings
 from press3.database_faults import plainly
 from press3.errors import Press3Error
-from press3.settings import Settings
 from push.bus import MemoryBus
 from store.engine import create_engine, try_to_write
 from store.writer import Writer

@@ -1,6 +1,6 @@
 """What stops a command: each error says what happened, what it means and what to do."""
 
-__all__ = ["ConfigError", "Press3Error", "Replaced", "ServiceFailed"]
+__all__ = ["ConfigError", "Press3Error", "ServiceFailed"]
 
 
 class Press3Error(Exception):
@@ -18,10 +18,6 @@ class ConfigError(Press3Error):
         self.file = file
         self.problems = problems
         super().__init__("\n".join([f"{file} can't be used:", *(f"  {p}" for p in problems)]))
-
-
-class Replaced(Press3Error):
-    """Another process serves a PBX of ours now: this one fell silent and woke up again."""
 
 
 class ServiceFailed(Press3Error):

@@ -6,9 +6,9 @@ from datetime import date
 from calls import days
 from people import roster
 from people.errors import WrongValue
+from press3.config.settings import Settings
 from press3.database import open_store
-from press3.settings import Settings
-from press3.telephony import number_rules
+from press3.telephony_parts import number_rules
 
 __all__ = ["give_telephone"]
 

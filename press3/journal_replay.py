@@ -17,8 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from ami.errors import EventError
 from ami.parser import parse
-from appeals import links
-from appeals.follow_up import call_went_on
+from appeals.case import calls as calls_of_case
+from appeals.intake.follow_up import call_went_on
 from calls import history
 from calls.facts import CallArrived, CallEnded, Fact, OperatorAnswered
 from calls.history import Gap
@@ -26,9 +26,9 @@ from calls.model import Call
 from calls.retelling import differences, retold, story_of
 from calls.story import CallChange, CallStory
 from calls.tracker import Tracker
+from press3.config.settings import Settings
 from press3.database import Store, open_store
-from press3.settings import Settings
-from press3.telephony import keep_rules, number_rules, trigger_rules
+from press3.telephony_parts import keep_rules, number_rules, trigger_rules
 from store import journal
 
 __all__ = ["KEPT", "Found", "replay_journal", "retell"]
@@ -228,5 +228,5 @@ async def _store(
     )
     if answers:
         change = CallChange(before=before, story=after, facts=answers)
-        for appeal in await links.appeals_of(session, after.id):
+        for appeal in await calls_of_case.appeals_of(session, after.id):
             await call_went_on(session, appeal, change, now=now, departments={})

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from ivr.menu import Action, AmiAccount, CantRender, Menu, ObservedMenu, Prompts
 from ivr.render import render
-from press3.ami_secret import secret_of
-from press3.config_faults import named
+from press3.config.ami_secret import secret_of
+from press3.config.faults import named
+from press3.config.settings import AsteriskSettings, Settings, given
 from press3.errors import Press3Error
-from press3.settings import AsteriskSettings, Settings, given
 
 __all__ = ["NO_PBX", "menu_of", "queue_remark", "render_files", "write_files"]
 

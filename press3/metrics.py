@@ -7,8 +7,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from ami.connection import LinkState
-from press3.telephony import Telephony
 from recordings.worker import RecordingWorker
+from telephony.serving import Telephony
 
 __all__ = ["service_registry"]
 

@@ -4,16 +4,15 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from datetime import date
 
-from appeals import reconcile
-from appeals.errors import PbxUnread
+from appeals.case.errors import PbxUnread
+from appeals.reconciliation import comparison
 from calls import days
+from press3.config.settings import Settings
 from press3.database import open_store
 from press3.errors import Press3Error
 from press3.one_link import one_link
-from press3.pbx_logs import logs_by_pbx
-from press3.press_reader import PbxReader
-from press3.settings import Settings
-from press3.telephony import number_rules
+from press3.telephony_parts import logs_by_pbx, number_rules
+from telephony.press_reader import PbxReader
 
 __all__ = ["report"]
 
@@ -33,7 +32,7 @@ async def report(settings: Settings, day: date | None, say: Callable[[str], None
         reader = PbxReader(links, logs_by_pbx(settings, number_rules(settings)))
         async with store.sessions() as session:
             try:
-                found = await reconcile.run(session, chosen, settings.zone, reader)
+                found = await comparison.run(session, chosen, settings.zone, reader)
             except PbxUnread as error:
                 raise Press3Error(f"{error}; try again when its link is back") from error
     say(

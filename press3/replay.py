@@ -12,15 +12,15 @@ from ami.events import Event
 from ami.inbox import EventArrived, EventBroken, LinkItem
 from ami.parser import parse
 from ami.replies import Reply
-from appeals.intake import IntakeSettings
+from appeals.intake.presses import IntakeSettings
 from calls.facts import Fact
 from calls.tracker import Tracker
+from press3.config.settings import Settings
 from press3.database import Store, open_store
-from press3.pipeline import Pipeline, PipelineParts, Stored
-from press3.settings import Settings
-from press3.telephony import change_handlers, keep_rules, number_rules, trigger_rules
+from press3.telephony_parts import change_handlers, keep_rules, number_rules, trigger_rules
 from press3.traces import TraceLine, read_trace
 from store.lease import Lease
+from telephony.pipeline import Pipeline, PipelineParts, Stored
 
 __all__ = ["REPLAY_PBX", "TraceLink", "replay", "replay_link", "shifted"]
 

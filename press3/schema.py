@@ -4,8 +4,10 @@
 `store.base.Base.metadata`, which is what the migrations are compared with and made from.
 """
 
-import appeals.model
+import appeals.case.model
+import appeals.deadlines.model
 import calls.model
+import customers.model
 import people.model
 import push.model
 import recordings.model
@@ -21,8 +23,10 @@ from store.migrate import check_known, current, head, is_current, upgrade
 __all__ = ["MODELS", "check_known", "current", "head", "is_current", "metadata", "upgrade"]
 
 MODELS = (
-    appeals.model,
+    appeals.case.model,
+    appeals.deadlines.model,
     calls.model,
+    customers.model,
     people.model,
     push.model,
     recordings.model,

@@ -15,23 +15,23 @@ from sqlalchemy import select
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from appeals import audience, conflicts, lookup
-from appeals.intake import IntakeSettings
+from appeals.case import audience, conflicts
+from appeals.case import calls as calls_of_case
+from appeals.intake.presses import IntakeSettings
 from calls.model import Call, PbxState
 from people import roster
 from people.door import Door, DoorLimits
 from press3.acceptor import keep_thin, raise_descriptors
-from press3.ami_secret import secret_of
 from press3.clock import now
+from press3.config.ami_secret import secret_of
+from press3.config.recordings import recording_settings
+from press3.config.settings import Settings
 from press3.database import Store, open_store, prepare_data_dir
 from press3.errors import ConfigError, Press3Error
 from press3.listening import Port, cannot_listen, counted_at, in_url
 from press3.menu_files import NO_PBX
-from press3.pipeline import Stored
-from press3.recording_settings import recording_settings
-from press3.settings import Settings
 from press3.supervisor import Stage, Supervisor
-from press3.telephony import Telephony, change_handlers
+from press3.telephony_parts import change_handlers, telephony_of
 from press3.upkeep import Upkeep
 from press3.watchdog import Notify, Watchdog, parts_of
 from press3.web_parts import metrics_app, web_app
@@ -43,6 +43,8 @@ from recordings import linker
 from recordings.worker import RecordingWorker
 from store import setting_log
 from store.serve_lock import ServeLock
+from telephony.pipeline import Stored
+from telephony.serving import Telephony
 
 __all__ = ["Service", "serve"]
 
@@ -223,7 +225,7 @@ class Service:
             self._on_stored(what)
 
         return tuple(
-            Telephony(pbx, self._settings, store, handlers=handlers, on_stored=stored)
+            telephony_of(pbx, self._settings, store, handlers=handlers, on_stored=stored)
             for pbx in self._settings.asterisk
         )
 
@@ -298,7 +300,7 @@ def _recording_worker(settings: Settings, store: Store) -> RecordingWorker:
         recording_settings(settings),
         now=now,
         audience_of=_who_may_read,
-        appeal_of=lookup.appeal_of_call,
+        appeal_of=calls_of_case.appeal_of,
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import structlog
 
 from press3.errors import Press3Error, ServiceFailed
+from store.errors import LeaseLost
 
 __all__ = ["Stage", "Supervisor"]
 
@@ -46,7 +47,8 @@ class Supervisor:
         self._stopping.set()
 
     async def wait(self) -> None:
-        """Return when a stop was requested; raise ServiceFailed, or the task's own Press3Error, when one ended unasked."""
+        """Return when a stop was requested; raise ServiceFailed, or the task's own
+        Press3Error or LeaseLost, when one ended unasked."""
         stop = asyncio.create_task(self._stopping.wait(), name="stop-requested")
         try:
             done, _ = await asyncio.wait([stop, *self._tasks], return_when=asyncio.FIRST_COMPLETED)
@@ -56,7 +58,7 @@ class Supervisor:
             if task in done:
                 del self._tasks[task]
                 error = _error_of(task) or RuntimeError("ended")
-                if isinstance(error, Press3Error):  # it says itself what happened
+                if isinstance(error, Press3Error | LeaseLost):  # it says itself what happened
                     log.error("a task of the service ended it", task=name, error=str(error))
                     raise error
                 log.error("a task of the service died", task=name, exc_info=error)

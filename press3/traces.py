@@ -20,8 +20,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from ami.wire import decode
 from people import audit
 from people.audit import COMMAND_LINE, AuditKind
+from press3.config.settings import Settings
 from press3.errors import Press3Error
-from press3.settings import Settings
 from store.journal import JournalRow
 
 __all__ = ["Anonymiser", "TraceLine", "capture", "read_trace", "write_trace"]

@@ -8,12 +8,14 @@ import structlog
 from sqlalchemy import delete, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from appeals import deadlines, old_conflicts, strangers
+from appeals.case import old_conflicts
+from appeals.deadlines import verbs as deadlines
+from appeals.parties import strangers
 from calls.model import Call
 from people.model import LoginAttempt, Session, Ticket
+from press3.config.settings import Settings
 from press3.database import Store
-from press3.settings import Settings
-from press3.telephony import number_rules
+from press3.telephony_parts import number_rules
 from push import pops, snapshot
 from store import journal
 from store.errors import CommitFailed, WriterBusy

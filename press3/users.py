@@ -6,9 +6,9 @@ from people import passwords, roster
 from people.errors import WrongValue
 from people.passwords import PasswordHash
 from press3.clock import now
+from press3.config.settings import Settings
 from press3.database import Store, open_store
-from press3.settings import Settings
-from press3.telephony import number_rules
+from press3.telephony_parts import number_rules
 
 __all__ = [
     "add_user",

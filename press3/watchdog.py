@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from press3.telephony import Telephony
 from push.relay import Relay
 from store.errors import StoreError
 from store.writer import Writer
+from telephony.serving import Telephony
 
 __all__ = ["Notify", "Part", "Watchdog", "parts_of"]
 

@@ -10,15 +10,15 @@ from aiohttp import web as aiohttp_web
 from sqlalchemy.ext.asyncio import AsyncSession
 
 import web
-from appeals import reconcile
+from appeals.reconciliation import comparison
 from people.signin import SignInRules
+from press3.config.settings import Settings
 from press3.database import Store
 from press3.metrics import service_registry
-from press3.pbx_logs import logs_by_pbx
-from press3.press_reader import PbxReader
-from press3.settings import Settings
-from press3.telephony import Telephony, number_rules
+from press3.telephony_parts import logs_by_pbx, number_rules
 from recordings.worker import RecordingWorker
+from telephony.press_reader import PbxReader
+from telephony.serving import Telephony
 from web.app import build, figures
 from web.deps import LinkView, WebDeps
 
@@ -44,7 +44,7 @@ def web_app(
         session: AsyncSession, day: date, hidden: AbstractSet[int]
     ) -> Mapping[str, Any]:
         reader = PbxReader([each.link for each in telephony], logs)
-        return await reconcile.run(session, day, settings.zone, reader, hidden=hidden)
+        return await comparison.run(session, day, settings.zone, reader, hidden=hidden)
 
     return build(
         WebDeps(

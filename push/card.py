@@ -7,14 +7,15 @@ from typing import Any
 from sqlalchemy import bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from appeals import customers, links
-from appeals.links import Accused
-from appeals.model import Customer
+from appeals.case import calls
+from appeals.case.calls import Accused
 from calls.facts import Party
 from calls.story import CallStory
+from customers import callers
+from customers.model import Customer
 from push.messages import Caller, Named
 from store.base import table
-from store.prepared import prepared
+from store.fast.prepared import prepared
 
 __all__ = ["Card", "other_party", "read_card"]
 
@@ -60,13 +61,13 @@ async def read_card(session: AsyncSession, story: CallStory) -> Card:
             "caller": asdict(caller),
             "customer": asdict(customer) if customer is not None else None,
         },
-        appeals=await links.numbers_of(session, story.id),
-        open_appeals=await links.open_appeals(session, customer.id) if customer else {},
+        appeals=await calls.numbers_of(session, story.id),
+        open_appeals=await calls.open_appeals(session, customer.id) if customer else {},
     )
 
 
 async def _customer(session: AsyncSession, party: Party) -> Named | None:
-    customer_id = await customers.find(session, party)
+    customer_id = await callers.find(session, party)
     if customer_id is None:
         return None
     return Named(id=customer_id, name=await session.scalar(_NAME, {"customer": customer_id}))

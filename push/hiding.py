@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from appeals.conflicts import Hidden
+from appeals.case.conflicts import Hidden
 from store.outbox import Message
 
 __all__ = ["card_without", "messages_without"]

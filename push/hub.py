@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
-from people.audience import Audience, Viewer
+from people.access.audience import Audience, Viewer
 from people.model import Role
 from push.errors import PushError, SlowReader, TooManyConnections
 from push.frames import frame_of

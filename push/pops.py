@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import bindparam, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from appeals.model import Appeal
+from appeals.case.model import Appeal
 from calls.facts import (
     CallEnded,
     ComplaintRequested,
@@ -29,7 +29,7 @@ from calls.facts import (
 from calls.model import Call
 from calls.story import CallChange, CallStory
 from people import directory
-from people.audience import Audience
+from people.access.audience import Audience
 from push import unseen
 from push.card import Card, read_card
 from push.messages import WithdrawReason
@@ -37,7 +37,7 @@ from push.model import OPEN, Pop
 from push.unseen import unseen_tick
 from store import outbox
 from store.base import table
-from store.prepared import prepared
+from store.fast.prepared import prepared
 
 __all__ = [
     "REASONS",

@@ -23,7 +23,7 @@ from websockets.http11 import Request, Response
 from websockets.protocol import State
 
 from people import tickets
-from people.audience import Viewer
+from people.access.audience import Viewer
 from people.door import Door, DoorLimits, Guest
 from people.tickets import Admitted
 from push import pops

@@ -13,9 +13,9 @@ from typing import Any
 from sqlalchemy import delete, func, select
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from appeals import view
-from appeals.conflicts import Hidden, hidden_from
-from people.audience import Audience, Viewer
+from appeals.card import view
+from appeals.case.conflicts import Hidden, hidden_from
+from people.access.audience import Audience, Viewer
 from push.hiding import card_without, messages_without
 from push.model import Pop
 from store import outbox

@@ -6,13 +6,13 @@ from datetime import datetime, timedelta
 from sqlalchemy import bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from appeals.audience import supervisors
-from appeals.conflicts import accused_of
-from appeals.model import Appeal
+from appeals.case.audience import supervisors
+from appeals.case.conflicts import accused_of
+from appeals.case.model import Appeal
 from push.model import UnseenWatch
 from store import outbox
 from store.base import table
-from store.prepared import prepared
+from store.fast.prepared import prepared
 from store.upsert import insert_new
 
 __all__ = ["SEEN_WITHIN", "settle", "unseen_tick", "watch"]

@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from people.audience import Viewer
+from people.access.audience import Viewer
 from people.model import Employee, Role, Session
 from people.sessions import good
 

@@ -11,7 +11,7 @@ from calls.story import CallChange, CallStory
 from recordings.lifecycle import check
 from recordings.model import Recording, RecordingState
 from store.base import table
-from store.prepared import prepared
+from store.fast.prepared import prepared
 from store.upsert import insert_new
 
 __all__ = ["concerns", "on_change"]

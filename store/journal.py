@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from store.base import Base, table
-from store.prepared import insert_later, prepared
+from store.fast.prepared import insert_later, prepared
 
 __all__ = ["JournalEntry", "JournalRow", "append", "prune", "read_after", "read_open"]
 

@@ -21,7 +21,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from store.base import Base, table
 from store.engine import database_time
 from store.errors import CommitFailed, LeaseLost, WriterBusy
-from store.prepared import prepared
+from store.fast.prepared import prepared
 from store.processes import Process, lives, this_process
 from store.writer import Writer
 

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from store.base import Base, table
 from store.errors import CommitFailed
-from store.prepared import prepared
+from store.fast.prepared import prepared
 
 __all__ = [
     "Message",
@@ -57,7 +57,7 @@ class OutboxCounter(Base):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """`seq` is 0 until the writer numbers it. `audience` is the JSON form of `people.audience.Audience`."""
+    """`seq` is 0 until the writer numbers it. `audience` is the JSON form of `people.access.audience.Audience`."""
 
     type: str
     at: datetime

@@ -9,7 +9,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from store.base import Base, table
-from store.prepared import prepared
+from store.fast.prepared import prepared
 
 __all__ = ["insert_new"]
 

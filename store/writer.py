@@ -18,8 +18,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 from store import outbox
 from store.engine import index_grams_soon, let_go_when_frozen, transaction_is_sound
 from store.errors import CommitFailed, WriterBusy, WriterClosed
-from store.prepared import insert_now
-from store.work_session import WorkSession, sync_of
+from store.fast.prepared import insert_now
+from store.fast.work_session import WorkSession, sync_of
 
 __all__ = ["Work", "Writer"]
 

@@ -12,7 +12,7 @@ from aiohttp import web
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
-from appeals import errors as appeals
+from appeals.case import errors as appeals
 from people import errors as people
 from store.errors import StoreError
 

@@ -1,6 +1,6 @@
 """The bodies of answers, for OpenAPI and for the contract tests: every field, and no other.
 
-The values come from `appeals.view` and are sent as they are; these models describe them.
+The values come from `appeals.card.view` and are sent as they are; these models describe them.
 """
 
 from datetime import date, datetime
@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
-from appeals.model import Kind, Phase
-from appeals.rights import Action, AnsweredBy
+from appeals.case.model import Kind, Phase
+from appeals.case.rights import Action, AnsweredBy
 from people.audit import AuditKind
 from people.model import Role
 from people.signin import Duty

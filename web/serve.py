@@ -9,8 +9,8 @@ from typing import Any
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from appeals import desk
-from appeals.errors import NotFound
+from appeals.case.errors import NotFound
+from appeals.case.performing import perform
 from people.model import Employee
 from people.sessions import Present
 from people.signin import duty_of
@@ -100,7 +100,7 @@ async def _write(operation: Operation, ask: Ask[Any, Any]) -> Reply:
             return await _run(operation, ask, session)
         return await _once(operation, ask, session, key)
 
-    done = await desk.perform(ask.deps.writer, work, now=ask.deps.now)
+    done = await perform(ask.deps.writer, work, now=ask.deps.now)
     return await _answer(operation, ask, done)
 
 

@@ -6,13 +6,13 @@ import secrets
 from pathlib import Path
 from typing import Any
 
+from press3.config.settings import Settings
 from press3.demo.asterisk import PrivateAsterisk
 from press3.demo.pbx_files import PbxPorts
 from press3.demo.plans import DEMO_OPERATORS, CallPlan, Planner
 from press3.demo.tree import AsteriskTree
 from press3.demo.world import COMPANY_NUMBER, pbx_conf, world_conf
 from press3.menu_files import render_files
-from press3.settings import Settings
 
 __all__ = ["DEMO_OPERATORS", "DemoCalls", "DemoPbx"]
 

@@ -15,7 +15,7 @@ from calls.facts import (
     RecordingStarted,
     Transferred,
 )
-from press3.pipeline import Stored
+from telephony.pipeline import Stored
 
 __all__ = ["say_stored", "sentence"]
 

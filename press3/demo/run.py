@@ -24,16 +24,16 @@ from calls.model import BlindWindow
 from people import passwords, roster
 from press3 import logs
 from press3.clock import now
+from press3.config.settings import HttpSettings, Settings
 from press3.database import open_store
 from press3.demo.calls import DEMO_OPERATORS, DemoCalls, DemoPbx
 from press3.demo.live import say_stored
 from press3.demo.recorded import replay_for_ever
 from press3.demo.tree import AsteriskTree, NoAsterisk, get_tree
 from press3.errors import Press3Error
-from press3.pipeline import Stored
 from press3.service import Service
-from press3.settings import HttpSettings, Settings
 from press3.supervisor import Supervisor
+from telephony.pipeline import Stored
 
 __all__ = ["demo"]
 

@@ -7,9 +7,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from press3 import schema
+from press3.config.settings import Settings
 from press3.database_faults import DatabaseRefuses, plainly
 from press3.doctor.findings import Finding, fail, ok
-from press3.settings import Settings
 from store.engine import create_engine, try_to_write
 from store.errors import NewerDatabase
 

@@ -6,13 +6,13 @@ from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
+from press3.config.settings import AsteriskSettings, ObserveSettings, Settings
 from press3.doctor import dialplan, machine, past, pbx_logs, readings, recording, rights, telephones
 from press3.doctor.database import opened
 from press3.doctor.findings import Finding, fail, ok, warn
 from press3.doctor.patient import Patient
 from press3.errors import Press3Error
 from press3.one_link import one_link
-from press3.settings import AsteriskSettings, ObserveSettings, Settings
 
 __all__ = ["examine"]
 

@@ -19,14 +19,14 @@ from ami.inbox import EventArrived, LinkItem
 from ami.wire import event_type
 from calls.tracker import Tracker
 from people.model import Employee, Extension
+from press3.config.recordings import recording_settings
+from press3.config.settings import AsteriskSettings, Settings
 from press3.doctor.database import opened
 from press3.doctor.watched_call import WatchedCall
 from press3.doctor.watched_calls import WatchedCalls
 from press3.errors import Press3Error
 from press3.one_link import one_link
-from press3.recording_settings import recording_settings
-from press3.settings import AsteriskSettings, Settings
-from press3.telephony import keep_rules, number_rules, trigger_rules
+from press3.telephony_parts import keep_rules, number_rules, trigger_rules
 from recordings import files
 
 __all__ = ["guide"]

@@ -8,10 +8,10 @@ from pathlib import Path
 from sqlalchemy.engine import make_url
 
 from ivr.menu import CantRender
-from press3 import exposure
+from press3.config import exposure
+from press3.config.settings import Settings
 from press3.doctor.findings import Finding, fail, ok, warn
 from press3.menu_files import menu_of, queue_remark
-from press3.settings import Settings
 
 __all__ = ["findings"]
 

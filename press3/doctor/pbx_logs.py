@@ -10,7 +10,8 @@ from ami.log_tail import lines_between
 from calls.numbers import NumberRules
 from press3.doctor.findings import Finding, fail, ok, warn
 from press3.doctor.patient import Patient
-from press3.pbx_logs import PbxLog, logs_of
+from press3.telephony_parts import pbx_logs
+from telephony.pbx_logs import PbxLog
 
 __all__ = ["findings"]
 
@@ -24,7 +25,7 @@ _HOW_TO_WRITE = {
 
 async def findings(patient: Patient) -> AsyncGenerator[Finding]:
     """Say of each configured log how it is; nothing when none is configured."""
-    for log in logs_of(patient.settings, patient.pbx, NumberRules()).logs:
+    for log in pbx_logs(patient.settings, patient.pbx, NumberRules()).logs:
         try:
             at = await actions.ping(patient.link)
             yield await _log(patient, log, at)

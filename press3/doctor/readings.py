@@ -20,7 +20,7 @@ from people import directory
 from press3.clock import now
 from press3.doctor.findings import Finding, ok, warn
 from press3.doctor.patient import Patient
-from press3.telephony import number_rules
+from press3.telephony_parts import number_rules
 from store.journal import JournalRow
 
 __all__ = ["findings"]

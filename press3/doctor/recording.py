@@ -7,9 +7,9 @@ from pathlib import PurePosixPath
 
 from ami import actions, spool
 from ami.errors import AmiError
+from press3.config.recordings import recording_settings
 from press3.doctor.findings import Finding, fail, ok, warn
 from press3.doctor.patient import Patient
-from press3.recording_settings import recording_settings
 from recordings import files
 from recordings.settings import RecordingSettings
 

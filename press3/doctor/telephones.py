@@ -12,7 +12,7 @@ from people.model import Employee
 from press3.clock import now
 from press3.doctor.findings import Finding, fail, ok, warn
 from press3.doctor.patient import Patient
-from press3.telephony import number_rules
+from press3.telephony_parts import number_rules
 
 __all__ = ["findings"]
 

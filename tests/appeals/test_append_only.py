@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from appeals.model import AppealConflict
+from appeals.case.model import AppealConflict
 from store import setting_log
 from store.errors import WrittenOnce
 from store.setting_log import SettingChange

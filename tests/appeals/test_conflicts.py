@@ -4,10 +4,10 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from appeals import conflicts
-from appeals.errors import NotFound, Refused
-from appeals.model import AppealConflict
-from people.audience import Viewer
+from appeals.case import conflicts
+from appeals.case.errors import NotFound, Refused
+from appeals.case.model import AppealConflict
+from people.access.audience import Viewer
 from people.model import Role
 from store import setting_log
 from tests.appeals.test_desk import a_recording, answered_by, listen, patch, resolve, take

@@ -2,8 +2,9 @@ from datetime import timedelta
 
 import pytest
 
-from appeals import deadlines, desk
-from appeals.deadlines import DeadlineSettings, Level, level_at
+from appeals.deadlines import verbs as deadlines
+from appeals.deadlines.verbs import DeadlineSettings, Level, level_at
+from appeals.registration import verbs
 from people.model import Role
 from tests.appeals.world import NOON, World
 
@@ -73,9 +74,9 @@ async def test_a_resolved_appeal_has_met_its_deadline(world: World) -> None:
     handler = await world.hire("Ольга", Role.HANDLER)
     await world.pressed()
     (appeal,) = await world.appeals()
-    await world.writer.run(lambda s: desk.take(s, appeal.number, handler, now=world.now))
+    await world.writer.run(lambda s: verbs.take(s, appeal.number, handler, now=world.now))
     await world.writer.run(
-        lambda s: desk.resolve(
+        lambda s: verbs.resolve(
             s, appeal.number, handler, gist="Не привезли", category="delivery", now=world.now
         )
     )

@@ -9,10 +9,13 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from appeals import desk, lookup
-from appeals.errors import Invalid, Missing, NotFound, Refused, VersionConflict, WrongStage
-from appeals.model import Appeal, RefusedAttempt
-from people.audience import Viewer
+from appeals.card import read
+from appeals.case.errors import Invalid, Missing, NotFound, Refused, VersionConflict, WrongStage
+from appeals.case.listening import listen_allowed
+from appeals.case.model import Appeal, RefusedAttempt
+from appeals.case.performing import perform
+from appeals.registration import verbs
+from people.access.audience import Viewer
 from people.model import Role
 from recordings.model import Recording, RecordingState
 from store.writer import Writer
@@ -20,12 +23,12 @@ from tests.appeals.world import CUSTOMER, World
 
 
 async def do(world: World, verb: Callable[[AsyncSession], Awaitable[Any]]) -> Any:
-    return await desk.perform(world.writer, verb, now=lambda: world.now)
+    return await perform(world.writer, verb, now=lambda: world.now)
 
 
 async def take(world: World, number: int, actor: Viewer, **options: Any) -> Appeal:
     appeal: Appeal = await do(
-        world, lambda s: desk.take(s, number, actor, now=world.now, **options)
+        world, lambda s: verbs.take(s, number, actor, now=world.now, **options)
     )
     return appeal
 
@@ -33,7 +36,7 @@ async def take(world: World, number: int, actor: Viewer, **options: Any) -> Appe
 async def patch(world: World, number: int, actor: Viewer, **changes: Any) -> Appeal:
     appeal: Appeal = await do(
         world,
-        lambda s: desk.patch(s, number, actor, changes, now=world.now),  # type: ignore[arg-type]
+        lambda s: verbs.patch(s, number, actor, changes, now=world.now),  # type: ignore[arg-type]
     )
     return appeal
 
@@ -41,7 +44,7 @@ async def patch(world: World, number: int, actor: Viewer, **changes: Any) -> App
 async def resolve(world: World, number: int, actor: Viewer, **given: Any) -> Appeal:
     values = {"gist": "Не привезли воду", "category": "delivery"} | given
     appeal: Appeal = await do(
-        world, lambda s: desk.resolve(s, number, actor, now=world.now, **values)
+        world, lambda s: verbs.resolve(s, number, actor, now=world.now, **values)
     )
     return appeal
 
@@ -185,7 +188,7 @@ async def test_who_read_an_old_version_does_not_overwrite_a_newer_one(
         outcomes = await asyncio.gather(
             *(
                 writer.run(
-                    lambda s, p=person: desk.take(s, number, p, now=world.now, if_version=1)  # type: ignore[misc]
+                    lambda s, p=person: verbs.take(s, number, p, now=world.now, if_version=1)  # type: ignore[misc]
                 )
                 for person, writer in zip(people, (world.writer, other) * 2, strict=True)
             ),
@@ -266,8 +269,8 @@ async def test_a_refused_attempt_is_recorded_and_shown_though_its_verb_is_rolled
     assert (entry["action"], entry["author"]["name"]) == ("refused", "Анна")
     assert entry["data"] == {"action": "take", "reason": "answered_the_call"}
     async with world.sessions() as session:
-        shown = await lookup.one_appeal(session, chief, number)
-        hidden = await lookup.one_appeal(session, anna, number)
+        shown = await read.one_appeal(session, chief, number)
+        hidden = await read.one_appeal(session, anna, number)
     assert shown["refused"] == [
         {
             "at": world.now.isoformat(),
@@ -293,9 +296,9 @@ async def test_a_refused_verb_leaves_nothing_but_its_record(world: World, chief:
     told = len(await world.messages())
 
     async def half_done(session: AsyncSession) -> None:
-        await desk.patch(session, number, chief, {"gist": "Грубил"}, now=world.now)
-        await desk.patch(session, number, chief, {"accused": chief.id}, now=world.now)
-        await desk.take(session, number, chief, now=world.now)
+        await verbs.patch(session, number, chief, {"gist": "Грубил"}, now=world.now)
+        await verbs.patch(session, number, chief, {"accused": chief.id}, now=world.now)
+        await verbs.take(session, number, chief, now=world.now)
 
     with pytest.raises(Refused):
         await do(world, half_done)
@@ -369,7 +372,7 @@ async def a_recording(world: World, call: str | None) -> int:
 
 
 async def listen(world: World, recording: int, actor: Viewer) -> None:
-    await do(world, lambda s: desk.listen_allowed(s, recording, actor))
+    await do(world, lambda s: listen_allowed(s, recording, actor))
 
 
 async def test_who_answered_may_not_listen_and_that_he_tried_is_written_down(

@@ -7,9 +7,9 @@ import pytest
 from sqlalchemy import delete, select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from appeals import history
-from appeals.history import Entry, Head
-from appeals.model import HistoryEntry
+from appeals.case import history
+from appeals.case.history import Entry, Head
+from appeals.case.model import HistoryEntry
 from store.errors import WrittenOnce
 from store.writer import Writer
 from tests.appeals.world import World

@@ -7,9 +7,10 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from appeals import desk
-from appeals.intake import IntakeSettings
-from appeals.model import AppealCall, Customer
+from appeals.case.model import AppealCall
+from appeals.intake.presses import IntakeSettings
+from appeals.registration import verbs
+from customers.model import Customer
 from people.model import Role
 from store.writer import Writer
 from tests.appeals.world import CUSTOMER, NOON, World
@@ -309,7 +310,7 @@ async def test_whoever_took_the_appeal_and_then_answers_its_caller_loses_it(worl
     call = await world.call().press().ring("101").stored()
     (appeal,) = await world.appeals()
 
-    await world.writer.run(lambda s: desk.take(s, appeal.number, anna, now=world.now))
+    await world.writer.run(lambda s: verbs.take(s, appeal.number, anna, now=world.now))
     world.pass_s(2)
     await call.answer("101").stored()
 

@@ -8,14 +8,15 @@ import pytest
 from sqlalchemy import event, select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from appeals import lookup, reach, subjects
-from appeals.errors import Invalid, NotFound
-from appeals.lookup import AppealQuery, CallQuery
-from appeals.model import Appeal, AppealCall, Phase
-from appeals.pages import encode
-from appeals.rights import Action, Allowed, may
+from appeals.card import read
+from appeals.card.read import AppealQuery, CallQuery
+from appeals.case import reach, subjects
+from appeals.case.errors import Invalid, NotFound
+from appeals.case.model import Appeal, AppealCall, Phase
+from appeals.case.pages import encode
+from appeals.case.rights import Action, Allowed, may
 from calls.model import Call
-from people.audience import Viewer
+from people.access.audience import Viewer
 from people.model import Role
 from recordings.model import Recording, RecordingState
 from tests.appeals.world import CUSTOMER, NOON, World
@@ -82,13 +83,13 @@ async def chief(world: World) -> Viewer:
 
 async def appeals(world: World, viewer: Viewer, **query: Any) -> list[int]:
     async with world.sessions() as session:
-        page = await lookup.list_appeals(session, viewer, AppealQuery(**query))
+        page = await read.list_appeals(session, viewer, AppealQuery(**query))
     return [item["number"] for item in page.items]
 
 
 async def calls(world: World, viewer: Viewer, **query: Any) -> list[str]:
     async with world.sessions() as session:
-        page = await lookup.list_calls(session, viewer, CallQuery(**query))
+        page = await read.list_calls(session, viewer, CallQuery(**query))
     return [item["id"] for item in page.items]
 
 
@@ -100,8 +101,8 @@ async def test_every_field_of_the_contract_is_there(world: World, chief: Viewer)
     await call.stored()
     (row,) = await world.appeals()
     async with world.sessions() as session:
-        appeal = await lookup.one_appeal(session, chief, row.number)
-        told = await lookup.one_call(session, chief, call.id)
+        appeal = await read.one_appeal(session, chief, row.number)
+        told = await read.one_call(session, chief, call.id)
 
     assert set(appeal) >= set(APPEAL)
     assert list(appeal["times"]) == TIMES
@@ -142,7 +143,7 @@ async def test_a_transfer_and_a_recording_of_the_call(world: World, chief: Viewe
     await add_recording(world, call.id, "/monitor/a.wav", started_at=NOON, duration_s=12.5)
     await call.transfer("101", "102").end().stored()
     async with world.sessions() as session:
-        told = await lookup.one_call(session, chief, call.id)
+        told = await read.one_call(session, chief, call.id)
     assert told["transfers"] == [
         {"at": NOON.isoformat(), "kind": "blind", "from": "101", "to": "102"}
     ]
@@ -162,7 +163,7 @@ async def test_a_recording_that_may_be_another_calls_says_so(world: World, chief
     call = await world.pressed()
     await add_recording(world, call.id, "/monitor/note-89161112233.wav", guessed=True)
     async with world.sessions() as session:
-        told = await lookup.one_call(session, chief, call.id)
+        told = await read.one_call(session, chief, call.id)
     assert [recording["guessed"] for recording in told["recordings"]] == [True]
 
 
@@ -173,12 +174,12 @@ async def test_pages_follow_each_other_without_a_gap(world: World, chief: Viewer
     async with world.sessions() as session:
         cursor = None
         while True:
-            page = await lookup.list_appeals(session, chief, AppealQuery(limit=3, cursor=cursor))
+            page = await read.list_appeals(session, chief, AppealQuery(limit=3, cursor=cursor))
             seen.append([item["number"] for item in page.items])
             if (cursor := page.next) is None:
                 break
         while True:
-            calls = await lookup.list_calls(session, chief, CallQuery(limit=3, cursor=cursor))
+            calls = await read.list_calls(session, chief, CallQuery(limit=3, cursor=cursor))
             seen_calls.append([item["id"] for item in calls.items])
             if (cursor := calls.next) is None:
                 break
@@ -265,9 +266,9 @@ async def test_what_may_not_be_read_is_not_found(world: World) -> None:
     (appeal,) = await world.appeals()
     async with world.sessions() as session:
         for reading in (
-            lookup.one_appeal(session, boris, appeal.number),
-            lookup.history_of(session, boris, appeal.number),
-            lookup.one_call(session, boris, call.id),
+            read.one_appeal(session, boris, appeal.number),
+            read.history_of(session, boris, appeal.number),
+            read.one_call(session, boris, call.id),
         ):
             with pytest.raises(NotFound):
                 await reading
@@ -281,7 +282,7 @@ async def test_lists_show_exactly_what_the_rights_allow(
 
     Both forms of the SQL: for whoever may read much, and for whoever may read few things.
     """
-    monkeypatch.setattr(reading, "_FEW", few)
+    monkeypatch.setattr(reach, "_FEW", few)
     chance = random.Random(3)
     north = await world.department("Север")
     places = [None, north, await world.department("Порт", north), await world.department("Юг")]
@@ -313,13 +314,13 @@ async def test_lists_show_exactly_what_the_rights_allow(
         for person in people:
             allowed = {s.number for s in cases if isinstance(may(person, Action.READ, s), Allowed)}
             assert set(await world.reads(person)) == allowed, person
-            page = await lookup.list_calls(session, person, CallQuery(limit=200))
-            reach = {
+            page = await read.list_calls(session, person, CallQuery(limit=200))
+            readable = {
                 call
                 for call, found in of_calls.items()
                 if any(isinstance(may(person, Action.READ, s), Allowed) for s in found)
             }
-            assert {item["id"] for item in page.items} == reach, person
+            assert {item["id"] for item in page.items} == readable, person
 
 
 async def _link(session: AsyncSession, number: int, call: str) -> None:
@@ -361,4 +362,4 @@ async def test_a_cursor_that_no_list_gave_is_refused(world: World, place: list[s
     boss = await world.hire("boss", Role.SUPERVISOR)
     async with world.sessions() as session:
         with pytest.raises(Invalid):
-            await lookup.list_calls(session, boss, CallQuery(cursor=encode(place)))
+            await read.list_calls(session, boss, CallQuery(cursor=encode(place)))

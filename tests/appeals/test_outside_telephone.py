@@ -1,7 +1,7 @@
 """A complaint answered at an outside telephone: it has its first contact, and whose number it is has a conflict."""
 
-from appeals import subjects
-from appeals.model import Appeal
+from appeals.case import subjects
+from appeals.case.model import Appeal
 from people.model import Role
 from tests.appeals.world import World
 

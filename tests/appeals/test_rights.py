@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from appeals.rights import (
+from appeals.case.rights import (
     Action,
     Allowed,
     AnsweredBy,
@@ -16,7 +16,7 @@ from appeals.rights import (
     may,
     oversees,
 )
-from people.audience import Viewer
+from people.access.audience import Viewer
 from people.model import Role
 
 ME, OTHER = 1, 2

@@ -11,12 +11,12 @@ from alembic import command
 from sqlalchemy import delete, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from appeals import lookup
-from appeals.lookup import AppealQuery, CallQuery
-from appeals.model import AppealText
+from appeals.card import read
+from appeals.card.read import AppealQuery, CallQuery
+from appeals.case.model import AppealText
 from calls.facts import CallerNamed, Party
 from calls.model import HOUR_N, Call, CallText, hour_n
-from people.audience import Viewer
+from people.access.audience import Viewer
 from people.model import Role
 from store.migrate import _config
 from tests.appeals.world import NOON, World
@@ -133,7 +133,7 @@ class Listing:
 
 
 CALLS = Listing(
-    lookup.list_calls,
+    read.list_calls,
     CallQuery,
     "id",
     lambda call: [
@@ -142,7 +142,7 @@ CALLS = Listing(
     ],
 )
 APPEALS = Listing(
-    lookup.list_appeals,
+    read.list_appeals,
     AppealQuery,
     "number",
     lambda case: [case["gist"], *(case["caller"][name] for name in ("name", "raw", "e164"))],
@@ -183,7 +183,7 @@ async def test_a_search_keeps_to_the_other_filters(world: World) -> None:
         for first in range(len(days)):
             for last in range(first, len(days)):
                 found = await pages(
-                    lookup.list_calls,
+                    read.list_calls,
                     session,
                     chief,
                     CallQuery,
@@ -201,7 +201,7 @@ async def test_a_caller_whose_name_is_learned_later_is_found_by_it(world: World)
     call._tell(CallerNamed(call=call.id, at=world.now, caller=named))
     await call.stored()
     async with world.sessions() as session:
-        page = await lookup.list_calls(session, chief, CallQuery(q="щук"))
+        page = await read.list_calls(session, chief, CallQuery(q="щук"))
     assert [item["id"] for item in page.items] == [call.id]
 
 
@@ -225,8 +225,8 @@ async def test_an_erased_text_is_gone_from_the_index_too(world: World, engine: A
     assert not on_sqlite or await grams() == 2
     await world.writer.run(erase)
     async with world.sessions() as session:
-        assert not (await lookup.list_calls(session, chief, CallQuery(q="щукин"))).items
-        assert not (await lookup.list_appeals(session, chief, AppealQuery(q="щукин"))).items
+        assert not (await read.list_calls(session, chief, CallQuery(q="щукин"))).items
+        assert not (await read.list_appeals(session, chief, AppealQuery(q="щукин"))).items
     assert not on_sqlite or await grams() == 0
 
 
@@ -243,8 +243,8 @@ async def test_a_database_of_before_is_searched_as_one_of_now(
     world.now = NOON
     new = await world.call(name="Иван Новый").stored()
     async with world.sessions() as session:
-        found = await pages(lookup.list_calls, session, chief, CallQuery, q="иван")
-        everything = await pages(lookup.list_calls, session, chief, CallQuery)
+        found = await pages(read.list_calls, session, chief, CallQuery, q="иван")
+        everything = await pages(read.list_calls, session, chief, CallQuery)
     named = [
         call["id"] for call in everything if call["from"]["name"] in ("Иван Петров", "Иван Новый")
     ]

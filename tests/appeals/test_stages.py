@@ -6,16 +6,17 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from appeals import desk, stages, template
-from appeals.errors import WrongStage
-from appeals.model import Category, Phase, RecordType, Stage
-from appeals.stages import TRANSITIONS, Verb, next_phase
+from appeals.case import stages, template
+from appeals.case.errors import WrongStage
+from appeals.case.model import Category, Phase, RecordType, Stage
+from appeals.case.stages import TRANSITIONS, Verb, next_phase
+from appeals.registration import verbs
 
 DIAGRAM = Path(__file__).parents[2] / "docs" / "appeal-stages.md"
 
 
 def test_the_diagram_in_the_docs_is_the_table() -> None:
-    assert DIAGRAM.read_text() == stages.document(), "run python -m appeals.stages > " + str(
+    assert DIAGRAM.read_text() == stages.document(), "run python -m appeals.case.stages > " + str(
         DIAGRAM
     )
 
@@ -47,7 +48,7 @@ def test_every_step_is_in_the_table_or_refused(phase: Phase, verb: Verb) -> None
 
 
 def test_the_docs_promise_only_steps_that_somebody_can_take() -> None:
-    use_cases = inspect.getsource(desk)
+    use_cases = inspect.getsource(verbs)
     offered = {verb for verb in Verb if f"Verb.{verb.name}" in use_cases}
     assert offered == set(Verb) - stages.NOT_YET
     text = DIAGRAM.read_text()

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appeals.times import CallTimes, CaseTimes, VisitTimes, first_contact_after, times
+from appeals.case.times import CallTimes, CaseTimes, VisitTimes, first_contact_after, times
 from calls.story import CallStory
 from people.model import Role
 from tests.appeals.world import CUSTOMER, NOON, World

@@ -6,11 +6,13 @@ import pytest
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from appeals import conflicts, old_conflicts, strangers
-from appeals.errors import Refused
-from appeals.model import Appeal, AppealCall, AppealConflict, Customer, CustomerPhone
+from appeals.case import conflicts, old_conflicts
+from appeals.case.errors import Refused
+from appeals.case.model import Appeal, AppealCall, AppealConflict
+from appeals.parties import strangers
 from calls.numbers import NumberRules
-from people.audience import Viewer
+from customers.model import Customer, CustomerPhone
+from people.access.audience import Viewer
 from people.model import Role
 from store import setting_log
 from tests.appeals.test_desk import answered_by, patch, take

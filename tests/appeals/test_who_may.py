@@ -1,6 +1,6 @@
 """DOMAIN's table as a matrix: role × kind of link × reading, list, frame, recording, verb.
 
-The expectation is written down here by hand and knows nothing of `appeals.rights`. Verbs are tried in
+The expectation is written down here by hand and knows nothing of `appeals.case.rights`. Verbs are tried in
 transactions that are undone.
 """
 
@@ -10,10 +10,12 @@ from typing import Any, Final
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from appeals import desk, lookup
-from appeals.errors import AppealError, NotFound, Refused
-from appeals.model import AppealCall
-from people.audience import Audience, Viewer
+from appeals.card import read
+from appeals.case.errors import AppealError, NotFound, Refused
+from appeals.case.listening import listen_allowed
+from appeals.case.model import AppealCall
+from appeals.registration import verbs
+from people.access.audience import Audience, Viewer
 from people.model import Role
 from recordings.model import Recording
 from tests.appeals.test_desk import a_recording, patch
@@ -106,11 +108,11 @@ def attempts(world: World, number: int, actor: Viewer, helper: int) -> dict[str,
     """Return each verb on the appeal as work for the writer."""
 
     def change(**fields: Any) -> Callable[[AsyncSession], Awaitable[Any]]:
-        return lambda s: desk.patch(s, number, actor, fields, now=world.now)  # type: ignore[arg-type]
+        return lambda s: verbs.patch(s, number, actor, fields, now=world.now)  # type: ignore[arg-type]
 
     return {
-        "take": lambda s: desk.take(s, number, actor, now=world.now),
-        "resolve": lambda s: desk.resolve(
+        "take": lambda s: verbs.take(s, number, actor, now=world.now),
+        "resolve": lambda s: verbs.resolve(
             s, number, actor, gist="Суть", category="other", now=world.now
         ),
         "return": change(responsible=None),
@@ -193,7 +195,7 @@ async def test_who_reads_hears_and_does_what(world: World, link: str) -> None:
             "hidden" if link == ACCUSED else "read" if readable else "nothing"
         ), where
         recording = await a_recording(world, call)
-        heard = await attempt(world, lambda s, r=recording, p=person: desk.listen_allowed(s, r, p))  # type: ignore[misc]
+        heard = await attempt(world, lambda s, r=recording, p=person: listen_allowed(s, r, p))  # type: ignore[misc]
         assert (heard == "allowed") is listens(role, link), where
         for verb, work in attempts(world, number, person, company.helper.id).items():
             told = await attempt(world, work)
@@ -208,7 +210,7 @@ async def test_who_reads_hears_and_does_what(world: World, link: str) -> None:
 async def _single(world: World, person: Viewer, number: int) -> str:
     async with world.sessions() as session:
         try:
-            told = await lookup.one_appeal(session, person, number)
+            told = await read.one_appeal(session, person, number)
         except NotFound:
             return "not there"
     return "own case" if told.get("hidden") else "read"
@@ -245,12 +247,12 @@ async def test_who_had_the_linked_call_hears_that_call(world: World, role: Role)
     company = await Company(world).hire()
     await company.case(LINKED, company.people[role])
     async with world.sessions() as session:
-        page = await lookup.list_calls(session, company.people[role], lookup.CallQuery())
+        page = await read.list_calls(session, company.people[role], read.CallQuery())
     mine = [call for call in page.items if call["legs"]]
     assert [call["appeal"] for call in mine] == [1]
     recording = await a_recording(world, mine[0]["id"])
     person = company.people[role]
-    heard = await attempt(world, lambda s: desk.listen_allowed(s, recording, person))
+    heard = await attempt(world, lambda s: listen_allowed(s, recording, person))
     assert heard == "allowed"
 
 

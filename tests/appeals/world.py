@@ -7,9 +7,10 @@ from typing import Any
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from appeals import changing, history, intake, lookup, texts, view
-from appeals.intake import IntakeSettings
-from appeals.model import Appeal
+from appeals.card import read, view
+from appeals.case import changing, history, texts
+from appeals.case.model import Appeal
+from appeals.intake.presses import IntakeSettings
 from calls.facts import (
     CallArrived,
     CallEnded,
@@ -34,8 +35,9 @@ from calls.history import store_change
 from calls.model import Call
 from calls.numbers import NumberRules
 from calls.story import CallChange, CallStory, fold
-from people.audience import Audience, Viewer
+from people.access.audience import Audience, Viewer
 from people.model import Department, Employee, Extension, Role
+from press3.telephony_parts import appeal_handlers
 from store import outbox
 from store.writer import Work, Writer
 
@@ -149,7 +151,7 @@ class World:
 
     async def reads(self, viewer: Viewer) -> list[int]:
         async with self.sessions() as session:
-            page = await lookup.list_appeals(session, viewer, lookup.AppealQuery(limit=200))
+            page = await read.list_appeals(session, viewer, read.AppealQuery(limit=200))
         return sorted(item["number"] for item in page.items)
 
     async def change(self, number: int, **values: Any) -> None:
@@ -284,9 +286,8 @@ class PhoneCall:
         """What appeals do with `change`; the call itself is stored by `stored`."""
 
         async def work(session: AsyncSession) -> None:
-            await intake.on_change(
-                session, change, now=self.world.now, settings=self.world.settings
-            )
+            for handler in appeal_handlers(self.world.settings):
+                await handler(session, change, now=self.world.now)
 
         return work
 

@@ -21,8 +21,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from people import passwords, roster
 from people.passwords import PasswordHash
 from press3.clock import now
+from press3.config.settings import load
 from press3.database import open_store
-from press3.settings import load
 from tests.lab.harness import Lab
 from tests.waiting import patience, until
 

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
+from press3.config.settings import load
 from press3.doctor.examination import examine
-from press3.settings import load
 from tests.e2e.desk import open_desk
 from tests.e2e.office import PRESS, Office, near
 from tests.lab.chan_sip import TRUNK, chan_sip

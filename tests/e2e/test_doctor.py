@@ -18,9 +18,9 @@ from calls.model import PbxState
 from ivr.menu import ObservedMenu
 from ivr.render import render
 from press3.clock import now
+from press3.config.settings import load
 from press3.database import open_store
 from press3.doctor.examination import examine
-from press3.settings import load
 from tests.e2e.desk import PbxSide, config_text, open_desk, run
 from tests.fakes.ami_peer import AmiPeer
 from tests.lab.fixtures import StartAsterisk

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from press3.config.settings import load
 from press3.doctor.guided_call import guide
-from press3.settings import load
 from tests.e2e.desk import PbxSide, config_text, open_desk
 from tests.e2e.office import STORIES
 from tests.e2e.test_doctor import MANAGER, with_file

@@ -13,7 +13,7 @@ import pytest_asyncio
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from calls import history
-from press3.settings import load
+from press3.config.settings import load
 from store.engine import create_engine
 from tests import timing
 from tests.e2e.office import PRESS, SILENT, Json, has_sound, near, reasons, seen

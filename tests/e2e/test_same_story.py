@@ -21,9 +21,10 @@ from calls.story import CallStory, LegStory
 from calls.tracker import Tracker
 from calls.triggers import ObservedRule, TriggerRules
 from ivr.menu import ObservedMenu
-from press3.log_follower import known_now
-from press3.pbx_logs import PbxLogs, logs_by_pbx
-from press3.settings import Settings
+from press3.config.settings import Settings
+from press3.telephony_parts import logs_by_pbx
+from telephony.log_follower import known_now
+from telephony.pbx_logs import PbxLogs
 from tests.e2e.office import PRESS, SHORT, SILENT
 from tests.lab.ami_tap import AmiTap
 from tests.lab.dialogs import Keys, Refer

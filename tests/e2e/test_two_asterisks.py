@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from press3.clock import now
-from press3.settings import load
+from press3.config.settings import load
 from tests import timing
 from tests.e2e.desk import PbxSide, Screen, open_desk
 from tests.e2e.office import STORIES, Office, has_sound, near, reasons

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from people.audience import Viewer
+from people.access.audience import Viewer
 from people.model import Employee
 from push.snapshot import missed, start
 from store.writer import Writer

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from appeals import view
+from appeals.card import view
 from recordings.access import audio_root
 from recordings.model import RecordingState
 from store.writer import Writer

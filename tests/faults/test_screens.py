@@ -14,11 +14,11 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from people import passwords, roster
-from people.audience import Audience
+from people.access.audience import Audience
 from people.passwords import PasswordHash
 from press3.clock import now
+from press3.config.settings import load
 from press3.database import Store, open_store
-from press3.settings import load
 from store.outbox import Message, emit
 from tests.e2e.desk import PASSWORD, Desk, PbxSide, Person, open_desk
 from tests.faults.options import FaultOptions

@@ -21,7 +21,7 @@ Replace = Callable[[], None]
 
 def _spool() -> None:
     """What the PBX kept is read neither after a login nor by the sweep."""
-    from press3.catch_up import CatchUp
+    from telephony.catch_up import CatchUp
 
     async def nothing(*_: Any, **__: Any) -> list[Any]:
         return []
@@ -31,7 +31,7 @@ def _spool() -> None:
 
 def _queue_log() -> None:
     """What the PBX's own logs tell of a gap is not read."""
-    from press3.log_follower import LogFollower
+    from telephony.log_follower import LogFollower
 
     async def nothing(*_: Any, **__: Any) -> list[Any]:
         return []
@@ -41,14 +41,14 @@ def _queue_log() -> None:
 
 def _sweep() -> None:
     """Nothing is read again between logins."""
-    from press3.telephony import Telephony
+    from telephony.serving import Telephony
 
     Telephony._sweep = _for_ever  # type: ignore[method-assign, assignment]
 
 
 def _second_look() -> None:
     """An event that can't be read is counted, and its press waits for the minute's sweep."""
-    from press3.pipeline import Pipeline
+    from telephony.pipeline import Pipeline
 
     init = Pipeline.__init__
 
@@ -61,10 +61,10 @@ def _second_look() -> None:
 
 def _idempotence() -> None:
     """A press that is told twice counts twice: neither the story nor the key of the appeal knows it."""
-    from appeals import intake
+    from appeals.intake import presses
     from calls import story
 
-    new_appeal, requested = intake._new_appeal, story._requested
+    new_appeal, requested = presses._new_appeal, story._requested
 
     def of_its_own(told: Any, fact: Any, key: str, *rest: Any) -> dict[str, Any]:
         return new_appeal(told, fact, f"{key}#{uuid.uuid4().hex[:8]}", *rest)
@@ -75,8 +75,8 @@ def _idempotence() -> None:
     def as_if_new(known: Any, fact: Any) -> Any:
         return requested(dataclasses.replace(known, pressed_at=None), fact)
 
-    intake._new_appeal = of_its_own
-    intake._appeal_of_key = unknown  # type: ignore[assignment]
+    presses._new_appeal = of_its_own
+    presses._appeal_of_key = unknown  # type: ignore[assignment]
     story._FOLDS[story.ComplaintRequested] = as_if_new
 
 
@@ -94,7 +94,7 @@ def _ping() -> None:
 
 def _roll_call() -> None:
     """Who is still on the line is not asked: calls that ended unseen stay."""
-    from press3.catch_up import CatchUp
+    from telephony.catch_up import CatchUp
 
     async def nobody(*_: Any, **__: Any) -> tuple[()]:
         return ()
@@ -179,8 +179,8 @@ def _let_go() -> None:
 
 def _retry() -> None:
     """A batch that the database refuses is not tried again."""
-    from press3.pipeline import Pipeline
     from store.errors import CommitFailed
+    from telephony.pipeline import Pipeline
 
     async def once_only(self: Any, once: Callable[[], Any]) -> Any:
         try:
@@ -242,7 +242,7 @@ def _clock_back() -> None:
 
 def _both_clocks() -> None:
     """After a PBX's clock was set back only what its new clock calls recent is read."""
-    from press3 import catch_up
+    from telephony import catch_up
 
     catch_up._span = lambda blind_since, stories, at: (blind_since - catch_up._OVERLAP, at)
 
@@ -307,10 +307,10 @@ def _serve_lock() -> None:
 
 
 def _link_settings(**changes: Any) -> None:
-    from press3 import telephony
+    from press3 import telephony_parts
 
-    of = telephony.link_settings
-    telephony.link_settings = lambda pbx: dataclasses.replace(of(pbx), **changes)
+    of = telephony_parts.link_settings
+    telephony_parts.link_settings = lambda pbx: dataclasses.replace(of(pbx), **changes)
 
 
 async def _for_ever(*_: Any) -> None:

@@ -7,7 +7,7 @@ from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from people import directory, roster
-from people.audience import Audience, Viewer
+from people.access.audience import Audience, Viewer
 from people.model import Department, Role
 from store.writer import Writer
 

@@ -10,18 +10,18 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from ami.connection import AmiLink, LinkSettings
-from appeals.intake import IntakeSettings
+from appeals.intake.presses import IntakeSettings
 from calls import recoveries
 from calls.model import BlindWindow, PbxState
 from calls.numbers import NumberRules
 from calls.tracker import Tracker
 from calls.triggers import TriggerRules
-from press3.catch_up import CatchUp
-from press3.pipeline import Pipeline, PipelineParts
-from press3.telephony import change_handlers
+from press3.telephony_parts import change_handlers
 from store.lease import Lease
 from store.outbox import OutboxRow
 from store.writer import Writer
+from telephony.catch_up import CatchUp
+from telephony.pipeline import Pipeline, PipelineParts
 from tests.fakes.ami_peer import Action, AmiPeer
 
 __all__ = [

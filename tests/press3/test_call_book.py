@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from calls.facts import CallArrived, CallEnded, ComplaintRequested, Party
-from press3.call_book import CallBook
+from telephony.call_book import CallBook
 
 T0 = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
 CALLER = Party(raw="+79110000001", e164="+79110000001", name=None, kind="public")

@@ -11,14 +11,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from ami import spool
 from ami.connection import LinkState
 from ami.errors import AmiError
-from appeals.model import Appeal
+from appeals.case.model import Appeal
 from calls import history
 from calls.model import BlindWindow, Call, PbxState
 from calls.numbers import NumberRules
-from press3.catch_up import SETTLED, CatchUp
 from recordings.model import Recording
 from store.lease import Lease
 from store.writer import Writer
+from telephony.catch_up import SETTLED, CatchUp
 from tests.fakes.ami_peer import Action
 from tests.press3.gaps import (
     BACK,

@@ -15,10 +15,10 @@ from click.testing import CliRunner
 from people.errors import WrongValue
 from people.model import Role
 from press3.cli import ROLES, main
+from press3.config.settings import Settings, load
 from press3.database import migrate
 from press3.doctor.examination import examine
 from press3.doctor.machine import findings
-from press3.settings import Settings, load
 from press3.users import add_user
 from tests.postgres import Postgres
 

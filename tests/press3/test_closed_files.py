@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from press3.config.settings import load
 from press3.database import open_store
-from press3.settings import load
 from store.journal import JournalEntry, append
 from tests.recordings.at_hand import add_call
 from tests.recordings.test_sweep import put

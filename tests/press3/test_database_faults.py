@@ -9,10 +9,10 @@ import psycopg
 import pytest
 from sqlalchemy.exc import DBAPIError
 
+from press3.config.settings import Settings
 from press3.database import open_store
 from press3.database_faults import DatabaseRefuses, in_use, why
 from press3.doctor.database import opened
-from press3.settings import Settings
 from tests.postgres import Postgres
 from tests.waiting import until
 

@@ -6,10 +6,10 @@ from typing import Any, cast
 
 from calls.model import Call, Leg
 from press3.clock import now
+from press3.config.settings import AsteriskSettings, DatabaseSettings, ServiceSettings, Settings
 from press3.database import migrate, open_store
 from press3.doctor.patient import Patient
 from press3.doctor.readings import _answers
-from press3.settings import AsteriskSettings, DatabaseSettings, ServiceSettings, Settings
 
 
 def a_call(n: int, *, days_ago: float = 1, pbx: str = "main") -> Call:

@@ -10,7 +10,7 @@ import pytest
 from ami.connection import AmiLink
 from ami.inbox import LinkUp
 from calls.facts import CallEnded, ComplaintRequested, Fact
-from press3.evidence import with_evidence
+from telephony.evidence import with_evidence
 from tests.ami.test_connection import Reading, new_link, running
 from tests.fakes.ami_peer import AmiPeer
 

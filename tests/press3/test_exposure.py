@@ -6,9 +6,9 @@ import pytest
 from click.testing import CliRunner
 
 from press3.cli import main
+from press3.config.exposure import remarks
+from press3.config.settings import load
 from press3.doctor import machine
-from press3.exposure import remarks
-from press3.settings import load
 
 PROXY = 'trusted_proxies = ["127.0.0.1"]\n'
 HTTPS = f'[http]\npublic_url = "https://desk.example.org"\n{PROXY}'

@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from appeals.intake import IntakeSettings
-from appeals.model import Appeal, AppealCall, HistoryEntry
+from appeals.case.model import Appeal, AppealCall, HistoryEntry
+from appeals.intake.presses import IntakeSettings
 from calls import history
 from calls.model import Call, CallText, Leg, StoredFact
 from calls.numbers import NumberRules
@@ -18,18 +18,18 @@ from calls.retelling import differences, retold, story_of
 from calls.story import CallStory
 from calls.tracker import Tracker
 from calls.triggers import TriggerRules
+from press3.config.settings import Settings
 from press3.database import Store
 from press3.journal_replay import Found, retell
-from press3.pipeline import Pipeline, PipelineParts
 from press3.replay import TraceLink
-from press3.settings import Settings
-from press3.telephony import change_handlers
+from press3.telephony_parts import change_handlers
 from press3.traces import read_trace
 from recordings.model import Recording
 from store.journal import JournalRow
 from store.lease import Lease
 from store.outbox import OutboxRow
 from store.writer import Writer
+from telephony.pipeline import Pipeline, PipelineParts
 from tests.calls.traces import facts_of
 from tests.press3.test_pipeline import nothing
 

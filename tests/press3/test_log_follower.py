@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 
 from ami.spool import SpoolPress
-from appeals.model import Appeal
+from appeals.case.model import Appeal
 from calls.history import Gap
 from calls.model import BlindWindow, LogRead
 from calls.numbers import NumberRules
-from press3.catch_up import CatchUp
-from press3.log_follower import LogFollower, came_in_gap
-from press3.pbx_logs import logs_by_pbx
-from press3.settings import Settings
+from press3.config.settings import Settings
+from press3.telephony_parts import logs_by_pbx
 from store.writer import Writer
+from telephony.catch_up import CatchUp
+from telephony.log_follower import LogFollower, came_in_gap
 from tests.press3.gaps import BACK, IN_THE_GAP, PBX, Served
 from tests.waiting import until
 

@@ -4,10 +4,9 @@ import pytest
 from pydantic import ValidationError
 
 from calls.numbers import NumberRules
+from press3.config.settings import Settings
 from press3.menu_files import render_files
-from press3.pbx_logs import logs_by_pbx
-from press3.settings import Settings
-from press3.telephony import trigger_rules
+from press3.telephony_parts import logs_by_pbx, trigger_rules
 
 TWO = Settings(
     asterisk=[

@@ -13,8 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from structlog.testing import capture_logs
 
 from ami.parser import parse
-from appeals.intake import IntakeSettings
-from appeals.model import Appeal
+from appeals.case.model import Appeal
+from appeals.intake.presses import IntakeSettings
 from calls import history
 from calls.facts import CallArrived, OperatorRang
 from calls.model import BlindWindow, Call, CallText, Leg, SetAside, StoredFact
@@ -22,18 +22,18 @@ from calls.numbers import NumberRules
 from calls.story import CallChange
 from calls.tracker import Tracker
 from calls.triggers import TriggerRules
-from press3 import pipeline as module
-from press3.pipeline import Pipeline, PipelineParts
 from press3.replay import REPLAY_PBX, TraceLink
-from press3.telephony import change_handlers
+from press3.telephony_parts import change_handlers
 from press3.traces import TraceLine, read_trace
 from store.base import table
 from store.errors import CommitFailed, LeaseLost
+from store.fast.prepared import insert_later, prepared
 from store.journal import JournalRow
 from store.lease import Lease
 from store.outbox import Message, OutboxRow, emit
-from store.prepared import insert_later, prepared
 from store.writer import Writer
+from telephony import pipeline as module
+from telephony.pipeline import Pipeline, PipelineParts
 
 ANSWERED = Path("tests/traces/answered-22.jsonl")
 NOW = datetime(2026, 11, 21, 19, 2, tzinfo=UTC)

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from ami.connection import AmiLink, LinkSettings, LinkState
-from appeals.errors import PbxUnread
+from appeals.case.errors import PbxUnread
 from calls.numbers import NumberRules
-from press3.catch_up import SETTLED
-from press3.pbx_logs import logs_by_pbx
-from press3.press_reader import PbxReader
-from press3.settings import Settings
+from press3.config.settings import Settings
+from press3.telephony_parts import logs_by_pbx
+from telephony.catch_up import SETTLED
+from telephony.press_reader import PbxReader
 from tests.fakes.ami_peer import Action, AmiPeer
 from tests.waiting import until
 

@@ -8,18 +8,19 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from appeals.model import Appeal
+from appeals.case.model import Appeal
 from calls import history
 from calls.facts import Fact
 from calls.model import Call
 from calls.numbers import NumberRules
 from calls.resync import from_spool
 from calls.story import CallStory, fold
-from press3.log_follower import LogFollower, known_now
-from press3.pbx_logs import PbxLogs, logs_by_pbx
-from press3.settings import Settings
+from press3.config.settings import Settings
+from press3.telephony_parts import logs_by_pbx
 from store.lease import Lease
 from store.writer import Writer
+from telephony.log_follower import LogFollower, known_now
+from telephony.pbx_logs import PbxLogs
 from tests.press3.gaps import PBX, Served
 from tests.press3.queue_logs import BEGIN, MadeLog, made_log
 

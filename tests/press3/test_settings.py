@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from press3.ami_secret import require_secrets
-from press3.config_faults import explain
+from press3.config.ami_secret import require_secrets
+from press3.config.faults import explain
+from press3.config.settings import Settings, load
 from press3.errors import ConfigError
 from press3.menu_files import render_files
-from press3.settings import Settings, load
 
 ROOT = Path(__file__).parents[2]
 

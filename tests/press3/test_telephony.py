@@ -12,17 +12,18 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from structlog.testing import capture_logs
 
 from ami.connection import LinkState
-from appeals.intake import IntakeSettings
-from appeals.model import Appeal
+from appeals.case.model import Appeal
+from appeals.intake.presses import IntakeSettings
 from calls.model import BlindWindow, Call
-from press3 import telephony as module
+from press3.config.settings import Settings
 from press3.database import Store
-from press3.errors import Replaced
-from press3.pipeline import Stored
-from press3.settings import Settings
-from press3.telephony import Telephony, change_handlers
+from press3.telephony_parts import change_handlers, telephony_of
+from store.errors import LeaseLost
 from store.lease import LeaseRow
 from store.writer import Writer
+from telephony import serving as module
+from telephony.pipeline import Stored
+from telephony.serving import Telephony
 from tests.fakes.ami_peer import AmiPeer, message
 from tests.waiting import until
 
@@ -48,7 +49,9 @@ class TwoPbxs:
         settings = Settings.model_validate({"asterisk": pbxs})
         handlers = change_handlers(IntakeSettings(departments={}))
         self.a, self.b = (
-            Telephony(pbx, settings, store, handlers=handlers, on_stored=self._on_stored(pbx.name))
+            telephony_of(
+                pbx, settings, store, handlers=handlers, on_stored=self._on_stored(pbx.name)
+            )
             for pbx in settings.asterisk
         )
 
@@ -228,5 +231,5 @@ async def test_who_was_replaced_ends(
 
         await writer.run(replace)
         press(peers[0])
-        with pytest.raises(Replaced):
+        with pytest.raises(LeaseLost):
             await asyncio.wait_for(tasks[0], 10)

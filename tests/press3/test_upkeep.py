@@ -8,11 +8,11 @@ import pytest
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from appeals import conflicts
-from appeals.rights import AnsweredBy
+from appeals.case import conflicts
+from appeals.case.rights import AnsweredBy
+from press3.config.settings import ConflictSettings, ServiceSettings, Settings
 from press3.database import open_store
 from press3.service import note_conflict_rule
-from press3.settings import ConflictSettings, ServiceSettings, Settings
 from press3.upkeep import Upkeep
 from push import pops
 from store import setting_log

@@ -16,8 +16,8 @@ from people.errors import LockedOut, SignInRefused
 from people.model import AuditEntry, Employee
 from people.signin import Duty, SignIn, duty_of
 from press3.cli import main
+from press3.config.settings import load
 from press3.database import Store, open_store
-from press3.settings import load
 
 PASSWORD = "три зелёных слона"
 Look = Callable[[Store], Awaitable[Any]]

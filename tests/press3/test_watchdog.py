@@ -11,15 +11,15 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from structlog.testing import capture_logs
 
 from press3 import watchdog
-from press3.pipeline import Pipeline
 from press3.replay import TraceLink
-from press3.telephony import Telephony
 from press3.traces import read_trace
 from press3.watchdog import Notify, Part, Watchdog, parts_of
 from push.bus import MemoryBus
 from push.hub import Hub
 from push.relay import Relay
 from store.writer import Writer
+from telephony.pipeline import Pipeline
+from telephony.serving import Telephony
 from tests.press3.test_pipeline import ANSWERED, make
 from tests.waiting import until
 

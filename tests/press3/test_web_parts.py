@@ -5,14 +5,15 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from appeals.intake import IntakeSettings
+from appeals.intake.presses import IntakeSettings
+from press3.config.settings import Settings
 from press3.database import Store
-from press3.settings import Settings
-from press3.telephony import Telephony, change_handlers
+from press3.telephony_parts import change_handlers
 from press3.web_parts import link_view
 from store.lease import Lease
 from store.processes import Process
 from store.writer import Writer
+from telephony.serving import Telephony
 
 NOW = datetime(2026, 11, 21, 18, 34, tzinfo=UTC)
 ELSEWHERE = Process("another-host", 100, 5)

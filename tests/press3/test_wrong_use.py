@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from press3.config.settings import Settings, load
 from press3.errors import ConfigError, Press3Error
 from press3.menu_files import render_files, write_files
 from press3.service import serve
-from press3.settings import Settings, load
 from tests.waiting import until
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from people.audience import Audience, Viewer
+from people.access.audience import Audience, Viewer
 from people.model import Role
 from push.errors import PushError, SlowReader, TooManyConnections
 from push.hub import Hub, Screen

@@ -7,9 +7,10 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from appeals import conflicts
-from appeals.model import Appeal, AppealCall, Customer, CustomerPhone, Phase
+from appeals.case import conflicts
+from appeals.case.model import Appeal, AppealCall, Phase
 from calls.facts import RingStop
+from customers.model import Customer, CustomerPhone
 from people.model import Extension, Role
 from push import pops
 from push.model import Pop

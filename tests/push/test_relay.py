@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from people.audience import Audience
+from people.access.audience import Audience
 from people.model import Employee
 from push import relay as relay_module
 from push.bus import MemoryBus

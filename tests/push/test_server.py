@@ -14,7 +14,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from people import sessions as sessions_of
-from people.audience import Audience
+from people.access.audience import Audience
 from people.model import Employee, Role
 from push import pops
 from push.bus import MemoryBus
@@ -372,7 +372,7 @@ async def test_stopping_says_goodbye_and_leaves_no_socket(desk: Desk, bus: Memor
 
 
 async def test_a_viewer_is_shown_only_what_is_his(desk: Desk) -> None:
-    from people.audience import Viewer
+    from people.access.audience import Viewer
 
     await desk.hire("ann", "101")
     bob = await desk.hire("bob", "102")

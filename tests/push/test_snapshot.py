@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from calls.facts import RingStop
-from people.audience import Audience, Viewer
+from people.access.audience import Audience, Viewer
 from people.model import Employee
 from push import pops
 from push.snapshot import missed, read_snapshot, start

@@ -11,8 +11,8 @@ from sqlalchemy import Connection, DateTime, Insert, column, insert, select, tab
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from structlog.testing import capture_logs
 
-from appeals import template
-from appeals.model import Category, RecordType, Stage
+from appeals.case import template
+from appeals.case.model import Category, RecordType, Stage
 from calls.model import hour_n
 from people import directory
 from press3 import schema

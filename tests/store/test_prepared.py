@@ -11,15 +11,16 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 import store.engine
-from appeals.model import Customer, CustomerPhone, RecordType
+from appeals.case.model import RecordType
 from calls.model import Call
+from customers.model import Customer, CustomerPhone
 from people.model import Department, Employee, Extension
 from store.base import table
-from store.batch import next_number, once_a_batch
 from store.errors import CommitFailed
+from store.fast.batch import next_number, once_a_batch
+from store.fast.prepared import Runner, insert_later, insert_now, prepared
 from store.journal import JournalRow
 from store.outbox import OutboxRow
-from store.prepared import Runner, insert_later, insert_now, prepared
 from store.writer import Writer
 from tests.store.samples import NOON, add, names, say
 from tests.waiting import until

@@ -2,7 +2,7 @@
 
 import pytest
 
-from appeals.search import needles_of
+from appeals.case.search import needles_of
 from store.search import folded, needles
 
 

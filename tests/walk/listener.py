@@ -1,6 +1,6 @@
 """press3 without its database: tracker, stories, journal, and the mending of a gap.
 
-It does what `press3.pipeline` and `press3.catch_up` do with the same pure parts, in their order; the
+It does what `telephony.pipeline` and `telephony.catch_up` do with the same pure parts, in their order; the
 walk through the real ones, on a real database, is `test_walk_stored`.
 """
 
@@ -15,7 +15,7 @@ from calls.facts import Fact
 from calls.numbers import NumberRules
 from calls.story import CallStory
 from calls.tracker import Tracker
-from press3.call_book import CallBook
+from telephony.call_book import CallBook
 from tests.calls.builders import tracker
 from tests.walk.switch import Switch
 

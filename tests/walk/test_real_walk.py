@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from calls import history
 from ivr.menu import Action, Prompts
 from ivr.render import render
-from press3.settings import load
+from press3.config.settings import load
 from store.engine import create_engine
 from tests import withheld
 from tests.e2e.desk import Desk, Person, open_desk

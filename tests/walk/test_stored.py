@@ -14,14 +14,14 @@ from ami.errors import LinkDownError
 from ami.events import Event
 from ami.inbox import EventArrived, LinkItem
 from ami.replies import Reply
-from appeals import view
-from appeals.intake import IntakeSettings
+from appeals.card import view
+from appeals.intake.presses import IntakeSettings
 from calls import history
 from calls.story import CallStory, LegStory
-from press3.pipeline import Pipeline, PipelineParts
-from press3.telephony import change_handlers
+from press3.telephony_parts import change_handlers
 from store.lease import Lease
 from store.writer import Writer
+from telephony.pipeline import Pipeline, PipelineParts
 from tests.calls.builders import tracker
 from tests.walk.switch import START
 from tests.walk.test_machine import SwappedDay

@@ -12,7 +12,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from multidict import CIMultiDict
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from people.audience import Viewer
+from people.access.audience import Viewer
 from people.model import Session
 from people.sessions import token_hash
 from recordings.access import audio_root

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-from people.audience import Viewer
+from people.access.audience import Viewer
 from people.model import Role
 from tests.appeals.world import CUSTOMER, World
 from tests.web.site import Site

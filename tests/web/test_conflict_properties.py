@@ -14,12 +14,15 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from appeals import conflicts, desk, reconcile, subjects
-from appeals.errors import AppealError
-from appeals.model import Appeal, Category
-from appeals.reconcile import Press, PressReading, PressSource
-from appeals.rights import Subject
-from people.audience import Audience, Viewer
+from appeals.case import conflicts, subjects
+from appeals.case.errors import AppealError
+from appeals.case.model import Appeal, Category
+from appeals.case.performing import perform
+from appeals.case.rights import Subject
+from appeals.reconciliation import comparison
+from appeals.reconciliation.comparison import Press, PressReading, PressSource
+from appeals.registration import verbs
+from people.access.audience import Audience, Viewer
 from people.model import Role
 from push import snapshot
 from push.messages import encode
@@ -130,7 +133,7 @@ async def test_no_byte_of_a_case_reaches_its_accused(
     press = Press(pbx="main", uniqueid="1795003200.1", pressed_at=NOON)
 
     async def reconciled(session: AsyncSession, day: date, hidden: Any) -> Mapping[str, Any]:
-        return await reconcile.run(session, day, NOON.tzinfo, _Pbx(press), hidden=hidden)  # type: ignore[arg-type]
+        return await comparison.run(session, day, NOON.tzinfo, _Pbx(press), hidden=hidden)  # type: ignore[arg-type]
 
     site.extra = {"reconcile": reconciled}
     role = Role.OPERATOR if tie in ("answered", "rang", "called back") else Role.SUPERVISOR
@@ -190,13 +193,13 @@ def _verb(chance: random.Random, number: int, actor: Viewer, people: list[Viewer
     }
     match chance.randrange(4):
         case 0:
-            return lambda s: desk.take(s, number, actor, now=now)
+            return lambda s: verbs.take(s, number, actor, now=now)
         case 1:
-            return lambda s: desk.resolve(s, number, actor, gist="Суть", category="staff", now=now)
+            return lambda s: verbs.resolve(s, number, actor, gist="Суть", category="staff", now=now)
         case _:
             names = chance.sample(sorted(fields), chance.randint(1, 2))
             changes = {name: chance.choice(fields[name]) for name in names}
-            return lambda s: desk.patch(s, number, actor, changes, now=now)  # type: ignore[arg-type]
+            return lambda s: verbs.patch(s, number, actor, changes, now=now)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("seed", [0, 2, 3])
@@ -222,7 +225,7 @@ async def test_conflicts_never_shrink_but_by_a_supervisor_outside(world: World, 
         else:
             verb = _verb(chance, number, actor, people, world.now)
             try:
-                await desk.perform(world.writer, verb, now=lambda: world.now)
+                await perform(world.writer, verb, now=lambda: world.now)
             except AppealError:
                 assert _conflicts(await _subject(world, number)) == before, (seed, step)
                 continue
@@ -249,9 +252,9 @@ async def test_what_was_lifted_counts_no_more_and_may_come_back(world: World, bo
     await world.pressed()
 
     async def accuse(who: int | None) -> None:
-        await desk.perform(
+        await perform(
             world.writer,
-            lambda s: desk.patch(s, 1, boss, {"accused": who}, now=world.now),
+            lambda s: verbs.patch(s, 1, boss, {"accused": who}, now=world.now),
             now=lambda: world.now,
         )
 

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from people.audience import Viewer
+from people.access.audience import Viewer
 from people.model import Employee, Role, Session
 from people.signin import SignInRules
 from tests.appeals.world import World

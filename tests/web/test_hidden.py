@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from appeals import conflicts
-from people.audience import Viewer
+from appeals.case import conflicts
+from people.access.audience import Viewer
 from people.model import Employee, Role
 from store import setting_log
 from tests.appeals.world import World

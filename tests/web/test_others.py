@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from appeals.errors import PbxUnread
+from appeals.case.errors import PbxUnread
 from calls import history
 from calls.model import BlindWindow
 from people.model import Role

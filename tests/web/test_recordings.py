@@ -2,7 +2,7 @@
 
 from sqlalchemy import select
 
-from people.audience import Viewer
+from people.access.audience import Viewer
 from people.model import Role
 from recordings.model import Listening
 from tests.appeals.world import World

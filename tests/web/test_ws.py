@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from people.audience import Audience
+from people.access.audience import Audience
 from people.model import Role
 from push.bus import MemoryBus
 from push.hub import Hub

@@ -4,8 +4,9 @@ from typing import Annotated, Any
 
 from pydantic import StringConstraints
 
-from appeals import desk, lookup, own_case
-from appeals.model import Appeal, Kind, Phase
+from appeals.card import own_case, read
+from appeals.case.model import Appeal, Kind, Phase
+from appeals.registration import verbs
 from web import schemas
 from web.api import Ask, Given, Id, Moment, Nothing, Operation, Page, Reply, get, patch, post
 
@@ -50,7 +51,7 @@ class AppealPatch(Given):
 
 
 async def _appeal(ask: Ask[Nothing, Any]) -> Reply:
-    appeal = await lookup.one_appeal(ask.session, ask.person, ask.number("number"))
+    appeal = await read.one_appeal(ask.session, ask.person, ask.number("number"))
     return Reply(body=appeal, version=appeal.get("version"))
 
 
@@ -73,8 +74,8 @@ async def _note_reading(ask: Ask[Nothing, Nothing]) -> None:
 @get("/appeals", query=AppealFilter, answers=schemas.AppealList)
 async def list_appeals(ask: Ask[AppealFilter, Nothing]) -> Reply:
     """List the appeals that you may read, newest first."""
-    query = lookup.AppealQuery(**dict(ask.query))
-    page = await lookup.list_appeals(ask.session, ask.person, query)
+    query = read.AppealQuery(**dict(ask.query))
+    page = await read.list_appeals(ask.session, ask.person, query)
     return Reply(body={"items": page.items, "next": page.next}, next_cursor=page.next)
 
 
@@ -89,7 +90,7 @@ async def read_appeal(ask: Ask[Nothing, Nothing]) -> Reply:
 async def read_history(ask: Ask[Nothing, Nothing]) -> Reply:
     """Read what was done to an appeal, from its beginning. Nothing in it can be changed."""
     await _note_reading(ask)
-    items = await lookup.history_of(ask.session, ask.person, ask.number("number"))
+    items = await read.history_of(ask.session, ask.person, ask.number("number"))
     return Reply(body={"items": items})
 
 
@@ -103,7 +104,7 @@ async def read_history(ask: Ask[Nothing, Nothing]) -> Reply:
 )
 async def take_appeal(ask: Ask[Nothing, Nothing]) -> Reply:
     """Take an appeal into work. You become the person responsible."""
-    appeal = await desk.take(
+    appeal = await verbs.take(
         ask.session,
         ask.number("number"),
         ask.person,
@@ -124,7 +125,7 @@ async def take_appeal(ask: Ask[Nothing, Nothing]) -> Reply:
 )
 async def resolve_appeal(ask: Ask[Nothing, Resolution]) -> Reply:
     """Finish the analysis of an appeal. It needs gist and category."""
-    appeal = await desk.resolve(
+    appeal = await verbs.resolve(
         ask.session,
         ask.number("number"),
         ask.person,
@@ -149,11 +150,11 @@ async def resolve_appeal(ask: Ask[Nothing, Resolution]) -> Reply:
 async def change_appeal(ask: Ask[Nothing, AppealPatch]) -> Reply:
     """Change fields of an appeal. Old and new values go to its history."""
     changes = ask.body.model_dump(exclude_unset=True)
-    appeal = await desk.patch(
+    appeal = await verbs.patch(
         ask.session,
         ask.number("number"),
         ask.person,
-        desk.Patch(**changes),  # type: ignore[typeddict-item]
+        verbs.Patch(**changes),  # type: ignore[typeddict-item]
         now=ask.now,
         if_version=ask.if_version,
     )

@@ -6,7 +6,7 @@ from pydantic import Field
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from appeals.pages import cut
+from appeals.case.pages import cut
 from people import audit
 from people.audit import AuditKind, AuditQuery
 from people.model import AuditEntry, Employee

@@ -2,9 +2,9 @@
 
 from sqlalchemy import select
 
-from appeals import lookup
-from appeals.errors import Invalid
-from appeals.pages import cut, decode
+from appeals.card import read
+from appeals.case.errors import Invalid
+from appeals.case.pages import cut, decode
 from calls.model import BlindWindow
 from people.model import Role
 from web import schemas
@@ -24,7 +24,7 @@ async def list_blind_windows(ask: Ask[Page, Nothing]) -> Reply:
         query = query.where(BlindWindow.id < place_of(ask.query.cursor))
     found = (await ask.session.scalars(query)).all()
     rows, following = cut(found, ask.query.limit, lambda row: (row.id,))
-    recovered = await lookup.recovered_in(ask.session, ask.person, [row.id for row in rows])
+    recovered = await read.recovered_in(ask.session, ask.person, [row.id for row in rows])
     items = [
         {
             "id": row.id,

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import StringConstraints
 
-from appeals import lookup
+from appeals.card import read
 from web import schemas
 from web.api import Ask, Id, Moment, Nothing, Operation, Page, Reply, get
 
@@ -40,8 +40,8 @@ class CallFilter(Page):
 @get("/calls", query=CallFilter, answers=schemas.CallList)
 async def list_calls(ask: Ask[CallFilter, Nothing]) -> Reply:
     """List the calls that you may read, newest first."""
-    query = lookup.CallQuery(**dict(ask.query))
-    page = await lookup.list_calls(ask.session, ask.person, query)
+    query = read.CallQuery(**dict(ask.query))
+    page = await read.list_calls(ask.session, ask.person, query)
     return Reply(body={"items": page.items, "next": page.next}, next_cursor=page.next)
 
 

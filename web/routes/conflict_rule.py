@@ -1,6 +1,6 @@
 """What the conflict rule leaves to the employee who answered the call, and when that was changed."""
 
-from appeals import conflicts
+from appeals.case import conflicts
 from store import setting_log
 from web import schemas
 from web.api import Ask, Nothing, Operation, Reply, get

@@ -2,7 +2,7 @@
 
 from sqlalchemy import select
 
-from appeals.model import Category, RecordType, Stage
+from appeals.case.model import Category, RecordType, Stage
 from people.model import Employee
 from web import schemas
 from web.api import Ask, Nothing, Operation, Reply, get

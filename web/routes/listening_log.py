@@ -2,8 +2,8 @@
 
 from pydantic import Field
 
-from appeals.listenings import ListeningQuery, listened
-from appeals.pages import cut
+from appeals.case.listening import ListeningQuery, listened
+from appeals.case.pages import cut
 from web import schemas
 from web.api import Ask, Id, Moment, Nothing, Operation, Page, Reply, get
 from web.routes.blind_windows import OVERSEERS, place_of

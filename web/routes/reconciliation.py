@@ -1,6 +1,6 @@
 """The daily comparison: pressed on the PBX, registered here, recorded."""
 
-from appeals.conflicts import hidden_from
+from appeals.case.conflicts import hidden_from
 from web import schemas
 from web.api import Ask, Day, Given, Nothing, Operation, Reply, get
 from web.problems import ApiError

@@ -9,8 +9,9 @@ from aiohttp import web
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from appeals import desk
-from appeals.errors import Refused
+from appeals.case.errors import Refused
+from appeals.case.listening import listen_allowed
+from appeals.case.performing import perform
 from recordings import access
 from recordings.access import AudioFile
 from recordings.model import Listening, Recording
@@ -54,12 +55,12 @@ async def _allowed(ask: Ask[Nothing, Nothing], number: int) -> Recording:
     """Return the recording; a refusal is recorded, so it needs the writer, but only a refusal."""
 
     async def again(session: AsyncSession) -> Recording:
-        return await desk.listen_allowed(session, number, ask.person)
+        return await listen_allowed(session, number, ask.person)
 
     try:
         return await again(ask.session)
     except Refused:
-        return await desk.perform(ask.deps.writer, again, now=ask.deps.now)
+        return await perform(ask.deps.writer, again, now=ask.deps.now)
 
 
 async def _there(found: AudioFile | None, recording: Recording) -> AudioFile:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from press3.config.settings import Settings
 from press3.doctor import guided_call as module
 from press3.doctor.guided_call import guide
-from press3.settings import Settings
 from tests.fakes.ami_peer import AmiPeer, message
 from tests.waiting import until
 

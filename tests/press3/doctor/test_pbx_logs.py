@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from ami.connection import AmiLink
+from press3.config.settings import Settings
 from press3.doctor import pbx_logs
 from press3.doctor.findings import Finding
 from press3.doctor.patient import Patient
-from press3.settings import Settings
 from tests.press3.test_press_reader import KEY, NOW, PRESSED, line, link, peer  # noqa: F401 - fixtures
 
 OLD = line(NOW - timedelta(days=3), "NONE|NONE|NONE|QUEUESTART|")

@@ -1,0 +1,27 @@
+"""Who calls: customers and their telephone numbers."""
+
+from datetime import datetime
+
+from sqlalchemy import ForeignKey
+from sqlalchemy.orm import Mapped, mapped_column
+
+from store.base import Base
+
+__all__ = ["Customer", "CustomerPhone"]
+
+
+class Customer(Base):
+    __tablename__ = "customers"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str | None]
+    created_at: Mapped[datetime]
+
+
+class CustomerPhone(Base):
+    """`number` is E.164, or the raw number of an internal or SIP caller; one number has one owner."""
+
+    __tablename__ = "customer_phones"
+
+    number: Mapped[str] = mapped_column(primary_key=True)
+    customer_id: Mapped[int] = mapped_column(ForeignKey("customers.id"), index=True)
