@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from appeals.intake.presses import IntakeSettings
 from press3.config.settings import Settings
 from press3.database import Store
-from press3.telephony_parts import change_handlers
+from press3.telephony_parts import change_handlers, telephony_of
 from press3.web_parts import link_view
 from store.lease import Lease
 from store.processes import Process
@@ -25,7 +25,7 @@ def telephony(writer: Writer, sessions: async_sessionmaker[AsyncSession]) -> Tel
     store = Store(sessions=sessions, writer=writer, now=lambda: NOW)
     handlers = change_handlers(IntakeSettings(departments={}))
     (pbx,) = settings.asterisk
-    return Telephony(pbx, settings, store, handlers=handlers, on_stored=lambda what: None)
+    return telephony_of(pbx, settings, store, handlers=handlers, on_stored=lambda what: None)
 
 
 async def test_the_only_process_is_never_said_to_stand_by(telephony: Telephony) -> None:
