@@ -173,3 +173,15 @@ def test_a_stopwatch_leaves_out_what_was_withheld(monkeypatch: pytest.MonkeyPatc
     assert stopwatch.own_s == 0
     monkeypatch.setattr(withheld, "since", lambda moment: 0.0)
     assert 0 < stopwatch.passed_s <= stopwatch.own_s < 60
+
+
+async def test_callers_wait_while_sleepers_are_woken_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    late = iter([0.3, 0.2, 0.04, 0.5])
+    monkeypatch.setattr(withheld, "overslept", lambda: next(late))
+    assert await timing.room() >= 0.2
+    assert next(late) == 0.5, "asked no more once there is room"
+
+
+async def test_callers_wait_no_longer_than_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(withheld, "overslept", lambda: 9.0)
+    assert 0.3 <= await timing.room(deadline_s=0.3) < 5

@@ -19,9 +19,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-__all__ = ["Ledger", "Span", "Watch", "between", "since", "start", "stop", "worst"]
+__all__ = ["Ledger", "Span", "Watch", "between", "overslept", "since", "start", "stop", "worst"]
 
 _EVERY_S = 0.1
+_LOOKS_LATELY = 5
 _KEPT_S = 1800  # no test looks back so far
 _OPEN_AT_MOST = (
     400  # of the descriptors that a process may have; the others are opened for each look
@@ -259,6 +260,14 @@ def since(moment: float) -> float:
         return 0.0
     _watch.look()
     return _watch.ledger.between(moment, time.time())
+
+
+def overslept() -> float:
+    """Return by how much the watching thread was woken too late at worst in its last looks; 0 without one."""
+    if _watch is None:
+        return 0.0
+    last = list(_watch.ledger.spans)[-_LOOKS_LATELY:]
+    return max((span.until - span.since - _EVERY_S for span in last), default=0.0)
 
 
 def worst(moment: float) -> float:

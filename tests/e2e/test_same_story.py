@@ -31,6 +31,7 @@ from tests.lab.dialogs import Keys, Refer
 from tests.lab.fixtures import StartAsterisk
 from tests.lab.harness import QUICK, Lab, LabMenu, SippCall
 from tests.lab.scenarios import Bye, Key, Speak, TelephoneHabit, Wait, WaitBye
+from tests.timing import near
 from tests.waiting import until
 
 pytestmark = pytest.mark.asterisk
@@ -355,7 +356,7 @@ def same_second(read: datetime | None, heard: datetime | None) -> bool:
     """Return whether a time in whole seconds is the one that was heard, cut off or nearly so."""
     assert read is not None
     assert heard is not None
-    return timedelta(seconds=-0.3) <= heard - read <= timedelta(seconds=1.3)
+    return near(heard, (read, read + timedelta(seconds=1)), timedelta(seconds=0.3))
 
 
 async def test_answered_by_dial_at_the_step_of_the_key(asterisk: StartAsterisk) -> None:

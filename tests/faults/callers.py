@@ -14,7 +14,7 @@ from tests.faults.taken import AT_3, Taken
 from tests.faults.telephones import Answer
 from tests.lab.harness import Lab, SippCall
 from tests.lab.scenarios import Bye, Key, Speak, Step, Wait
-from tests.timing import Stopwatch
+from tests.timing import Stopwatch, room
 from tests.waiting import until
 
 __all__ = ["Callers", "Habit", "Pressed", "SipCallers", "Truth"]
@@ -101,7 +101,7 @@ class Callers(ABC):
         self._habits = Habit.drawn(self._random)
         self._calling: asyncio.Task[None] | None = None
         self._starts: list[asyncio.Task[str]] = []
-        self._began = self.called_s = 0.0
+        self._began = self.called_s = self._crowded_s = 0.0
         self._stopwatch = Stopwatch()
         self._numbers = (f"+7911{seed % 100:02d}{n:05d}" for n in itertools.count())
 
@@ -126,7 +126,7 @@ class Callers(ABC):
     async def stop(self) -> None:
         """Let nobody call any more and wait until the last has hung up."""
         if self._calling is not None:
-            self.called_s = self._stopwatch.own_s
+            self.called_s = max(self._stopwatch.own_s - self._crowded_s, 0.0)
             self._calling.cancel()
             await asyncio.wait({self._calling})
             if not self._calling.cancelled():
@@ -161,6 +161,9 @@ class Callers(ABC):
             due_s += self._random.uniform(0.5, 1.5) * _PRESSING / self.per_second
             # the rate of the experiment, not a wait for something
             await asyncio.sleep(self._began + due_s - time.perf_counter())
+            waited_s = await room()
+            due_s += waited_s
+            self._crowded_s += waited_s
 
 
 class SipCallers(Callers):

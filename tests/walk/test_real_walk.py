@@ -22,6 +22,7 @@ from tests.e2e.desk import Desk, Person, open_desk
 from tests.lab.fixtures import Labs
 from tests.lab.harness import PRESS3, QUICK, Lab, LabMenu, SippCall
 from tests.lab.scenarios import moody_telephone_xml
+from tests.timing import room
 from tests.waiting import until
 from tests.walk.hands import COLLEAGUES, DIALPLAN, Hands, hands
 from tests.walk.logs import caller_log, cdr, lateness, queue_log, ringings
@@ -94,6 +95,7 @@ class Walk:
             for caller in callers:
                 calling.create_task(call(caller))
                 await asyncio.sleep(rng.expovariate(per_second))
+                await room()
         return logs
 
     def evidence(
