@@ -1,0 +1,35 @@
+"""What the kernel of a case adds to the desk."""
+
+from typing import Final
+
+from appeals.case.model import (
+    Appeal,
+    AppealCall,
+    AppealConflict,
+    AppealText,
+    Category,
+    HistoryEntry,
+    RecordType,
+    RefusedAttempt,
+    Stage,
+    StageVisit,
+)
+from store.feature import Feature
+
+__all__ = ["FEATURE"]
+
+FEATURE: Final = Feature(
+    name="case",
+    tables=(
+        Appeal,
+        AppealCall,
+        AppealConflict,
+        AppealText,
+        Category,
+        HistoryEntry,
+        RecordType,
+        RefusedAttempt,
+        Stage,
+        StageVisit,
+    ),
+)

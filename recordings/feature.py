@@ -1,0 +1,19 @@
+"""What recordings add to the desk."""
+
+from typing import Final
+
+from recordings.model import (
+    Listening,
+    Recording,
+)
+from store.feature import Feature
+
+__all__ = ["FEATURE"]
+
+FEATURE: Final = Feature(
+    name="recordings",
+    tables=(
+        Listening,
+        Recording,
+    ),
+)
