@@ -15,9 +15,7 @@ from ami.replies import Reply
 from ami.wire import unescape
 
 __all__ = [
-    "CoreStatus",
     "LiveChannel",
-    "core_status",
     "db_get",
     "db_get_tree",
     "getvar",
@@ -28,19 +26,9 @@ __all__ = [
     "queue_status",
     "show_channels",
     "sip_peers",
-    "status",
 ]
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CoreStatus:
-    """`startup` and `reload` as the PBX writes them, in its own zone: compare, don't compute."""
-
-    startup: str
-    reload: str
-    current_calls: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,17 +58,6 @@ async def ping(link: Asking) -> datetime:
         return datetime.fromtimestamp(float(told), UTC)
     except (ValueError, OverflowError, OSError):
         raise BadField("Ping", "Timestamp", told, reply.frame) from None
-
-
-async def core_status(link: Asking) -> CoreStatus:
-    """When the PBX started; a changed start means that every channel of before is gone."""
-    reply = await link.action("CoreStatus")
-    calls = reply.get("CoreCurrentCalls")
-    return CoreStatus(
-        startup=f"{reply.get('CoreStartupDate')} {reply.get('CoreStartupTime')}",
-        reload=f"{reply.get('CoreReloadDate')} {reply.get('CoreReloadTime')}",
-        current_calls=int(calls) if calls.isdecimal() else 0,
-    )
 
 
 async def show_channels(link: Asking) -> list[LiveChannel]:
@@ -136,13 +113,6 @@ async def is_alive(link: Asking, uniqueid: str) -> bool:
     except ActionFailed:  # "No such channel"
         return False
     return value == uniqueid
-
-
-async def status(link: Asking, channel: str = "") -> list[Reply]:
-    """Status of one channel (its name) or of all."""
-    if channel:
-        return await link.action_list("Status", Channel=channel)
-    return await link.action_list("Status")
 
 
 async def queue_status(link: Asking, queue: str = "") -> list[Reply]:

@@ -6,9 +6,9 @@
 
 from press3.features import FEATURES
 from store.base import Base
-from store.migrate import check_known, current, head, is_current, upgrade
+from store.migrate import check_known, current, head, upgrade
 
-__all__ = ["MODELS", "check_known", "current", "head", "is_current", "metadata", "upgrade"]
+__all__ = ["MODELS", "check_known", "current", "head", "metadata", "upgrade"]
 
 MODELS = tuple(table for feature in FEATURES for table in feature.tables)
 metadata = Base.metadata

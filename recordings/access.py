@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from people.client import ELSEWHERE, Client
@@ -18,7 +18,6 @@ __all__ = [
     "log_listening",
     "of_calls",
     "peaks_file",
-    "state_counts",
 ]
 
 
@@ -99,10 +98,3 @@ async def of_calls(session: AsyncSession, call_ids: Sequence[str]) -> dict[str, 
     for row in rows:
         found.setdefault(str(row.call_id), []).append(row)
     return found
-
-
-async def state_counts(session: AsyncSession) -> dict[RecordingState, int]:
-    """Return how many recordings are in each state, 0 included: the figures of `/metrics`."""
-    rows = await session.execute(select(Recording.state, func.count()).group_by(Recording.state))
-    counted = {RecordingState(state): count for state, count in rows}
-    return {state: counted.get(state, 0) for state in RecordingState}

@@ -1,8 +1,10 @@
 """What can go wrong with a recording, by whose fault it is."""
 
+from typing import Literal
+
 __all__ = [
-    "CODES",
     "BrokenAudio",
+    "Code",
     "ConversionFailed",
     "FfmpegMissing",
     "RecordingError",
@@ -11,24 +13,20 @@ __all__ = [
 ]
 
 # Every code that `Recording.error` may begin with. The screen has a sentence for each, in each language.
-CODES = frozenset(
-    {
-        *("no_root", "root", "refused", "denied"),
-        *("absent", "never_answered", "vanished", "overwritten", "no_call"),
-        *("empty", "not_audio", "bad_header", "too_long", "too_heavy", "unknown_format"),
-        *("disk_full", "disk", "no_ffmpeg", "too_slow", "worker_died", "preparing"),
-        *("growing", "given_up"),
-    }
-)
+Code = Literal[
+    "absent", "bad_header", "denied", "disk", "disk_full", "empty", "given_up", "growing", "never_answered",
+    "no_call", "no_ffmpeg", "no_root", "not_audio", "overwritten", "preparing", "refused", "root",
+    "too_heavy", "too_long", "too_slow", "unknown_format", "vanished", "worker_died",
+]  # fmt: skip
 
 
 class RecordingError(Exception):
-    """`code` is one of CODES, for programs and translations; `detail` is for people.
+    """`code` is for programs and translations; `detail` is for people.
 
     Both are positional, so that the error survives the way back from a worker process.
     """
 
-    def __init__(self, code: str, detail: str) -> None:
+    def __init__(self, code: Code, detail: str) -> None:
         super().__init__(code, detail)
         self.code = code
         self.detail = detail

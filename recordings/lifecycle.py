@@ -10,7 +10,7 @@ expected → found → final → linked → converted, and beside the way:
 - Broken sound (empty, cut to nothing, not audio) stays `linked` with an `error`: the file exists and
   belongs to its call, there is just nothing to play. It is tried a few times, then left.
 
-`error` is `<code>: <text>`, its code one of `recordings.errors.CODES`. An attempt to convert is counted
+`error` is `<code>: <text>`, its code one of `recordings.errors.Code`. An attempt to convert is counted
 before it is made, so that a file whose conversion takes press3 itself down does so a few times only;
 `given_up` says that it won't be tried again.
 """

@@ -5,7 +5,6 @@ import sqlite3
 import time
 from collections.abc import Callable
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, event, func, make_url, select, type_coerce
@@ -26,7 +25,6 @@ __all__ = [
     "database_time",
     "index_grams_soon",
     "let_go_when_frozen",
-    "sqlite_file",
     "transaction_is_sound",
     "try_to_write",
 ]
@@ -97,12 +95,6 @@ async def try_to_write(engine: AsyncEngine) -> None:
     async with engine.execution_options(press3_write=True).connect() as connection:
         await connection.exec_driver_sql("CREATE TABLE press3_probe (n INTEGER)")
         await connection.rollback()
-
-
-def sqlite_file(url: str) -> Path | None:
-    """Return the file of an SQLite URL, None for another database."""
-    parsed = make_url(url)
-    return Path(parsed.database or "") if parsed.get_backend_name() == "sqlite" else None
 
 
 async def database_time(session: AsyncSession) -> datetime:

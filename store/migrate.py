@@ -12,7 +12,7 @@ from sqlalchemy import Connection, text
 from store.engine import create_engine
 from store.errors import NewerDatabase
 
-__all__ = ["check_known", "current", "head", "is_current", "upgrade"]
+__all__ = ["check_known", "current", "head", "upgrade"]
 
 log = structlog.get_logger(__name__)
 
@@ -88,8 +88,3 @@ async def current(url: str) -> str | None:
             return await connection.run_sync(_revision)
     finally:
         await engine.dispose()
-
-
-async def is_current(url: str) -> bool:
-    """Return whether the database has exactly the schema this program needs."""
-    return await current(url) == head()

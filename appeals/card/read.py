@@ -31,7 +31,6 @@ __all__ = [
     "list_appeals",
     "list_calls",
     "one_appeal",
-    "one_call",
     "recovered_in",
 ]
 
@@ -122,14 +121,6 @@ async def list_appeals(session: AsyncSession, viewer: Person, query: AppealQuery
     found = await _numbers(session, rows, query, is_short=reach.is_short)
     numbers, following = cut(found, query.limit, lambda number: (number,))
     return Page(await view.appeals(session, numbers), following)
-
-
-async def one_call(session: AsyncSession, viewer: Person, call_id: str) -> Json:
-    """Return CALL when `viewer` may read it; NotFound."""
-    found = await session.scalar(select(Call.id).where(Call.id == call_id, calls_for(viewer)))
-    if found is None:
-        raise NotFound("call", call_id)
-    return (await view.calls(session, [found], await hidden_from(session, viewer.id)))[0]
 
 
 async def list_calls(session: AsyncSession, viewer: Person, query: CallQuery) -> Page:

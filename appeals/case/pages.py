@@ -9,9 +9,8 @@ from typing import Any, TypeVar
 
 from appeals.case.errors import Invalid
 
-__all__ = ["MAX_LIMIT", "Page", "cut", "decode", "encode"]
+__all__ = ["Page", "cut", "decode", "encode"]
 
-MAX_LIMIT = 200
 _INTEGERS = 2**31  # what the key columns hold; a larger number would be an error of the database
 Row = TypeVar("Row")
 

@@ -20,7 +20,7 @@ from appeals.deadlines.model import DeadlineNotice
 from store.outbox import Message, emit
 from store.upsert import insert_new
 
-__all__ = ["RESOLVE", "DeadlineSettings", "Level", "is_time", "level_at", "tick"]
+__all__ = ["RESOLVE", "DeadlineSettings", "Level", "is_time", "tick"]
 
 RESOLVE: Final = "resolve"  # the deadline's name in events and history
 _AT_ONCE: Final = 200  # a transaction stays short; the rest comes with the next tick
@@ -42,13 +42,6 @@ class DeadlineSettings:
     @property
     def lead(self) -> timedelta:
         return timedelta(hours=min(self.due_soon_h, self.resolve_h / 2))
-
-
-def level_at(due_at: datetime, now: datetime, lead: timedelta) -> Level | None:
-    """Return how near a deadline is; None while it is far. At `due_at` it is overdue."""
-    if now >= due_at:
-        return Level.OVERDUE
-    return Level.DUE_SOON if now >= due_at - lead else None
 
 
 async def is_time(session: AsyncSession, now: datetime, settings: DeadlineSettings) -> bool:
@@ -74,8 +67,7 @@ async def tick(session: AsyncSession, now: datetime, settings: DeadlineSettings)
 
 
 def _untold(level: Level, now: datetime, lead: timedelta) -> Select[Appeal]:
-    """The same question as `level_at`, asked of all rows, in no order: that would read every deadline
-    there ever was."""
+    # At `due_at` it is overdue. In no order: to sort, the database would read every deadline there ever was.
     due = Appeal.deadline_at
     at_level = due <= now if level is Level.OVERDUE else and_(due > now, due <= now + lead)
     was_told = exists().where(

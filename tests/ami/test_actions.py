@@ -33,11 +33,6 @@ async def test_ping_is_the_pbx_clock(peer: AmiPeer, link: AmiLink) -> None:
         await actions.ping(link)
 
 
-async def test_core_status_tells_the_start(link: AmiLink) -> None:
-    told = await actions.core_status(link)
-    assert (told.startup, told.current_calls) == ("2026-11-21 18:33:41", 0)
-
-
 async def test_show_channels_gives_every_channel(peer: AmiPeer, link: AmiLink) -> None:
     peer.channels = [
         snapshot() | {"Application": "Queue", "ApplicationData": "q", "BridgeId": "b1"}
@@ -108,11 +103,9 @@ async def test_astdb_values_are_there_or_none(peer: AmiPeer, link: AmiLink) -> N
         await actions.db_get(link, "a", "b")
 
 
-async def test_status_and_queue_status_are_lists(peer: AmiPeer, link: AmiLink) -> None:
-    assert await actions.status(link) == await actions.queue_status(link) == []
-    await actions.status(link, "PJSIP/101-1")
+async def test_queue_status_is_a_list(peer: AmiPeer, link: AmiLink) -> None:
+    assert await actions.queue_status(link) == []
     await actions.queue_status(link, "complaints")
-    assert peer.received("Status")[-1].get("Channel") == "PJSIP/101-1"
     assert peer.received("QueueStatus")[-1].get("Queue") == "complaints"
 
 

@@ -3,7 +3,7 @@ from datetime import timedelta
 import pytest
 
 from appeals.deadlines import verbs as deadlines
-from appeals.deadlines.verbs import DeadlineSettings, Level, level_at
+from appeals.deadlines.verbs import DeadlineSettings, Level
 from appeals.registration import verbs
 from people.model import Role
 from tests.appeals.world import NOON, World
@@ -32,8 +32,10 @@ async def tick(world: World) -> list[str]:
         (HOUR, Level.OVERDUE),
     ],
 )
-def test_how_near_a_deadline_is(seconds: float, level: Level | None) -> None:
-    assert level_at(NOON, NOON + timedelta(seconds=seconds), SETTINGS.lead) == level
+async def test_how_near_a_deadline_is(world: World, seconds: float, level: Level | None) -> None:
+    await world.pressed()
+    world.pass_s(24 * HOUR + seconds)
+    assert await tick(world) == ([f"deadline.{level}"] if level else [])
 
 
 def test_a_short_limit_is_not_due_soon_from_its_beginning() -> None:

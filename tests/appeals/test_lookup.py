@@ -102,7 +102,7 @@ async def test_every_field_of_the_contract_is_there(world: World, chief: Viewer)
     (row,) = await world.appeals()
     async with world.sessions() as session:
         appeal = await read.one_appeal(session, chief, row.number)
-        told = await read.one_call(session, chief, call.id)
+        (told,) = (await read.list_calls(session, chief, CallQuery())).items
 
     assert set(appeal) >= set(APPEAL)
     assert list(appeal["times"]) == TIMES
@@ -143,7 +143,7 @@ async def test_a_transfer_and_a_recording_of_the_call(world: World, chief: Viewe
     await add_recording(world, call.id, "/monitor/a.wav", started_at=NOON, duration_s=12.5)
     await call.transfer("101", "102").end().stored()
     async with world.sessions() as session:
-        told = await read.one_call(session, chief, call.id)
+        (told,) = (await read.list_calls(session, chief, CallQuery())).items
     assert told["transfers"] == [
         {"at": NOON.isoformat(), "kind": "blind", "from": "101", "to": "102"}
     ]
@@ -163,7 +163,7 @@ async def test_a_recording_that_may_be_another_calls_says_so(world: World, chief
     call = await world.pressed()
     await add_recording(world, call.id, "/monitor/note-89161112233.wav", guessed=True)
     async with world.sessions() as session:
-        told = await read.one_call(session, chief, call.id)
+        (told,) = (await read.list_calls(session, chief, CallQuery())).items
     assert [recording["guessed"] for recording in told["recordings"]] == [True]
 
 
@@ -262,16 +262,16 @@ async def test_filters_of_calls(world: World, chief: Viewer) -> None:
 
 async def test_what_may_not_be_read_is_not_found(world: World) -> None:
     boris = await world.hire("Борис", extension="102")
-    call = await world.pressed()
+    await world.pressed()
     (appeal,) = await world.appeals()
     async with world.sessions() as session:
         for reading in (
             read.one_appeal(session, boris, appeal.number),
             read.history_of(session, boris, appeal.number),
-            read.one_call(session, boris, call.id),
         ):
             with pytest.raises(NotFound):
                 await reading
+    assert await calls(world, boris) == []
 
 
 @pytest.mark.parametrize("few", [0, 2000])

@@ -11,6 +11,7 @@ from appeals.case.errors import WrongStage
 from appeals.case.model import Category, Phase, RecordType, Stage
 from appeals.case.stages import TRANSITIONS, Verb, next_phase
 from appeals.registration import verbs
+from tests.appeals.first_rows import CATEGORIES, RECORD_TYPES
 
 DIAGRAM = Path(__file__).parents[2] / "docs" / "appeal-stages.md"
 
@@ -69,5 +70,5 @@ async def test_a_new_database_begins_with_the_template(
         types = set(await session.scalars(select(RecordType.code)))
         categories = set(await session.scalars(select(Category.code)))
     assert told == list(template.STAGES)
-    assert types == {each["code"] for each in template.RECORD_TYPES}
-    assert categories == {each["code"] for each in template.CATEGORIES}
+    assert types == {each["code"] for each in RECORD_TYPES}
+    assert categories == {each["code"] for each in CATEGORIES}

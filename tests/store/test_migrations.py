@@ -20,6 +20,7 @@ from store import outbox
 from store.engine import create_engine
 from store.migrate import _config
 from store.search import folded, in_models
+from tests.appeals.first_rows import CATEGORIES, RECORD_TYPES
 
 
 def _differences(connection: Connection) -> Any:
@@ -47,7 +48,7 @@ async def test_the_comparison_can_see_a_difference(engine: AsyncEngine) -> None:
 async def test_a_migrated_database_is_current_and_migrating_again_changes_nothing(
     database_url: str,
 ) -> None:
-    assert await schema.is_current(database_url)
+    assert await schema.current(database_url) == schema.head()
     await schema.upgrade(database_url)
     assert await schema.current(database_url) == schema.head()
 
@@ -62,12 +63,12 @@ async def test_what_was_added_to_the_first_schema_can_be_taken_back_and_made_aga
 
 
 async def test_an_empty_database_is_not_current(tmp_path: Any) -> None:
-    assert not await schema.is_current(f"sqlite+aiosqlite:///{tmp_path}/empty.db")
+    assert await schema.current(f"sqlite+aiosqlite:///{tmp_path}/empty.db") != schema.head()
 
 
 async def test_two_processes_may_migrate_at_once(empty_database_url: str) -> None:
     await asyncio.gather(*(schema.upgrade(empty_database_url) for _ in range(3)))
-    assert await schema.is_current(empty_database_url)
+    assert await schema.current(empty_database_url) == schema.head()
 
 
 async def test_the_first_rows_are_there(sessions: async_sessionmaker[AsyncSession]) -> None:
@@ -78,10 +79,10 @@ async def test_the_first_rows_are_there(sessions: async_sessionmaker[AsyncSessio
         kept = [{c: getattr(stage, c) for c in template.STAGES[0]} for stage in stages]
         assert kept == list(template.STAGES)
         types = {t.code: (t.name, t.kind) for t in await session.scalars(select(RecordType))}
-        assert types.items() >= {(t["code"], (t["name"], t["kind"])) for t in template.RECORD_TYPES}
+        assert types.items() >= {(t["code"], (t["name"], t["kind"])) for t in RECORD_TYPES}
         assert {types["БЛ"][1], types["ПЖ"][1]} == {"praise", "proposal"}
         categories = {c.code: c.name for c in await session.scalars(select(Category))}
-        assert categories.items() >= {(c["code"], c["name"]) for c in template.CATEGORIES}
+        assert categories.items() >= {(c["code"], c["name"]) for c in CATEGORIES}
 
 
 async def test_an_upgrade_is_logged_before_and_after_and_a_start_without_one_is_not(
