@@ -9,7 +9,7 @@ import enum
 import re
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -79,7 +79,7 @@ class SignedIn:
     token: str
     employee: Employee
     expires_at: datetime
-    device: str
+    device: str = ""
 
 
 @dataclass(slots=True)
@@ -176,7 +176,11 @@ class SignIn:
             _log_refused(client, "second-factor")
         if isinstance(outcome, PeopleError):
             raise outcome
-        return outcome
+        key = (
+            await self._device_key()
+        )  # after the commit: the first time it is read, and makes a hash
+        cookie = devices.cookie_for(key, client.device, outcome.employee.login, self._now())
+        return replace(outcome, device=cookie)
 
     async def change_password(
         self, employee: Employee, old: str, new: str, *, client: Client, session_hash: bytes
@@ -335,8 +339,7 @@ class SignIn:
         audit.record(
             session, AuditKind.SIGNED_IN, at=now, by=by, subject_id=employee.id, device=device
         )
-        cookie = devices.cookie_for(await self._device_key(), client.device, employee.login, now)
-        return SignedIn(token=token, employee=employee, expires_at=expires_at, device=cookie)
+        return SignedIn(token=token, employee=employee, expires_at=expires_at)
 
     async def _code_refused(
         self,

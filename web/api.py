@@ -1,10 +1,15 @@
 """How a route is declared: once, with all that routing, rights, checks and OpenAPI need to know.
 
     @get("/appeals/{number}", answers=schemas.Appeal)
-    async def read_appeal(ask: Ask[Nothing, None]) -> Reply: ...
+    async def read_appeal(ask: Ask[Nothing, Nothing]) -> Reply: ...
+
+    @post("/appeals/{number}/take", answers=schemas.Appeal, answer=read_again)
+    async def take_appeal(ask: Ask[Nothing, Nothing]) -> Written: ...
 
 The decorator makes an `Operation` of the function; `web.routes.OPERATIONS` lists them all, `web.serve`
-runs them, `web.openapi` describes them.
+runs them, `web.openapi` describes them. What changes something is a `Change`: its handler runs in the
+writer's transaction and returns a `Written`, which has no place for an answer; `answer` reads that after
+the commit. Presses wait while a transaction lasts.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -32,7 +37,9 @@ from web.years import with_sound_year
 
 __all__ = [
     "PATH_PARAMETERS",
+    "Answer",
     "Ask",
+    "Change",
     "Day",
     "Given",
     "Id",
@@ -40,15 +47,19 @@ __all__ = [
     "Moment",
     "Nothing",
     "Operation",
+    "Outside",
     "Page",
     "Reply",
+    "Written",
     "delete",
     "get",
+    "outside",
     "patch",
     "post",
+    "put",
 ]
 
-Method = Literal["GET", "POST", "PATCH", "DELETE"]
+Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 Q = TypeVar("Q")
 B = TypeVar("B")
 
@@ -93,7 +104,7 @@ class Page(Given):
 
 @dataclass(frozen=True, kw_only=True)
 class Ask(Generic[Q, B]):
-    """One request, checked: `session` reads, or is the transaction of a write that commits with the answer.
+    """One request, checked: `session` reads, or is the transaction of a `Change`.
 
     `if_version` is what If-Match says, None without it.
     """
@@ -128,8 +139,7 @@ class Ask(Generic[Q, B]):
 @dataclass(frozen=True, kw_only=True)
 class Reply:
     """`version` becomes the ETag, `next_cursor` a Link to the next page. `cookie` is the session token
-    for the browser, empty to forget it, None to leave it. `device`: the device cookie to keep.
-    `reference`: what an operation with `reread` has changed or made, as that takes it."""
+    for the browser, empty to forget it, None to leave it. `device`: the device cookie to keep."""
 
     body: Mapping[str, Any] | None = None
     status: int = 200
@@ -138,34 +148,43 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
     cookie: str | None = None
     device: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Written:
+    """What a transaction has changed or made; what that looks like is read after the commit.
+
+    `reference` names it for `Change.answer`, also when the request is repeated; None: the address names it.
+    `version` becomes the ETag, None: it has none. `cookie` as in `Reply`. `secret` is shown this once and
+    stored nowhere, so a `Change` that gives one isn't `replayable`.
+    """
+
     reference: str | None = None
+    version: int | None = None
+    cookie: str | None = None
+    secret: str | None = field(default=None, repr=False)
 
 
-Reread = Callable[["Ask[Any, Any]", str | None], Awaitable[Reply]]
 Handler = Callable[[Ask[Any, Any]], Awaitable[Reply | web.StreamResponse]]
+Writing = Callable[[Ask[Any, Any]], Awaitable[Written]]
+Answer = Callable[[Ask[Any, Any], Written], Awaitable[Reply]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Operation:
-    """`roles` None: everybody signed in. `public`: nobody needs to be. `writes`: the handler runs in
-    the writer's transaction, its refusals are recorded, and an Idempotency-Key makes it happen once
-    when it is `replayable` (its answer holds no secret). `reread(ask, reference)`: reads the answer after
-    the commit, and again for a repeated request, always with the rights that the person has then.
-    `answers` describes the body of the answer; `media_type` what it is.
-    `before_duty`: it may be done by somebody who must change the password or enrol a second factor first."""
+    """`roles` None: everybody signed in. `public`: nobody needs to be. `answers` describes the body of the
+    answer; `media_type` what it is. `versioned`: If-Match counts. `before_duty`: it may be done by somebody
+    who must change the password or enrol a second factor first."""
 
     method: Method
     path: str
-    handler: Handler
+    handler: Callable[[Ask[Any, Any]], Awaitable[object]]
     query: type[Given] = Nothing
     body: type[Given] | None = None
     answers: type[BaseModel] | None = None
     status: int = 200
     roles: frozenset[Role] | None = None
     public: bool = False
-    writes: bool = False
-    replayable: bool = True
-    reread: Reread | None = None
     versioned: bool = False
     before_duty: bool = False
     media_type: str = "application/json"
@@ -174,7 +193,12 @@ class Operation:
     @property
     def is_once(self) -> bool:
         """Whether an Idempotency-Key counts."""
-        return self.method == "POST" and self.writes and self.replayable
+        return False
+
+    @property
+    def may_lose_sight(self) -> bool:
+        """Whether the person may have no right left to read what they have changed: 204."""
+        return False
 
     @property
     def name(self) -> str:
@@ -185,25 +209,71 @@ class Operation:
         return " ".join((self.handler.__doc__ or "").split())
 
 
-def _declare(method: Method, path: str, flags: Mapping[str, Any]) -> Callable[[Any], Operation]:
-    def declared(handler: Handler) -> Operation:
-        return Operation(method=method, path=path, handler=handler, **flags)
+@dataclass(frozen=True, kw_only=True)
+class Outside(Operation):
+    """Runs outside the writer: it reads, or takes its time and opens transactions of its own."""
 
-    return declared
-
-
-def get(path: str, **flags: Any) -> Callable[[Any], Operation]:
-    """Declare a reading route; `flags` are fields of `Operation`."""
-    return _declare("GET", path, flags)
+    handler: Handler
 
 
-def post(path: str, **flags: Any) -> Callable[[Any], Operation]:
-    return _declare("POST", path, flags)
+@dataclass(frozen=True, kw_only=True)
+class Change(Operation):
+    """Runs in the writer's transaction; its refusals are recorded.
+
+    `answer(ask, written)` reads the answer after the commit, and again for a repeated request, always with
+    the rights that the person has then. It is needed where there is a body. `replayable`: an
+    Idempotency-Key makes a POST happen once; false where the answer holds a secret.
+
+    Raises:
+        ValueError: A body is described and nothing reads it, or the other way round.
+    """
+
+    handler: Writing
+    answer: Answer | None = None
+    replayable: bool = True
+
+    def __post_init__(self) -> None:
+        if (self.answer is None) != (self.answers is None):
+            raise ValueError(f"{self.name}: `answers` and `answer` belong together")
+
+    @property
+    def is_once(self) -> bool:
+        return self.method == "POST" and self.replayable
+
+    @property
+    def may_lose_sight(self) -> bool:
+        return self.answer is not None and self.replayable
 
 
-def patch(path: str, **flags: Any) -> Callable[[Any], Operation]:
-    return _declare("PATCH", path, flags)
+def get(path: str, **flags: Any) -> Callable[[Handler], Outside]:
+    """Declare a reading route; `flags` are fields of `Outside`."""
+    return outside("GET", path, **flags)
 
 
-def delete(path: str, **flags: Any) -> Callable[[Any], Operation]:
-    return _declare("DELETE", path, flags)
+def outside(method: Method, path: str, **flags: Any) -> Callable[[Handler], Outside]:
+    """Declare a route that changes something and takes its time, as checking a password does."""
+    return lambda handler: Outside(method=method, path=path, handler=handler, **flags)
+
+
+def post(path: str, **flags: Any) -> Callable[[Writing], Change]:
+    """Declare a route that makes or does something; `flags` are fields of `Change`."""
+    return _change("POST", path, flags)
+
+
+def put(path: str, **flags: Any) -> Callable[[Writing], Change]:
+    """Declare a route that sets the whole of something: repeated, it changes nothing more."""
+    return _change("PUT", path, flags)
+
+
+def patch(path: str, **flags: Any) -> Callable[[Writing], Change]:
+    """Declare a route that changes the fields that are given."""
+    return _change("PATCH", path, flags)
+
+
+def delete(path: str, **flags: Any) -> Callable[[Writing], Change]:
+    """Declare a route that ends or removes something."""
+    return _change("DELETE", path, flags)
+
+
+def _change(method: Method, path: str, flags: Mapping[str, Any]) -> Callable[[Writing], Change]:
+    return lambda handler: Change(method=method, path=path, handler=handler, **flags)

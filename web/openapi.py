@@ -122,7 +122,7 @@ def _responses(operation: Operation) -> dict[str, Any]:
     elif operation.media_type != "application/json":
         good["content"] = {operation.media_type: {"schema": {}}}
     answers = {str(operation.status): good}
-    if operation.reread is not None:
+    if operation.may_lose_sight:
         answers["204"] = {"description": "Done; you may not read it any more."}
     if operation.media_type.startswith("audio/"):
         answers["206"] = good

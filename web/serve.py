@@ -1,4 +1,4 @@
-"""Run a declared operation: who asks, may he, what does he say; then read, or write and commit."""
+"""Run a declared operation: who asks, may they, what do they say; then read, or change, commit and read."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -14,10 +14,11 @@ from appeals.case.performing import perform
 from people.model import Employee
 from people.sessions import Present
 from people.signin import duty_of
-from web import auth, idempotency
-from web.api import PATH_PARAMETERS, Ask, Nothing, Operation, Reply
+from web import auth
+from web.api import PATH_PARAMETERS, Ask, Change, Nothing, Operation, Outside, Reply
 from web.connection import make_known
 from web.deps import WebDeps
+from web.idempotency import Kept, Once, request_hash
 from web.problems import ApiError
 from web.reading import read_body, read_if_match, read_key, read_query
 
@@ -39,7 +40,7 @@ def _handler(
 ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     async def handle(request: web.Request) -> web.StreamResponse:
         ask = await _ask(operation, deps, request)
-        done = await (_write(operation, ask) if operation.writes else _read(operation, ask))
+        done = await _done(operation, ask)
         return _response(done, ask) if isinstance(done, Reply) else done
 
     return handle
@@ -86,63 +87,62 @@ def _check_rights(operation: Operation, person: Employee | None, *, totp: bool) 
         raise ApiError("forbidden", extra={"roles": sorted(operation.roles)})
 
 
-async def _read(operation: Operation, ask: Ask[Any, Any]) -> Reply | web.StreamResponse:
+async def _done(operation: Operation, ask: Ask[Any, Any]) -> Reply | web.StreamResponse:
+    if isinstance(operation, Change):
+        return await _change(operation, ask)
+    assert isinstance(operation, Outside)
     async with ask.session:
         return await operation.handler(ask)
 
 
-async def _write(operation: Operation, ask: Ask[Any, Any]) -> Reply:
-    """Run the handler in the writer's transaction; once, when the client gave the request a key."""
+async def _change(operation: Change, ask: Ask[Any, Any]) -> Reply:
+    """Change in the writer's transaction, once when the client gave the request a key; then read the answer."""
+    once = await _once(operation, ask)
+
+    async def work(session: AsyncSession) -> Kept:
+        kept = await once.find(session) if once is not None else None
+        if kept is not None:
+            return kept
+        written = await operation.handler(replace(ask, session=session))
+        if once is not None:
+            await once.keep(session, operation.status, written)
+        return Kept(operation.status, written)
+
+    return await _answer(operation, ask, await perform(ask.deps.writer, work, now=ask.deps.now))
+
+
+async def _once(operation: Change, ask: Ask[Any, Any]) -> Once | None:
     key = read_key(ask.request.headers) if operation.is_once else None
-
-    async def work(session: AsyncSession) -> Reply:
-        if key is None:
-            return await _run(operation, ask, session)
-        return await _once(operation, ask, session, key)
-
-    done = await perform(ask.deps.writer, work, now=ask.deps.now)
-    return await _answer(operation, ask, done)
+    if key is None:
+        return None
+    request = ask.request
+    wanted = request_hash(request.method, request.path, await request.read())
+    return Once(ask.person.id, key, wanted, ask.now)
 
 
-async def _answer(operation: Operation, ask: Ask[Any, Any], done: Reply) -> Reply:
+async def _answer(operation: Change, ask: Ask[Any, Any], kept: Kept) -> Reply:
     """Read the answer after the commit, with the rights of now.
 
-    Who has just given the right away gets 204; a repeated request of who lost it since, what reading gets.
+    A person who has just given the right away gets 204; a repeated request of one who lost it since, what
+    reading gets.
     """
-    if operation.reread is None or done.status == HTTPStatus.NO_CONTENT:
+    written = kept.written
+    headers = {"Idempotency-Replayed": "true"} if kept.replayed else {}
+    done = Reply(
+        status=kept.status, version=written.version, headers=headers, cookie=written.cookie
+    )
+    if operation.answer is None:
         return done
-    replayed = "Idempotency-Replayed" in done.headers
     async with ask.deps.sessions() as session:
-        again = Ask(**{**vars(ask), "session": session, "now": ask.deps.now()})
         try:
-            read = await operation.reread(again, done.reference)
+            now = replace(ask, session=session, now=ask.deps.now())
+            read = await operation.answer(now, written)
         except NotFound:
-            if replayed:
+            if kept.replayed:
                 raise
             return replace(done, status=HTTPStatus.NO_CONTENT)
-    headers = {name: value for name, value in done.headers.items() if name != "ETag"}
-    return replace(read, status=done.status, headers={**read.headers, **headers})
-
-
-async def _once(operation: Operation, ask: Ask[Any, Any], session: AsyncSession, key: str) -> Reply:
-    wanted = idempotency.request_hash(
-        ask.request.method, ask.request.path, await ask.request.read()
-    )
-    person = ask.person.id
-    kept = await idempotency.find(session, person, key, wanted, now=ask.now)
-    if kept is not None:
-        return kept
-    reply = await _run(operation, ask, session)
-    await idempotency.keep(session, person, key, wanted, reply, now=ask.now)
-    return reply
-
-
-async def _run(operation: Operation, ask: Ask[Any, Any], session: AsyncSession) -> Reply:
-    in_transaction = Ask(**{**vars(ask), "session": session})
-    reply = await operation.handler(in_transaction)
-    if not isinstance(reply, Reply):
-        raise TypeError(f"{operation.name} writes, so it must return a Reply")
-    return reply
+    headers = {**read.headers, **headers}
+    return replace(read, status=kept.status, headers=headers, cookie=written.cookie)
 
 
 def _response(reply: Reply, ask: Ask[Any, Any]) -> web.Response:

@@ -8,7 +8,20 @@ from appeals.card import own_case, read
 from appeals.case.model import Appeal, Kind, Phase
 from appeals.registration import verbs
 from web import schemas
-from web.api import Ask, Given, Id, Moment, Nothing, Operation, Page, Reply, get, patch, post
+from web.api import (
+    Ask,
+    Given,
+    Id,
+    Moment,
+    Nothing,
+    Operation,
+    Page,
+    Reply,
+    Written,
+    get,
+    patch,
+    post,
+)
 
 __all__ = ["OPERATIONS"]
 
@@ -55,13 +68,13 @@ async def _appeal(ask: Ask[Nothing, Any]) -> Reply:
     return Reply(body=appeal, version=appeal.get("version"))
 
 
-async def _reread(ask: Ask[Any, Any], reference: str | None) -> Reply:
-    """Read the appeal that a verb changed; its number is in the address."""
+async def _changed_appeal(ask: Ask[Any, Any], _: Written) -> Reply:
+    """Read the appeal that a verb has changed; its number is in the address."""
     return await _appeal(ask)
 
 
-def _changed(appeal: Appeal) -> Reply:
-    return Reply(version=appeal.version, reference=str(appeal.number))
+def _written(appeal: Appeal) -> Written:
+    return Written(reference=str(appeal.number), version=appeal.version)
 
 
 async def _note_reading(ask: Ask[Nothing, Nothing]) -> None:
@@ -97,12 +110,11 @@ async def read_history(ask: Ask[Nothing, Nothing]) -> Reply:
 @post(
     "/appeals/{number}/take",
     answers=schemas.OneAppeal,
-    writes=True,
-    reread=_reread,
+    answer=_changed_appeal,
     versioned=True,
     problems=VERB_PROBLEMS,
 )
-async def take_appeal(ask: Ask[Nothing, Nothing]) -> Reply:
+async def take_appeal(ask: Ask[Nothing, Nothing]) -> Written:
     """Take an appeal into work. You become the person responsible."""
     appeal = await verbs.take(
         ask.session,
@@ -111,19 +123,18 @@ async def take_appeal(ask: Ask[Nothing, Nothing]) -> Reply:
         now=ask.now,
         if_version=ask.if_version,
     )
-    return _changed(appeal)
+    return _written(appeal)
 
 
 @post(
     "/appeals/{number}/resolve",
     body=Resolution,
     answers=schemas.OneAppeal,
-    writes=True,
-    reread=_reread,
+    answer=_changed_appeal,
     versioned=True,
     problems=(*VERB_PROBLEMS, "missing"),
 )
-async def resolve_appeal(ask: Ask[Nothing, Resolution]) -> Reply:
+async def resolve_appeal(ask: Ask[Nothing, Resolution]) -> Written:
     """Finish the analysis of an appeal. It needs gist and category."""
     appeal = await verbs.resolve(
         ask.session,
@@ -135,19 +146,18 @@ async def resolve_appeal(ask: Ask[Nothing, Resolution]) -> Reply:
         now=ask.now,
         if_version=ask.if_version,
     )
-    return _changed(appeal)
+    return _written(appeal)
 
 
 @patch(
     "/appeals/{number}",
     body=AppealPatch,
     answers=schemas.OneAppeal,
-    writes=True,
-    reread=_reread,
+    answer=_changed_appeal,
     versioned=True,
     problems=(*VERB_PROBLEMS, "missing"),
 )
-async def change_appeal(ask: Ask[Nothing, AppealPatch]) -> Reply:
+async def change_appeal(ask: Ask[Nothing, AppealPatch]) -> Written:
     """Change fields of an appeal. Old and new values go to its history."""
     changes = ask.body.model_dump(exclude_unset=True)
     appeal = await verbs.patch(
@@ -158,7 +168,7 @@ async def change_appeal(ask: Ask[Nothing, AppealPatch]) -> Reply:
         now=ask.now,
         if_version=ask.if_version,
     )
-    return _changed(appeal)
+    return _written(appeal)
 
 
 OPERATIONS: tuple[Operation, ...] = (

@@ -3,7 +3,7 @@
 from people import audit, sessions
 from people.audit import AuditKind
 from web import schemas
-from web.api import Ask, Nothing, Operation, Reply, delete, get
+from web.api import Ask, Nothing, Operation, Reply, Written, delete, get
 
 __all__ = ["OPERATIONS"]
 
@@ -28,20 +28,20 @@ async def list_my_sessions(ask: Ask[Nothing, Nothing]) -> Reply:
     return Reply(body={"items": items, "next": None})
 
 
-@delete("/me/sessions/{session}", status=204, writes=True)
-async def end_my_session(ask: Ask[Nothing, Nothing]) -> Reply:
+@delete("/me/sessions/{session}", status=204)
+async def end_my_session(ask: Ask[Nothing, Nothing]) -> Written:
     """End one of your sessions. Its screens are cut off."""
     await sessions.end(ask.session, ask.person.id, ask.request.match_info["session"], ask.now)
     _record(ask, 1)
-    return Reply(status=204)
+    return Written()
 
 
-@delete("/me/sessions", status=204, writes=True)
-async def end_my_other_sessions(ask: Ask[Nothing, Nothing]) -> Reply:
+@delete("/me/sessions", status=204)
+async def end_my_other_sessions(ask: Ask[Nothing, Nothing]) -> Written:
     """End all your sessions but this one."""
     own = sessions.token_hash(ask.token or "")
     _record(ask, await sessions.revoke_all(ask.session, ask.person.id, ask.now, but=own))
-    return Reply(status=204)
+    return Written()
 
 
 def _record(ask: Ask[Nothing, Nothing], ended: int) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import re
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import NoReturn
 
 from aiohttp import web
 from sqlalchemy import select
@@ -15,6 +16,7 @@ from appeals.case.performing import perform
 from recordings import access
 from recordings.access import AudioFile
 from recordings.model import Listening, Recording
+from store.writer import Work
 from web import schemas
 from web.api import Ask, Nothing, Operation, get
 from web.problems import ApiError
@@ -52,15 +54,18 @@ async def read_peaks(ask: Ask[Nothing, Nothing]) -> web.StreamResponse:
 
 
 async def _allowed(ask: Ask[Nothing, Nothing], number: int) -> Recording:
-    """Return the recording; a refusal is recorded, so it needs the writer, but only a refusal."""
-
-    async def again(session: AsyncSession) -> Recording:
-        return await listen_allowed(session, number, ask.person)
-
+    """Return the recording; a refusal is recorded, and only that needs the writer."""
     try:
-        return await again(ask.session)
-    except Refused:
-        return await perform(ask.deps.writer, again, now=ask.deps.now)
+        return await listen_allowed(ask.session, number, ask.person)
+    except Refused as refusal:
+        return await perform(ask.deps.writer, _raising(refusal), now=ask.deps.now)
+
+
+def _raising(refusal: Refused) -> Work[NoReturn]:
+    async def work(session: AsyncSession) -> NoReturn:
+        raise refusal
+
+    return work
 
 
 async def _there(found: AudioFile | None, recording: Recording) -> AudioFile:

@@ -11,7 +11,7 @@ from people import audit, directory, sessions, signin, totp
 from people.audit import AuditKind
 from people.model import Department, Employee
 from web import auth, schemas
-from web.api import Ask, Given, Nothing, Operation, Reply, delete, get, patch, post
+from web.api import Ask, Given, Nothing, Operation, Reply, Written, delete, get, outside
 
 __all__ = ["OPERATIONS", "SIGN_IN"]
 
@@ -46,7 +46,8 @@ class Confirmation(Given):
     code: str = Field(min_length=1, max_length=16)
 
 
-@post(
+@outside(
+    "POST",
     "/session",
     body=Credentials,
     answers=schemas.SignedIn,
@@ -70,15 +71,16 @@ async def who_am_i(ask: Ask[Nothing, Nothing]) -> Reply:
     return Reply(body=await _who(ask, ask.person))
 
 
-@delete("/session", status=204, writes=True, before_duty=True)
-async def sign_out(ask: Ask[Nothing, Nothing]) -> Reply:
+@delete("/session", status=204, before_duty=True)
+async def sign_out(ask: Ask[Nothing, Nothing]) -> Written:
     """Sign out. The token is worth nothing from then on, and screens that came by it are cut off."""
     await sessions.sign_out(ask.session, ask.token or "", ask.now)
     audit.record(ask.session, AuditKind.SIGNED_OUT, at=ask.now, by=ask.by, subject_id=ask.person.id)
-    return Reply(status=204, cookie="")
+    return Written(cookie="")
 
 
-@patch(
+@outside(
+    "PATCH",
     "/session/password",
     body=PasswordChange,
     status=204,
@@ -97,7 +99,8 @@ async def change_password(ask: Ask[Nothing, PasswordChange]) -> Reply:
     return Reply(status=204)
 
 
-@post(
+@outside(
+    "POST",
     "/session/second-factor",
     body=Enrolment,
     answers=schemas.SecondFactor,
@@ -114,7 +117,8 @@ async def begin_second_factor(ask: Ask[Nothing, Enrolment]) -> Reply:
     return Reply(body=body, status=201)
 
 
-@post(
+@outside(
+    "POST",
     "/session/second-factor/confirm",
     body=Confirmation,
     status=204,
