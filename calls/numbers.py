@@ -7,6 +7,7 @@ What the PBX said is kept as it was (`raw`); E.164 is what customers are found b
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 import phonenumbers
 
@@ -183,6 +184,8 @@ class NumberRules:
         return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
 
+# Each event of a channel asks for the same few names, and finding one takes longer than all else here.
+@lru_cache(maxsize=4096)
 def resource(channel_or_interface: str) -> str:
     """Return the name that a channel or interface has below its technology: `bob` of `PJSIP/bob-0000002a`."""
     found = _COUNTED.match(channel_or_interface) or _RESOURCE.match(channel_or_interface)

@@ -1,6 +1,7 @@
 """The one MetaData of all tables; each package declares its own tables in its `model.py`."""
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -18,17 +19,30 @@ class UtcDateTime(TypeDecorator[datetime]):
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError(f"naive datetime {value!r}: times are aware UTC")
-        value = value.astimezone(UTC)
-        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+        return None if value is None else _utc(value)
+
+    def bind_processor(self, dialect: Dialect) -> Callable[[datetime | None], Any] | None:
+        """Make SQLite's text at once: every press binds some forty times."""
+        return _as_text if dialect.name == "sqlite" else super().bind_processor(dialect)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def _utc(value: datetime) -> datetime:
+    if value.tzinfo is None:
+        raise ValueError(f"naive datetime {value!r}: times are aware UTC")
+    return value.astimezone(UTC)
+
+
+def _as_text(value: datetime | None) -> str | None:
+    """Return `value` as SQLAlchemy writes a naive datetime for SQLite, in UTC."""
+    return None if value is None else _utc(value).isoformat(" ", "microseconds")[:-_OFFSET]
+
+
+_OFFSET = len("+00:00")
 
 
 class CleanText(TypeDecorator[str]):
@@ -41,7 +55,18 @@ class CleanText(TypeDecorator[str]):
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
-        return value if value is None else UNSTORABLE.sub("\ufffd", value)
+        return _clean(value)
+
+    def bind_processor(self, dialect: Dialect) -> Callable[[str | None], Any] | None:
+        """Spare a layer where the driver takes the text as it is: every press binds some seventy."""
+        of_driver = self.impl_instance.bind_processor(dialect)
+        return _clean if of_driver is None else super().bind_processor(dialect)
+
+
+def _clean(value: str | None) -> str | None:
+    if value is None or (value.isascii() and "\0" not in value):
+        return value
+    return UNSTORABLE.sub("\ufffd", value)
 
 
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
