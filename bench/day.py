@@ -44,7 +44,8 @@ from bench.screens import LightScreen, hire, light_screens
 from calls.model import Call
 from people.access.audience import Audience
 from press3.config.recordings import recording_settings
-from press3.config.settings import RecordingsSettings, ServiceSettings, Settings
+from press3.config.sections import RecordingsSettings, ServiceSettings
+from press3.config.settings import Settings
 from press3.database import Store, open_store
 from press3.replay import TraceLink, replay_link, shifted
 from press3.traces import TraceLine, read_trace

@@ -42,7 +42,8 @@ from calls.story import CallChange, CallStory, fold
 from calls.tracker import Tracker
 from calls.triggers import TriggerRules
 from press3 import schema
-from press3.config.settings import ServiceSettings, Settings
+from press3.config.sections import ServiceSettings
+from press3.config.settings import Settings
 from press3.database import open_store
 from press3.replay import TraceLink, replay_link
 from press3.traces import TraceLine

@@ -9,7 +9,8 @@ from ivr.menu import Action, AmiAccount, CantRender, Menu, ObservedMenu, Prompts
 from ivr.render import render
 from press3.config.ami_secret import secret_of
 from press3.config.faults import named
-from press3.config.settings import AsteriskSettings, Settings, given
+from press3.config.sections import AsteriskSettings
+from press3.config.settings import Settings, given
 from press3.errors import Press3Error
 
 __all__ = ["NO_PBX", "menu_of", "queue_remark", "render_files", "write_files"]

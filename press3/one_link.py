@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from ami.connection import AmiLink, LinkState
 from ami.inbox import LinkItem, LinkUp
 from press3.clock import now
-from press3.config.settings import AsteriskSettings
+from press3.config.sections import AsteriskSettings
 from press3.errors import Press3Error
 from press3.telephony_parts import link_settings
 

@@ -16,7 +16,8 @@ from calls.numbers import NumberRules
 from calls.story import CallChange
 from calls.triggers import ObservedRule, TriggerRules
 from press3.config.ami_secret import secret_of
-from press3.config.settings import AsteriskSettings, Settings
+from press3.config.sections import AsteriskSettings
+from press3.config.settings import Settings
 from press3.database import Store
 from push import pops
 from recordings import linker

@@ -1,4 +1,4 @@
-"""What the package needs to know; `press3.config.settings` fills it in from `[recordings]`."""
+"""What the package needs to know; `press3.config.recordings` fills it in from `[recordings]`."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from press3.config.faults import Fault
-from press3.config.settings import AsteriskSettings, Settings, given
+from press3.config.sections import AsteriskSettings
+from press3.config.settings import Settings, given
 from press3.errors import ConfigError
 
 __all__ = ["require_secrets", "secret_of"]

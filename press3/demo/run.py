@@ -24,7 +24,8 @@ from calls.model import BlindWindow
 from people import passwords, roster
 from press3 import logs
 from press3.clock import now
-from press3.config.settings import HttpSettings, Settings
+from press3.config.sections import HttpSettings
+from press3.config.settings import Settings
 from press3.database import open_store
 from press3.demo.calls import DEMO_OPERATORS, DemoCalls, DemoPbx
 from press3.demo.live import say_stored

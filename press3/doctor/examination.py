@@ -6,7 +6,8 @@ from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from press3.config.settings import AsteriskSettings, ObserveSettings, Settings
+from press3.config.sections import AsteriskSettings, ObserveSettings
+from press3.config.settings import Settings
 from press3.doctor import dialplan, machine, past, pbx_logs, readings, recording, rights, telephones
 from press3.doctor.database import opened
 from press3.doctor.findings import Finding, fail, ok, warn

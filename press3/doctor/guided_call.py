@@ -20,7 +20,8 @@ from ami.wire import event_type
 from calls.tracker import Tracker
 from people.model import Employee, Extension
 from press3.config.recordings import recording_settings
-from press3.config.settings import AsteriskSettings, Settings
+from press3.config.sections import AsteriskSettings
+from press3.config.settings import Settings
 from press3.doctor.database import opened
 from press3.doctor.watched_call import WatchedCall
 from press3.doctor.watched_calls import WatchedCalls

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from ami.connection import AmiLink
-from press3.config.settings import AsteriskSettings, Settings
+from press3.config.sections import AsteriskSettings
+from press3.config.settings import Settings
 
 __all__ = ["Patient"]
 

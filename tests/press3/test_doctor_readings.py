@@ -6,7 +6,8 @@ from typing import Any, cast
 
 from calls.model import Call, Leg
 from press3.clock import now
-from press3.config.settings import AsteriskSettings, DatabaseSettings, ServiceSettings, Settings
+from press3.config.sections import AsteriskSettings, DatabaseSettings, ServiceSettings
+from press3.config.settings import Settings
 from press3.database import migrate, open_store
 from press3.doctor.patient import Patient
 from press3.doctor.readings import _answers

@@ -10,7 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from appeals.case import conflicts
 from appeals.case.rights import AnsweredBy
-from press3.config.settings import ConflictSettings, ServiceSettings, Settings
+from press3.config.sections import ConflictSettings, ServiceSettings
+from press3.config.settings import Settings
 from press3.database import open_store
 from press3.service import note_conflict_rule
 from press3.upkeep import Upkeep
