@@ -2,6 +2,7 @@
 
 import json
 import uuid
+from collections.abc import Sequence
 
 import structlog
 from aiohttp import web
@@ -10,6 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from people.signin import SignIn
 from web import health, openapi, screen
+from web.api import Operation
 from web.client import came_by_proxy, client_address, place
 from web.connection import Connection
 from web.deps import DEPS, WebDeps
@@ -25,17 +27,17 @@ __all__ = ["build", "figures"]
 log = structlog.get_logger(__name__)
 
 
-def build(deps: WebDeps) -> web.Application:
-    """Return the application; it starts nothing and owns no task."""
+def build(deps: WebDeps, operations: Sequence[Operation] = OPERATIONS) -> web.Application:
+    """Return the application that serves `operations`; it starts nothing and owns no task."""
     app = web.Application(
         middlewares=[_count_by_client, _answer_errors], client_max_size=deps.body_limit_bytes
     )
     app[DEPS] = deps
     app[SIGN_IN] = SignIn(deps.sessions, deps.writer, now=deps.now, rules=deps.sign_in)
     app.on_response_prepare.append(guard)
-    for operation in OPERATIONS:
+    for operation in operations:
         add_operation(app, operation, deps)
-    document = json.dumps(openapi.document(OPERATIONS)).encode()
+    document = json.dumps(openapi.document(operations)).encode()
 
     async def described(request: web.Request) -> web.Response:
         return web.Response(body=document, content_type="application/json")
