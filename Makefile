@@ -45,8 +45,8 @@ fast: .venv/dev
 
 # The protections of docs/faults.md that are tested elsewhere than in tests/faults.
 FAULTS_ELSEWHERE = tests/e2e/test_recording_stories.py tests/e2e/test_wrong_use.py tests/e2e/test_unseen_pop.py \
-  tests/store/test_lease.py tests/store/test_prepared.py tests/press3/test_catch_up.py tests/press3/test_login_race.py \
-  tests/press3/test_pipeline.py tests/recordings/test_worker.py tests/push/test_server.py
+  tests/store/test_lease.py tests/store/test_prepared.py tests/telephony/test_catch_up.py tests/telephony/test_login_race.py \
+  tests/telephony/test_pipeline.py tests/telephony/test_recorder.py tests/recordings/test_worker.py tests/push/test_server.py
 
 faults: .venv/dev ui
 	@mkdir -p var && rm -f var/faults.jsonl

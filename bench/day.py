@@ -59,7 +59,7 @@ from recordings import linker
 from recordings.model import Recording
 from recordings.worker import RecordingWorker
 from store.journal import JournalRow
-from telephony.pipeline import Stored
+from telephony.recorder import Stored
 from tests.waiting import until
 
 __all__: list[str] = []

@@ -52,7 +52,7 @@ from store.engine import create_engine
 from store.journal import JournalEntry, JournalRow
 from store.writer import Writer
 from telephony.call_book import CallBook
-from telephony.pipeline import Stored
+from telephony.recorder import Stored
 
 __all__: list[str] = []
 

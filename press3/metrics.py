@@ -40,9 +40,10 @@ class _ServiceCollector(Collector):
             "press3_ami_events", "AMI events by what was done with them", labels=["pbx", "kind"]
         )
         for each in self._telephony:
-            pipeline, counters = each.pipeline, each.link.counters
+            pipeline, recorder = each.pipeline, each.recorder
+            counters = each.link.counters
             up.add_metric([each.pbx], each.link.state is LinkState.UP)
-            calls.add_metric([each.pbx], len(pipeline.book.open_stories) if pipeline else 0)
+            calls.add_metric([each.pbx], len(recorder.open_stories) if recorder else 0)
             stuck.add_metric([each.pbx], each.stuck_since() is not None)
             events.add_metric([each.pbx, "seen"], counters.seen)
             events.add_metric([each.pbx, "wanted"], counters.wanted)

@@ -20,7 +20,8 @@ from press3.database import Store, open_store
 from press3.telephony_parts import change_handlers, keep_rules, number_rules, trigger_rules
 from press3.traces import TraceLine, read_trace
 from store.lease import Lease
-from telephony.pipeline import Pipeline, PipelineParts, Stored
+from telephony.pipeline import Pipeline
+from telephony.recorder import Recorder, Stored
 
 __all__ = ["REPLAY_PBX", "TraceLink", "replay", "replay_link", "shifted"]
 
@@ -125,18 +126,22 @@ async def replay_link(
     lease = Lease(store.writer, REPLAY_PBX)
     rules = trigger_rules(settings, REPLAY_PBX)
     numbers, keep = number_rules(settings), keep_rules(settings)
-    parts = PipelineParts(
-        pbx=REPLAY_PBX,
-        fence=await lease.acquire(),
-        link=link,
+    recorder = Recorder(
+        REPLAY_PBX,
+        await lease.acquire(),
         writer=store.writer,
         sessions=store.sessions,
-        new_tracker=lambda: Tracker(REPLAY_PBX, rules, numbers, keep),
         handlers=change_handlers(IntakeSettings(departments={})),
         now=store.now,
         on_stored=told,
     )
-    pipeline = Pipeline(parts, catch_up=_nothing, link_down=_nothing)
+    pipeline = Pipeline(
+        link,
+        recorder,
+        new_tracker=lambda: Tracker(REPLAY_PBX, rules, numbers, keep),
+        catch_up=_nothing,
+        link_down=_nothing,
+    )
     try:
         await pipeline.run()
     finally:

@@ -43,7 +43,7 @@ from recordings import linker
 from recordings.worker import RecordingWorker
 from store import setting_log
 from store.serve_lock import ServeLock
-from telephony.pipeline import Stored
+from telephony.recorder import Stored
 from telephony.serving import Telephony
 
 __all__ = ["Service", "serve"]

@@ -22,7 +22,7 @@ from press3.database import Store
 from push import pops
 from recordings import linker
 from telephony.pbx_logs import ObservedKey, PbxLogs, logs_of
-from telephony.pipeline import ChangeHandler, Stored
+from telephony.recorder import ChangeHandler, Stored
 from telephony.serving import PbxSettings, Telephony
 
 __all__ = [

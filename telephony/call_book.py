@@ -1,4 +1,4 @@
-"""The stories of the calls in hand: facts in, changes out; nothing counts before it is committed."""
+"""Stories of the calls in hand: facts in, changes out; only what commits counts."""
 
 from collections.abc import Iterable, Mapping
 
@@ -26,19 +26,19 @@ class CallBook:
         self._stories[story.id] = story
 
     def missing(self, facts: Iterable[Fact]) -> set[str]:
-        """Return the calls of `facts` whose story is not in hand: they must be read first."""
+        """Return the calls of `facts` whose story is not in hand: read them first."""
         return {fact.call for fact in facts} - self._stories.keys()
 
     def changes(self, facts: Iterable[Fact]) -> list[CallChange]:
-        """Return what `facts` would change, call by call, in the order of their first facts."""
+        """Return what `facts` would change, by call, in the order of first facts."""
         by_call: dict[str, list[Fact]] = {}
         for fact in facts:
             by_call.setdefault(fact.call, []).append(fact)
-        found = (self._change(call, told) for call, told in by_call.items())
+        found = (self._change(call, of_call) for call, of_call in by_call.items())
         return [change for change in found if change is not None]
 
     def accept(self, changes: Iterable[CallChange]) -> None:
-        """The changes are committed: they are the stories now; ended calls are put away."""
+        """Take the stories of `changes`, which are committed."""
         for change in changes:
             self._stories[change.story.id] = change.story
 

@@ -1,8 +1,8 @@
 """After a gap: read what the PBX kept, mend the calls, close the blind window.
 
-AMI has no replay. What happened without a link is known only from what Asterisk itself wrote (the
-spool, DESIGN §5) and from who is still on the line (CoreShowChannels). Everything here may be done
-twice: facts that say nothing new change nothing.
+AMI has no replay. A gap is known only from the spool that Asterisk itself wrote (DESIGN §5) and from the
+list of live channels (CoreShowChannels). Everything here may be done twice: facts that add nothing
+change nothing.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from ami import actions, spool
 from ami.actions import LiveChannel
+from ami.asking import Link
 from ami.errors import AmiError, SpoolUnread
 from ami.events import BridgeEnter, ChannelEvent, DialBegin, Hangup, Newchannel
 from ami.inbox import LinkDown, LinkUp
@@ -29,6 +30,7 @@ from people.model import Role
 from store.outbox import Message, emit
 from telephony.log_follower import LogFollower
 from telephony.pipeline import Pipeline
+from telephony.recorder import Recorder
 
 __all__ = ["SETTLED", "CatchUp"]
 
@@ -44,13 +46,23 @@ _EVERYONE_IN_CHARGE = Audience(roles=(Role.SUPERVISOR, Role.ADMIN), departments=
 
 
 class CatchUp:
-    """Mends one PBX's gaps. `begin`, `link_up` and `link_down` are the pipeline's hooks; `sweep` runs by the clock.
+    """Mends one PBX's gaps.
 
-    A gap stays owed until it was read to the end: its window stays open, and so does its beginning,
-    whatever is heard meanwhile. It is tried again by each sweep and after each login.
+    `begin`, `link_up` and `link_down` are the pipeline's hooks; `sweep` and `follow_logs` run by
+    the clock.
+    A gap stays owed until it is read to the end. Until then its window stays open with the same beginning,
+    whatever events come meanwhile. Each sweep and each login try it again.
     """
 
-    def __init__(self, numbers: NumberRules, logs: LogFollower | None = None) -> None:
+    def __init__(
+        self,
+        recorder: Recorder,
+        link: Link,
+        numbers: NumberRules,
+        logs: LogFollower | None = None,
+    ) -> None:
+        self._recorder = recorder
+        self._link = link
         self._numbers = numbers
         self._logs = logs
         self._owed: LinkUp | None = None
@@ -58,25 +70,28 @@ class CatchUp:
         self._unread: set[str] = set()  # minutes of the spool, in the last try
 
     async def begin(self, pipeline: Pipeline) -> None:
-        """Open the blind window that lasts until the login: the PBX may be away for long, or never have been reached."""
-        await self._blind_since(pipeline, await self._state(pipeline), pipeline.parts.now())
+        """Open the blind window that lasts until the login.
+
+        The PBX may be away for long, or never have been reached.
+        """
+        await self._blind_since(await self._state(), self._recorder.now())
 
     async def link_down(self, pipeline: Pipeline, item: LinkDown) -> None:
-        """Open the blind window at the PBX's last sign of life and tell those in charge, once."""
+        """Open the blind window at the last sign of life; publish `link.lost` once."""
         self._owed = None  # the next login begins again
         if item.reason == "closed":  # we are stopping; the next start opens the window from here on
-            await pipeline.store((), contact_at=item.pbx_now)
+            await self._recorder.store((), contact_at=item.pbx_now)
             return
-        pbx, now = pipeline.parts.pbx, pipeline.parts.now()
+        pbx, now = self._recorder.pbx, self._recorder.now()
 
         async def work(session: AsyncSession) -> None:
             state = await session.get(PbxState, pbx)
             if state is None or await history.open_window(session, pbx) is not None:
                 return
             history.begin_window(session, pbx, state.last_contact_at, item.reason)
-            _tell(session, "link.lost", pbx, now)
+            _publish(session, "link.lost", pbx, now)
 
-        await pipeline.write(work)
+        await self._recorder.write(work)
         log.error(
             "link to the PBX lost: calls go on there and are read when it is back",
             pbx=pbx,
@@ -91,56 +106,56 @@ class CatchUp:
         except AmiError as error:
             log.error(
                 "the gap can't be read now; it is tried again",
-                pbx=pipeline.parts.pbx,
+                pbx=self._recorder.pbx,
                 error=str(error),
             )
 
     async def sweep(self, pipeline: Pipeline) -> None:
-        """Read the newest presses again, and those whose call began unseen: events tell nothing of it.
+        """Read the newest presses again, and those of calls that began unseen.
 
-        Marks of the last seconds are left to the events, which may still be on their way. A gap that
-        is still owed is read too.
+        No event comes of the latter. Leave the marks of the last seconds to the events, which may
+        still be on their way. Read a gap that is still owed too.
         """
         async with pipeline.turn:
-            at = pipeline.told_until(await actions.ping(pipeline.parts.link))
+            at = pipeline.taken_until(await actions.ping(self._link))
             if at is None:
                 return  # the login itself still waits to be taken in, and the gap with it
             settled = at - SETTLED
-            await self._read_spool(pipeline, at - _SWEEP_BACK, at, settled_before=settled)
+            await self._read_spool(at - _SWEEP_BACK, at, settled_before=settled)
             unseen = self._unseen(pipeline)
             for story in unseen:
-                await self._read_again(pipeline, story, settled)
+                await self._read_again(story, settled)
             if unseen:
-                there = await _on_the_line(pipeline)
+                there = await _on_the_line(self._link, pipeline)
                 await self._roll_call(pipeline, settled, self._unseen(pipeline), there)
-            await pipeline.store((), contact_at=at)
+            await self._recorder.store((), contact_at=at)
             if self._owed is not None:
                 await self._mend(pipeline, self._owed, settled)
 
     async def follow_logs(self, pipeline: Pipeline) -> None:
-        """Read on in the PBX's own logs; while a gap is owed, that comes first and reads them too."""
+        """Read on in the PBX's logs, unless a gap is owed: mending reads them too."""
         async with pipeline.turn:
             if self._logs is None or self._owed is not None:
                 return
-            at = pipeline.told_until(await actions.ping(pipeline.parts.link))
+            at = pipeline.taken_until(await actions.ping(self._link))
             if at is not None:
-                await self._logs.read_on(pipeline, at - SETTLED, self._blind_until)
+                await self._logs.read_on(at - SETTLED, self._blind_until)
 
     def _unseen(self, pipeline: Pipeline) -> list[CallStory]:
-        """Return the open calls that the tracker does not know: they began in a blind window."""
+        """Return open calls unknown to the tracker: they began in a blind window."""
         tracked = pipeline.tracker.open_calls()
-        return [story for story in pipeline.book.open_stories if story.id not in tracked]
+        return [story for story in self._recorder.open_stories if story.id not in tracked]
 
-    async def _read_again(self, pipeline: Pipeline, story: CallStory, settled: datetime) -> None:
+    async def _read_again(self, story: CallStory, settled: datetime) -> None:
         if story.press_key is None:
             return
-        press = await spool.read_press(pipeline.parts.link, story.press_key)
+        press = await spool.read_press(self._link, story.press_key)
         if press is not None:
             # A press ahead of the clock is none of the last seconds: the clock was set back.
             if press.pressed_at > settled + _AHEAD:
                 settled = press.pressed_at + _MAY_BE_BLIND
-            known = await self._story_of(pipeline, press)
-            await pipeline.store(self._beyond(pipeline, known, press, settled))
+            known = await self._story_of(press)
+            await self._recorder.store(self._beyond(known, press, settled))
 
     async def _mend(
         self,
@@ -149,43 +164,42 @@ class CatchUp:
         at: datetime,
         channels: Sequence[Reply] | None = None,
     ) -> None:
-        """Read what was before `at` (PBX time, at `login` or later); what came since is told by events.
+        """Read the gap before `at`; events describe what came since.
 
-        `channels` are those on the line at `at`; None: they are asked for.
+        `at` is PBX time, that of `login` or later.
+        `channels` are those on the line at `at`; None: the PBX is asked for them.
         """
         self._unread = set()
-        state = await self._state(pipeline)
-        blind_since = await self._blind_since(pipeline, state, at)
-        # Who was on the line, known before the reading takes its time: who leaves meanwhile says so.
-        there = await _on_the_line(pipeline, channels)
-        since, until = _span(blind_since, pipeline.book.open_stories, at)
+        state = await self._state()
+        blind_since = await self._blind_since(state, at)
+        # Asked before the reading takes its time: a channel that leaves meanwhile sends its Hangup.
+        there = await _on_the_line(self._link, pipeline, channels)
+        since, until = _span(blind_since, self._recorder.open_stories, at)
         set_back = blind_since > at + _AHEAD
         settled = until if set_back else at
-        await self._read_spool(pipeline, since, until, settled_before=settled)
+        await self._read_spool(since, until, settled_before=settled)
         if self._logs is not None:
-            await self._logs.read_gap(pipeline, since, settled, there.alive)
+            await self._logs.read_gap(since, settled, there.alive)
         if state is not None and state.startup != login.startup:
             await self._after_restart(pipeline, blind_since, there)
-        stories = pipeline.book.open_stories
+        stories = self._recorder.open_stories
         await self._roll_call(pipeline, at, stories, there, join=there.rows)
-        if set_back:  # calls of the clock before: what is said of them now is said by that clock
-            ahead = [story for story in pipeline.book.open_stories if story.started_at > at]
+        if set_back:  # calls of the clock before: their facts keep to that clock
+            ahead = [story for story in self._recorder.open_stories if story.started_at > at]
             latest = max([blind_since, *(story.started_at for story in ahead)])
             await self._roll_call(pipeline, latest, ahead, there)
-        await self._close_window(pipeline, login, at)
+        await self._close_window(login, at)
 
-    async def _state(self, pipeline: Pipeline) -> PbxState | None:
-        return await pipeline.read(lambda session: session.get(PbxState, pipeline.parts.pbx))
+    async def _state(self) -> PbxState | None:
+        return await self._recorder.read(lambda session: session.get(PbxState, self._recorder.pbx))
 
-    async def _blind_since(
-        self, pipeline: Pipeline, state: PbxState | None, at: datetime
-    ) -> datetime:
-        """Return when the open blind window began; open it where no LinkDown did. `at` is now: the PBX's time, and
-        before a login ours.
+    async def _blind_since(self, state: PbxState | None, at: datetime) -> datetime:
+        """Return when the open blind window began; open it where no LinkDown did.
 
-        Not the last contact: after a login whose gap could not be read, that lies behind the gap.
+        `at` is now: the PBX's time, and before a login ours. The last contact would not do: after a
+        login whose gap could not be read, it lies behind the gap.
         """
-        pbx, now = pipeline.parts.pbx, pipeline.parts.now()
+        pbx, now = self._recorder.pbx, self._recorder.now()
         started, reason = (
             (state.last_contact_at, "press3 was not running")
             if state
@@ -196,50 +210,48 @@ class CatchUp:
             window = await history.open_window(session, pbx)
             if window is None:
                 window = history.begin_window(session, pbx, started, reason)
-                if state is not None:  # nobody there could tell of the loss when it came
-                    _tell(session, "link.lost", pbx, now)
-            elif state is None:  # opened by our clock, before the PBX told its own
+                if state is not None:  # press3 was not running to publish the loss when it came
+                    _publish(session, "link.lost", pbx, now)
+            elif state is None:  # opened by our clock, before that of the PBX was known
                 window.started_at = min(window.started_at, started)
             return window.started_at
 
-        return await pipeline.write(work)
+        return await self._recorder.write(work)
 
     async def _read_spool(
         self,
-        pipeline: Pipeline,
         since: datetime,
         until: datetime,
         *,
         settled_before: datetime,
     ) -> None:
         try:
-            async for presses in spool.read_families(pipeline.parts.link, since, until):
+            async for presses in spool.read_families(self._link, since, until):
                 for n in range(0, len(presses), _STORED_AT_ONCE):
                     some = presses[n : n + _STORED_AT_ONCE]
-                    await self._take_up(pipeline, some, settled_before)
+                    await self._take_up(some, settled_before)
         except SpoolUnread as error:  # raised after all the others
             self._unread.update(error.minutes)
             log.error(
                 "presses can't be read from the PBX: compare by `press3 reconcile`, look with `doctor`",
-                pbx=pipeline.parts.pbx,
+                pbx=self._recorder.pbx,
                 minutes=error.minutes,
             )
 
-    async def _take_up(
-        self, pipeline: Pipeline, presses: Sequence[SpoolPress], settled_before: datetime
-    ) -> None:
-        """Store what `presses` tell; who is not known at all is asked for once, all together."""
-        pbx, uniqueids = pipeline.parts.pbx, {press.uniqueid for press in presses}
-        known = await pipeline.read(lambda session: history.known_channels(session, pbx, uniqueids))
+    async def _take_up(self, presses: Sequence[SpoolPress], settled_before: datetime) -> None:
+        """Store the facts of `presses`; one query finds which are known at all."""
+        pbx, uniqueids = self._recorder.pbx, {press.uniqueid for press in presses}
+        known = await self._recorder.read(
+            lambda session: history.known_channels(session, pbx, uniqueids)
+        )
         facts: list[Fact] = []
         for press in presses:
-            story = await self._story_of(pipeline, press) if press.uniqueid in known else None
-            facts += self._beyond(pipeline, story, press, settled_before)
-        await pipeline.store(facts)
+            story = await self._story_of(press) if press.uniqueid in known else None
+            facts += self._beyond(story, press, settled_before)
+        await self._recorder.store(facts)
 
     def _beyond(
         self,
-        pipeline: Pipeline,
         story: CallStory | None,
         press: SpoolPress,
         settled_before: datetime,
@@ -247,30 +259,33 @@ class CatchUp:
         return resync.from_spool(
             story,
             press,
-            pbx=pipeline.parts.pbx,
+            pbx=self._recorder.pbx,
             numbers=self._numbers,
             settled_before=settled_before,
             blind_until=self._blind_until,
         )
 
-    async def _story_of(self, pipeline: Pipeline, press: SpoolPress) -> CallStory | None:
-        for story in pipeline.book.open_stories:
+    async def _story_of(self, press: SpoolPress) -> CallStory | None:
+        for story in self._recorder.open_stories:
             if story.press_uniqueid == press.uniqueid or story.uniqueid == press.uniqueid:
                 return story
-        pbx = pipeline.parts.pbx
-        return await pipeline.read(
+        pbx = self._recorder.pbx
+        return await self._recorder.read(
             lambda session: history.find_by_press(session, pbx, press.uniqueid)
         )
 
     async def _after_restart(
         self, pipeline: Pipeline, last_contact: datetime, there: "_OnTheLine"
     ) -> None:
-        """End the calls of before the restart. Who is on the line is none of them, though he may seem so:
-        of a call learned from the spool the second alone is known in which it began."""
-        log.warning("the PBX was restarted: its calls of before are over", pbx=pipeline.parts.pbx)
+        """End the calls of before the restart.
+
+        A channel on the line belongs to none of them, though it may seem to: of a call learned from
+        the spool only the second is known in which it began.
+        """
+        log.warning("the PBX was restarted: its calls of before are over", pbx=self._recorder.pbx)
         facts = pipeline.tracker.restarted(last_contact)
-        facts += resync.from_channels(pipeline.book.open_stories, there.alive, last_contact)
-        await pipeline.store(facts)
+        facts += resync.from_channels(self._recorder.open_stories, there.alive, last_contact)
+        await self._recorder.store(facts)
 
     async def _roll_call(
         self,
@@ -281,14 +296,14 @@ class CatchUp:
         *,
         join: Iterable[LiveChannel] = (),
     ) -> None:
-        """Compare with who is on the line: end what ended unseen, take up `join`, which began unseen."""
+        """End the calls that are off the line; take up `join`, which began unseen."""
         facts = pipeline.tracker.reconcile(there.alive, at)
         facts += resync.from_channels(stories, there.alive, at)
         facts += pipeline.tracker.join(join, at)
-        await pipeline.store(facts)
+        await self._recorder.store(facts)
 
-    async def _close_window(self, pipeline: Pipeline, login: LinkUp, at: datetime) -> None:
-        pbx, now = pipeline.parts.pbx, pipeline.parts.now()
+    async def _close_window(self, login: LinkUp, at: datetime) -> None:
+        pbx, now = self._recorder.pbx, self._recorder.now()
         unread = ", ".join(sorted(self._unread))
 
         async def work(session: AsyncSession) -> tuple[int, int]:
@@ -299,10 +314,10 @@ class CatchUp:
             window.ended_at = max(login.pbx_now, window.started_at)
             if unread:
                 window.reason += f"; the presses of {unread} (UTC minutes) could not be read"
-            _tell(session, "link.restored", pbx, now)
+            _publish(session, "link.restored", pbx, now)
             return await recoveries.count(session, window.id)
 
-        recovered, brought = await pipeline.write(work)
+        recovered, brought = await self._recorder.write(work)
         self._owed = None
         log.info(
             "caught up with the PBX",
@@ -314,20 +329,21 @@ class CatchUp:
 
 @dataclass(frozen=True)
 class _OnTheLine:
-    """The PBX's list of channels, and who of it or of before is still to be told of by events that came.
+    """Snapshot of live channels, corrected for events that wait in the queue.
 
-    `alive` are also those whose hang-up waits to be taken in: they end when they hung up. Of a channel, a ringing
-    or a talk whose beginning waits, the rows say nothing: it begins when the event says. What no event will tell of
-    is older than the login, however young it is.
+    `alive` includes channels whose Hangup is queued: they end when that is taken in. `rows` leave out every
+    channel, ringing or talk whose beginning is queued: it begins at its event's time. What has no event in
+    the queue is older than the login, however young it is.
     """
 
     rows: Sequence[LiveChannel]
     alive: frozenset[str]
 
 
-async def _on_the_line(pipeline: Pipeline, channels: Sequence[Reply] | None = None) -> _OnTheLine:
-    """Ask who is on the line; `channels` are the rows when the login has asked."""
-    link = pipeline.parts.link
+async def _on_the_line(
+    link: Link, pipeline: Pipeline, channels: Sequence[Reply] | None = None
+) -> _OnTheLine:
+    """Return what is on the line; `channels` are the rows if the login has asked."""
     if channels is not None:
         rows = actions.live_channels(link.pbx, channels)
     else:
@@ -356,17 +372,17 @@ def _as_before(
     return row
 
 
-def _tell(session: AsyncSession, kind: str, pbx: str, now: datetime) -> None:
+def _publish(session: AsyncSession, kind: str, pbx: str, now: datetime) -> None:
     emit(session, Message(type=kind, at=now, audience=_EVERYONE_IN_CHARGE, data={"pbx": pbx}))
 
 
 def _span(
     blind_since: datetime, stories: Iterable[CallStory], at: datetime
 ) -> tuple[datetime, datetime]:
-    """Return from when to when presses are read: from the blind window or the oldest open press, a bit
-    before, 8 days at most, until now.
+    """Return from when to when presses are read (PBX time).
 
-    A PBX whose clock went back while we were blind has presses by both clocks: all it keeps is read.
+    The span begins a bit before the blind window or the oldest open press, at most 8 days ago, and ends
+    now. A PBX whose clock went back meanwhile has presses by both clocks: all it keeps is read.
     """
     if blind_since > at + _AHEAD:
         return at - spool.KEPT, blind_since + _MAY_BE_BLIND

@@ -1,4 +1,4 @@
-"""Is a press that an event tells of really on the PBX? Events are hints, correlated replies are evidence."""
+"""Prove presses that came as events: an event is a hint, a PBX's reply is evidence."""
 
 import asyncio
 from collections.abc import Sequence
@@ -25,8 +25,9 @@ _CUT_AT: Final = 255
 
 
 async def with_evidence(link: Asking, facts: Sequence[Fact]) -> list[Fact]:
-    """Return `facts`, the presses among them with their evidence; all are asked for at once.
+    """Return `facts`, the presses among them with their evidence.
 
+    All are asked for at once.
     `verified`: the AstDB key is there, which names the queue too, and so the department, before the
     caller enters it. `verified_live`: the channel is there. `unverified`: neither could be shown in
     time, which proves nothing; the spool sweep looks again.
@@ -61,7 +62,10 @@ async def _verify(link: Asking, press: ComplaintRequested) -> ComplaintRequested
 
 
 async def _kept(link: Asking, key: str) -> SpoolPress | None:
-    """The press that AstDB keeps under `key`. One key is found by its index, a tree by reading all."""
+    """Return the press under `key` in AstDB, None without one.
+
+    AstDB finds one key by its index, a tree by reading all.
+    """
     family, _, entry = key.rpartition("/")
     if not family.startswith(f"{spool.ROOT}/"):
         return None  # an event is a hint: a key that is none of ours is not asked for

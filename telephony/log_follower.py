@@ -1,7 +1,8 @@
-"""Follow a PBX's own logs: evidence for presses, presses that AstDB lost, observed presses of a gap.
+"""Follow a PBX's own logs, which prove presses and have some that nothing else has.
 
-What AMI and AstDB told stands; here only what they can't tell is added. How far each log was read is
-kept in the database, so that a restart goes on there.
+Those are presses that AstDB lost, and observed presses of a gap.
+The facts of AMI and AstDB stand; a log only adds what they lack. The database keeps how far each log is
+read, so that a restart goes on there.
 """
 
 import asyncio
@@ -14,6 +15,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ami import spool
+from ami.asking import Link
 from ami.errors import LogUnreadable
 from ami.log_tail import CHUNK_BYTES, LogChunk, LogPosition, lines_between, read_on
 from ami.spool import SpoolPress
@@ -24,7 +26,7 @@ from calls.model import LogRead
 from calls.story import CallChange, CallStory
 from calls.switchboard import born_at
 from telephony.pbx_logs import PbxLog, PbxLogs
-from telephony.pipeline import Pipeline
+from telephony.recorder import Recorder
 
 __all__ = ["LogFollower", "came_in_gap", "known_now"]
 
@@ -32,7 +34,7 @@ log = structlog.get_logger(__name__)
 
 # queue_log cuts the fraction of a second off.
 _CUT_OFF = timedelta(seconds=1)
-# Between the key and the queue stand prompts: who pressed at the end of a gap may enter after it.
+# Between the key and the queue stand prompts: a press at the end of a gap may enter the queue after it.
 _ON_THE_WAY = timedelta(minutes=1)
 _CALLS_LAST = timedelta(hours=6)
 _STORED_AT_ONCE = 25  # calls a commit: pings, screens and the lease wait no longer than for one
@@ -40,8 +42,9 @@ _STORED_AT_ONCE = 25  # calls a commit: pings, screens and the lease wait no lon
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """One reading of the logs. In a gap nobody told the marks of calls; `alive` are the channels after it.
+    """One reading of the logs.
 
+    In a gap no event brought the marks of calls; `alive` are the channels on the line after it.
     `blind_until`: when the last gap ended; None within one.
     """
 
@@ -52,9 +55,21 @@ class _Reading:
 
 
 class LogFollower:
-    """The logs of one PBX for one run of its pipeline, whose turn the caller holds."""
+    """Reads the logs of one PBX for one run of its pipeline.
 
-    def __init__(self, sources: PbxLogs, *, chunk_bytes: int = CHUNK_BYTES) -> None:
+    Callers hold the pipeline's turn.
+    """
+
+    def __init__(
+        self,
+        sources: PbxLogs,
+        recorder: Recorder,
+        link: Link,
+        *,
+        chunk_bytes: int = CHUNK_BYTES,
+    ) -> None:
+        self._recorder = recorder
+        self._link = link
         self._sources = sources
         self._chunk_bytes = chunk_bytes
         self._since: datetime | None = None
@@ -62,52 +77,50 @@ class LogFollower:
         self._trouble: dict[str, str] = {}
 
     async def read_gap(
-        self, pipeline: Pipeline, since: datetime, until: datetime, alive: Collection[str]
+        self, since: datetime, until: datetime, alive: Collection[str]
     ) -> list[CallChange]:
-        """Read what was written before `until`; logs never read before from `since` on."""
+        """Read the lines before `until`; of logs never read those from `since` on."""
         self._since = min(since, self._since or since)  # what could not be read then is read now
-        return await self._read(pipeline, _Reading(until, True, frozenset(alive)))
+        return await self._read(_Reading(until, True, frozenset(alive)))
 
-    async def read_on(
-        self, pipeline: Pipeline, until: datetime, blind_until: datetime | None
-    ) -> list[CallChange]:
-        """Read what was written since the last reading and before `until`, while events tell the rest."""
-        return await self._read(pipeline, _Reading(until, False, blind_until=blind_until))
+    async def read_on(self, until: datetime, blind_until: datetime | None) -> list[CallChange]:
+        """Read the lines since the last reading and before `until`."""
+        return await self._read(_Reading(until, False, blind_until=blind_until))
 
-    async def _read(self, pipeline: Pipeline, reading: _Reading) -> list[CallChange]:
-        """Read each log up to the reading's end; only then is its place kept, so that a crash repeats it whole."""
+    async def _read(self, reading: _Reading) -> list[CallChange]:
+        """Read each log, then keep its place: a crash repeats the whole reading."""
         changes: list[CallChange] = []
         for source in self._sources.logs:
-            position = await self._position(pipeline, source)
-            in_hand = _in_hand(pipeline)
+            position = await self._position(source)
+            in_hand = _in_hand(self._recorder)
             new: dict[str, SpoolPress] = {}
             restarted = False
             while chunk := await self._next(source, position, reading):
                 position = chunk.position
-                restarted = restarted or any(map(source.tells_start, chunk.lines))
+                restarted = restarted or any(map(source.is_start, chunk.lines))
                 for call in source.calls_of(chunk.lines):
                     if call.uniqueid in in_hand or self._may_be_pressed(call):
                         new.setdefault(call.uniqueid, call)
             if restarted and reading.in_gap:  # it ended calls without a line of theirs
                 for uniqueid in in_hand.keys() - reading.alive - new.keys():
                     new[uniqueid] = _of_before(in_hand[uniqueid], uniqueid)
-            calls = await self._whole(pipeline, source, new, reading)
+            calls = await self._whole(source, new, reading)
             for n in range(0, len(calls), _STORED_AT_ONCE):
                 part = calls[n : n + _STORED_AT_ONCE]
-                changes += await pipeline.store(await self._told(pipeline, part, reading))
+                changes += await self._recorder.store(await self._facts(part, reading))
             if position is not None and position != self._positions[source.name]:
-                await self._note(pipeline, source, position)
+                await self._note(source, position)
         return changes
 
-    async def _position(self, pipeline: Pipeline, source: PbxLog) -> LogPosition | None:
+    async def _position(self, source: PbxLog) -> LogPosition | None:
         if source.name not in self._positions:
-            self._positions[source.name] = await pipeline.read(partial(_position_of, source))
+            self._positions[source.name] = await self._recorder.read(partial(_position_of, source))
         return self._positions[source.name]
 
     async def _next(
         self, source: PbxLog, position: LogPosition | None, reading: _Reading
     ) -> LogChunk | None:
-        """Return the next lines; None when there are no more now, or the file can't be read now."""
+        """Return the next lines; None if there are none or the file can't be read."""
 
         def is_later(line: bytes) -> bool:
             at = source.time_of(line)
@@ -142,17 +155,16 @@ class LogFollower:
 
     async def _whole(
         self,
-        pipeline: Pipeline,
         source: PbxLog,
         new: Mapping[str, SpoolPress],
         reading: _Reading,
     ) -> list[SpoolPress]:
-        """Return the calls with what older lines say of them: where a reading ends must not matter.
+        """Return the calls with their older lines: a reading may end anywhere.
 
-        Where the events told the call, new lines are evidence alone, and are enough.
+        Of a call known from events the new lines are evidence alone, and are enough.
         """
-        told = set() if reading.in_gap else await self._pressed(pipeline, new)
-        wanted = {uniqueid: call for uniqueid, call in new.items() if uniqueid not in told}
+        known = set() if reading.in_gap else await self._pressed(new)
+        wanted = {uniqueid: call for uniqueid, call in new.items() if uniqueid not in known}
         if not wanted:
             return list(new.values())
         try:
@@ -163,12 +175,12 @@ class LogFollower:
         whole = {call.uniqueid: call for call in source.calls_of(lines)}
         return [whole.get(uniqueid, call) for uniqueid, call in new.items()]
 
-    async def _pressed(self, pipeline: Pipeline, uniqueids: Collection[str]) -> set[str]:
+    async def _pressed(self, uniqueids: Collection[str]) -> set[str]:
         """Return which channels are known to have pressed 3."""
         if not uniqueids:
             return set()
-        pbx = pipeline.parts.pbx
-        return await pipeline.read(
+        pbx = self._recorder.pbx
+        return await self._recorder.read(
             lambda session: history.pressed_channels(session, pbx, uniqueids)
         )
 
@@ -185,7 +197,7 @@ class LogFollower:
             else:
                 log.info("a log of the PBX can be read again", pbx=source.pbx, log=source.name)
 
-    async def _note(self, pipeline: Pipeline, source: PbxLog, position: LogPosition) -> None:
+    async def _note(self, source: PbxLog, position: LogPosition) -> None:
         async def work(session: AsyncSession) -> None:
             await session.merge(
                 LogRead(
@@ -197,59 +209,60 @@ class LogFollower:
                 )
             )
 
-        await pipeline.write(work)
+        await self._recorder.write(work)
         self._positions[source.name] = position
 
-    async def _told(
-        self, pipeline: Pipeline, calls: Iterable[SpoolPress], reading: _Reading
-    ) -> list[Fact]:
-        open_stories = _in_hand(pipeline)
+    async def _facts(self, calls: Iterable[SpoolPress], reading: _Reading) -> list[Fact]:
+        open_stories = _in_hand(self._recorder)
         facts: list[Fact] = []
         for call in calls:
-            facts += await self._told_by(pipeline, call, open_stories.get(call.uniqueid), reading)
+            facts += await self._facts_of(call, open_stories.get(call.uniqueid), reading)
         return facts
 
-    async def _told_by(
-        self, pipeline: Pipeline, call: SpoolPress, story: CallStory | None, reading: _Reading
+    async def _facts_of(
+        self, call: SpoolPress, story: CallStory | None, reading: _Reading
     ) -> list[Fact]:
         is_observed = self._sources.is_observed_press(call)
         if story is None and (call.key is not None or is_observed):
-            story = await self._stored(pipeline, call)
-        told: SpoolPress | None = None
+            story = await self._stored(call)
+        press: SpoolPress | None = None
         if story is not None and story.pressed_at is not None:
-            told = _of_known(
+            press = _of_known(
                 call, story, reading, is_observed or story.queue in self._sources.queues
             )
         elif call.key is not None:
-            told = await self._of_lost(pipeline, call, reading)
-        elif is_observed and came_in_gap(call, await self._gaps(pipeline, call, reading)):
-            told = call
-        if told is None:
+            press = await self._of_lost(call, reading)
+        elif is_observed and came_in_gap(call, await self._gaps(call, reading)):
+            press = call
+        if press is None:
             return []
         return resync.from_spool(
             story,
-            known_now(told, reading.alive) if reading.in_gap else told,
-            pbx=pipeline.parts.pbx,
+            known_now(press, reading.alive) if reading.in_gap else press,
+            pbx=self._recorder.pbx,
             numbers=self._sources.numbers,
-            blind_until=None if told.key is None else reading.blind_until,
+            blind_until=None if press.key is None else reading.blind_until,
         )
 
-    async def _stored(self, pipeline: Pipeline, call: SpoolPress) -> CallStory | None:
-        pbx = pipeline.parts.pbx
-        return await pipeline.read(
+    async def _stored(self, call: SpoolPress) -> CallStory | None:
+        pbx = self._recorder.pbx
+        return await self._recorder.read(
             lambda session: history.find_by_press(session, pbx, call.uniqueid)
         )
 
-    async def _of_lost(self, pipeline: Pipeline, call: SpoolPress, reading: _Reading) -> SpoolPress:
-        """A press that nobody told of: AstDB knows more of it, unless it lost it. In a gap it was just read."""
+    async def _of_lost(self, call: SpoolPress, reading: _Reading) -> SpoolPress:
+        """Return AstDB's row of a press that came by no event, `call` if AstDB lost it.
+
+        In a gap AstDB was just read.
+        """
         kept = None
         if call.key is not None and not reading.in_gap:
-            kept = await spool.read_press(pipeline.parts.link, call.key)
+            kept = await spool.read_press(self._link, call.key)
         return kept or call
 
-    async def _gaps(self, pipeline: Pipeline, call: SpoolPress, reading: _Reading) -> Sequence[Gap]:
-        pbx, since = pipeline.parts.pbx, call.pressed_at - _CALLS_LAST
-        return await pipeline.read(
+    async def _gaps(self, call: SpoolPress, reading: _Reading) -> Sequence[Gap]:
+        pbx, since = self._recorder.pbx, call.pressed_at - _CALLS_LAST
+        return await self._recorder.read(
             lambda session: history.gaps(session, pbx, since, now=reading.until)
         )
 
@@ -259,10 +272,10 @@ async def _position_of(source: PbxLog, session: AsyncSession) -> LogPosition | N
     return LogPosition(inode=row.inode, offset=row.offset, head=row.head) if row else None
 
 
-def _in_hand(pipeline: Pipeline) -> dict[str, CallStory]:
+def _in_hand(recorder: Recorder) -> dict[str, CallStory]:
     """Return the open calls by the channels that began them or pressed in them."""
     stories: dict[str, CallStory] = {}
-    for story in pipeline.book.open_stories:
+    for story in recorder.open_stories:
         stories[story.uniqueid] = story
         if story.press_uniqueid is not None:
             stories[story.press_uniqueid] = story
@@ -286,9 +299,12 @@ def _of_before(story: CallStory, uniqueid: str) -> SpoolPress:
 
 
 def _lines_of(source: PbxLog, calls: Mapping[str, SpoolPress], until: datetime) -> list[bytes]:
-    """Return all lines before `until` of the channels in `calls`, and each start of the PBX.
+    """Return the lines before `until` of the channels in `calls` and of PBX starts.
 
-    The line before a start is with it: until then the PBX lived. Raises LogUnreadable.
+    The line before a start is with it: until then the PBX lived.
+
+    Raises:
+        LogUnreadable: the log can't be read now.
     """
     since = min(born_at(uniqueid, call.pressed_at) for uniqueid, call in calls.items()) - _CUT_OFF
     lines: list[bytes] = []
@@ -297,7 +313,7 @@ def _lines_of(source: PbxLog, calls: Mapping[str, SpoolPress], until: datetime) 
         if source.channel_of(line) in calls:
             lines.append(line)
             before = None
-        elif source.tells_start(line):
+        elif source.is_start(line):
             lines += [line] if before is None else [before, line]
             before = None
         else:
@@ -306,7 +322,7 @@ def _lines_of(source: PbxLog, calls: Mapping[str, SpoolPress], until: datetime) 
 
 
 def came_in_gap(call: SpoolPress, gaps: Iterable[Gap]) -> bool:
-    """Return whether the key of `call`, in the queue it leads to, may have been pressed unseen."""
+    """Return True if the key of `call`, now in a queue, may have come unseen."""
     born = born_at(call.uniqueid, call.pressed_at)
     for since, until in gaps:
         if call.timed_by == "queue_entry":
@@ -321,7 +337,7 @@ def came_in_gap(call: SpoolPress, gaps: Iterable[Gap]) -> bool:
 def _of_known(
     call: SpoolPress, story: CallStory, reading: _Reading, is_evidence: bool
 ) -> SpoolPress | None:
-    """What a log adds to a press that is known: evidence; its marks where neither events nor AstDB told them."""
+    """Return what a log adds to a known press: evidence, and marks that are missing."""
     if call.uniqueid != story.press_uniqueid or not (call.key is not None or is_evidence):
         return None
     if reading.in_gap and story.ended_at is None:
@@ -339,9 +355,10 @@ def _of_known(
 
 
 def known_now(call: SpoolPress, alive: frozenset[str]) -> SpoolPress:
-    """Return `call` as it is known now: who left the queue and is gone has ended, who is there has not.
+    """Return `call` with its end as known now.
 
-    queue_log tells no later time of who is gone; and after an operator's hang-up the dialplan may go on.
+    Out of the queue and off the line it has ended; on the line it has not.
+    queue_log has no later time of an ended call; and after an operator's hang-up the dialplan may go on.
     """
     if call.uniqueid in alive:
         return _goes_on(call)
@@ -355,7 +372,7 @@ def known_now(call: SpoolPress, alive: frozenset[str]) -> SpoolPress:
 
 
 def _goes_on(call: SpoolPress) -> SpoolPress:
-    """Return `call` without its end. Whoever was taken out of a queue only seems to have given up."""
+    """Return `call` without its end: taken out of a queue it only seems given up."""
     stays, queue_left = call.stays, call.queue_left
     if queue_left is not None and queue_left[1] == "ABANDON":
         queue_left = queue_left[0], "TIMEOUT"

@@ -1,4 +1,4 @@
-"""The log files that Asterisk itself writes, as sources of presses: queue_log and the CDR file.
+"""Log files that Asterisk itself writes, as sources of presses: queue_log and the CDR.
 
 Of observed menus they show a press only where key 3 alone leads to a queue (`leads_to`): then every
 outside call in that queue is one.
@@ -24,7 +24,10 @@ T = TypeVar("T")
 
 
 class ObservedKey(NamedTuple):
-    """Key 3 of a menu that press3 did not render. `exten` None: known by the key alone; `leads_to`: its queue."""
+    """Key 3 of a menu that press3 did not render.
+
+    `exten` None: known by the key alone; `leads_to`: its queue.
+    """
 
     context: str
     exten: str | None
@@ -33,11 +36,11 @@ class ObservedKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PbxLog:
-    """One file. `calls_of` makes calls and presses of its lines and says aloud what it can't read.
+    """One file. `calls_of` makes presses of its lines and logs what it can't read.
 
-    `rows` joins lines that are one entry, `channel_of` says whose it is, empty for what is none.
-    `unreadable` says why entries can't be read. `tells_keys`: the rendered dialplan writes each press into it. `tells_start`: the PBX writes
-    this line when it starts.
+    `rows` joins lines that are one entry; `channel_of` returns the channel of an entry, empty without one.
+    `unreadable` returns why entries can't be read. `has_keys`: the rendered dialplan writes each press
+    into the file. `is_start`: the PBX writes this line when it starts.
     """
 
     pbx: str
@@ -48,16 +51,16 @@ class PbxLog:
     rows: Callable[[Iterable[bytes]], Iterable[bytes]]
     channel_of: Callable[[bytes], str]
     unreadable: Callable[[Iterable[bytes]], list[str]]
-    tells_start: Callable[[bytes], bool]
-    tells_keys: bool
+    is_start: Callable[[bytes], bool]
+    has_keys: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PbxLogs:
-    """The configured logs of one PBX, the better timed first, and what its observed menus lead to.
+    """The configured logs of one PBX, the better timed first, and its observed menus.
 
-    `observed` says that there are observed menus, `queues` to where they lead, `is_shown` that each
-    of them leads to one.
+    `observed`: there are observed menus. `queues` are those that they lead to; `is_shown`: each menu
+    leads to one.
     """
 
     pbx: str
@@ -68,11 +71,14 @@ class PbxLogs:
     numbers: NumberRules
 
     def is_observed_press(self, call: SpoolPress) -> bool:
-        """Return whether `call` is a press because of a queue it was in (`calls_of` chooses which)."""
+        """Return True if a queue that `call` was in makes it a press.
+
+        `calls_of` chooses that queue.
+        """
         if call.key is not None or call.queue not in self.queues:
             return False
         if call.timed_by == "queue_entry" and call.entered_at is None:
-            return False  # what these lines tell began before them
+            return False  # the call of these lines began before them
         if self.numbers.party(call.number).kind != "internal":
             return True
         # An outside caller may show three digits; only a source that names the channel knows.
@@ -87,7 +93,7 @@ def logs_of(
     menus: Sequence[ObservedKey],
     numbers: NumberRules,
 ) -> PbxLogs:
-    """Return the logs of `pbx`: None is a log that is not configured. `menus` are its observed ones."""
+    """Return the logs of `pbx`; None is one not configured. `menus` are observed."""
     queues = frozenset(menu.leads_to for menu in menus if menu.leads_to)
     logs = []
     if queue_log_file is not None:
@@ -118,8 +124,8 @@ def _queue_log(pbx: str, path: Path, queues: frozenset[str]) -> PbxLog:
         rows=lambda lines: lines,
         channel_of=queue_log.channel_of,
         unreadable=lambda lines: _refused(lines, queue_log.parse_line, queue_log.BadLine),
-        tells_start=queue_log.is_start,
-        tells_keys=True,
+        is_start=queue_log.is_start,
+        has_keys=True,
     )
 
 
@@ -139,8 +145,8 @@ def _cdr(pbx: str, path: Path, queues: frozenset[str], menus: Iterable[ObservedK
         rows=cdr.rows_of,
         channel_of=cdr.channel_of,
         unreadable=lambda lines: _refused(cdr.rows_of(lines), cdr.parse_row, cdr.BadRow),
-        tells_start=lambda line: False,
-        tells_keys=False,
+        is_start=lambda line: False,
+        has_keys=False,
     )
 
 
@@ -164,7 +170,7 @@ def _readable(
     pbx: str,
     path: Path,
 ) -> Iterator[T]:
-    """Yield what `parse` makes of each line; those it refuses are counted in the log, with one of them."""
+    """Yield what `parse` makes of each line; log the count of those it refuses."""
     refused: list[ValueError] = []
     for line in lines:
         try:

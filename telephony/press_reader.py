@@ -1,4 +1,7 @@
-"""The day's presses, read afresh from the PBX for the reconciliation: never from our own tables."""
+"""The day's presses, read afresh from the PBX for the reconciliation.
+
+Our own tables are never asked.
+"""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -26,11 +29,11 @@ _CALLS_LAST = timedelta(hours=6)
 
 
 class PbxReader:
-    """Reads the presses of a period from every linked PBX: its AstDB, its `logs` (by PBX name).
+    """Reads the presses of a period from every PBX: its AstDB, its `logs` (by name).
 
-    Incomplete is what can't be read, a period that the dialplan has pruned or a log does not reach
-    back to, a queue_log without presses that AstDB has, and an observed menu whose key leads to no
-    queue of its own.
+    A source is incomplete when it can't be read, when the dialplan has pruned the period, when a log does
+    not reach back to it, when a queue_log lacks presses that AstDB has, and when the key of an observed
+    menu leads to no queue of its own.
     """
 
     def __init__(self, links: Sequence[Asking], logs: Mapping[str, PbxLogs]) -> None:
@@ -38,11 +41,14 @@ class PbxReader:
         self._logs = logs
 
     async def read(self, start: datetime, end: datetime) -> PressReading:
-        """Return the presses from `start` to `end` (PBX time) and which sources told them, the best timed first.
+        """Return the presses from `start` to `end` (PBX time) with their sources.
 
-        Those of the last seconds before the reading are left out: they may be on their way yet.
-        A PBX that does not answer now is unread, unless one of its logs tells the whole period.
-        Raises PbxUnread when every PBX is.
+        The best timed source comes first. Leave out presses of the last seconds: they may be on
+        their way yet. A PBX that does not answer now is unread, unless one of its logs has the whole
+        period.
+
+        Raises:
+            PbxUnread: every PBX is unread.
         """
         pressed: list[Press] = []
         sources: list[PressSource] = []
@@ -53,12 +59,12 @@ class PbxReader:
             if until < end:
                 read_until[link.pbx] = until
             astdb = await _read_astdb(link, start, until)
-            of_logs, told = await asyncio.to_thread(
+            of_logs, logs_read = await asyncio.to_thread(
                 _read_logs, self._logs[link.pbx], astdb.pressed, start, until
             )
             pressed += [*astdb.pressed, *of_logs]
-            sources += [PressSource(name=f"{link.pbx}: AstDB", complete=astdb.complete), *told]
-            if not astdb.answered and not any(each.complete for each in told):
+            sources += [PressSource(name=f"{link.pbx}: AstDB", complete=astdb.complete), *logs_read]
+            if not astdb.answered and not any(each.complete for each in logs_read):
                 unread.append(link.pbx)
         if unread and len(unread) == len(self._links):
             raise PbxUnread(unread)
@@ -72,7 +78,10 @@ class PbxReader:
 
 @dataclass(frozen=True, kw_only=True)
 class _AstDb:
-    """What one PBX's AstDB told. `answered`: it was read to the end; `complete`: it has the whole period."""
+    """The presses of one PBX's AstDB.
+
+    `answered`: it was read to the end; `complete`: it has the whole period.
+    """
 
     pressed: Sequence[Press]
     answered: bool
@@ -80,10 +89,10 @@ class _AstDb:
 
 
 async def _settled(link: Asking, end: datetime) -> datetime:
-    """Return `end`, or when it lies ahead up to when by now everybody has heard of a press (PBX time)."""
+    """Return `end`, or the PBX time before which no press is still on its way."""
     try:
         return min(end, await actions.ping(link) - SETTLED)
-    except AmiError:  # it is away: `_read_astdb` says so
+    except AmiError:  # it is away: `_read_astdb` logs that
         return end
 
 
@@ -131,7 +140,7 @@ def _read_logs(
 def _read_log(
     source: PbxLog, logs: PbxLogs, of_astdb: Sequence[Press], start: datetime, end: datetime
 ) -> tuple[list[Press], bool]:
-    """Return the presses that `source` tells of the period, and whether it tells all."""
+    """Return the presses of the period in `source`, and whether it has all of them."""
     try:
         lines = lines_between(source.path, start - _CALLS_LAST, end + _CALLS_LAST, source.time_of)
         calls = source.calls_of(lines)
@@ -139,10 +148,10 @@ def _read_log(
     except LogUnreadable as error:
         log.warning("presses can't be read from a log of the PBX", pbx=source.pbx, error=str(error))
         return [], False
-    told = [call for call in calls if call.key is not None or logs.is_observed_press(call)]
-    found = [_press(source.pbx, call) for call in told if start <= call.pressed_at < end]
+    pressed = [call for call in calls if call.key is not None or logs.is_observed_press(call)]
+    found = [_press(source.pbx, call) for call in pressed if start <= call.pressed_at < end]
     keys = {press.key for press in found}
-    lacks = [p for p in of_astdb if source.tells_keys and p.key not in keys and p.pressed_at < end]
+    lacks = [p for p in of_astdb if source.has_keys and p.key not in keys and p.pressed_at < end]
     if oldest is None or oldest > start:
         return found, False
     if lacks:

@@ -1,8 +1,7 @@
-"""One PBX served by this process: lease, link, pipeline, and the minute sweep beside them."""
+"""One PBX served by this process: lease, link, pipeline, recorder, minute sweep."""
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -21,7 +20,8 @@ from store.writer import Writer
 from telephony.catch_up import SETTLED, CatchUp
 from telephony.log_follower import LogFollower
 from telephony.pbx_logs import PbxLogs
-from telephony.pipeline import ChangeHandler, Pipeline, PipelineParts, Stored
+from telephony.pipeline import Pipeline
+from telephony.recorder import ChangeHandler, Recorder, Stored
 
 __all__ = ["PbxSettings", "Telephony"]
 
@@ -46,7 +46,10 @@ class PbxSettings:
 
 
 class Telephony:
-    """Serves one PBX: `await Telephony(...).run()` until cancelled; raises LeaseLost when another process does."""
+    """Serves one PBX: `await Telephony(...).run()`, until cancelled.
+
+    `run` raises LeaseLost when another process serves the PBX.
+    """
 
     def __init__(
         self,
@@ -64,6 +67,7 @@ class Telephony:
         self.link = AmiLink(settings.link, now=now)
         self.lease = Lease(writer, self.pbx)
         self.pipeline: Pipeline | None = None
+        self.recorder: Recorder | None = None
         self._settings = settings
         self._sessions = sessions
         self._writer = writer
@@ -84,7 +88,7 @@ class Telephony:
             raise
 
     async def _serve(self, fence: int) -> None:
-        """Serve until stopped. A fault of ours begins this PBX anew and leaves the others alone."""
+        """Serve until stopped; after a fault of ours begin this PBX anew, alone."""
         pauses = iter(_BEGIN_ANEW_S)
         while not self._stopping:
             begun = asyncio.get_running_loop().time()
@@ -101,15 +105,21 @@ class Telephony:
             self._take_new_link()
 
     async def _serve_once(self, fence: int) -> None:
-        """Link, pipeline, sweep and the PBX's logs together; raises ExceptionGroup when one of them fails."""
-        logs = self._settings.logs
-        catch_up = CatchUp(self._settings.numbers, LogFollower(logs))
-        self.pipeline = pipeline = self._new_pipeline(fence, catch_up)
+        """Run link, pipeline, sweep and log reading until stopped.
+
+        Raises:
+            ExceptionGroup: one of them failed.
+        """
+        chosen, link = self._settings, self.link
+        self.recorder = recorder = self._new_recorder(fence)
+        follower = LogFollower(chosen.logs, recorder, link)
+        catch_up = CatchUp(recorder, link, chosen.numbers, follower)
+        self.pipeline = pipeline = self._new_pipeline(recorder, catch_up)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.link.run(), name=f"link-{self.pbx}")
             tasks.create_task(pipeline.run(), name=f"pipeline-{self.pbx}")
             tasks.create_task(self._sweep(catch_up, pipeline), name=f"sweep-{self.pbx}")
-            if logs.logs:
+            if chosen.logs.logs:
                 follow = self._follow_logs(catch_up, pipeline)
                 tasks.create_task(follow, name=f"logs-{self.pbx}")
 
@@ -122,33 +132,35 @@ class Telephony:
             self.failed_since = None
 
     def still_s(self, now_s: float) -> float:
-        """Return for how many seconds its pipeline has been at one batch; 0 where none serves here."""
+        """Return for how many seconds one batch has been at work; 0 without one."""
         return self.pipeline.still_s(now_s) if self.pipeline is not None else 0.0
 
     def stuck_since(self) -> datetime | None:
-        """Return since when the database has refused what we must store; None while it stores."""
-        if self.pipeline is not None and self.pipeline.stuck_since is not None:
-            return self.pipeline.stuck_since
+        """Return since when the database has refused to store; None while it stores."""
+        if self.recorder is not None and self.recorder.stuck_since is not None:
+            return self.recorder.stuck_since
         if not self.lease.trouble:
             return None
         lasted_s = asyncio.get_running_loop().time() - self.lease.trouble_since_s
         return self._now() - timedelta(seconds=lasted_s)
 
-    def _new_pipeline(self, fence: int, catch_up: CatchUp) -> Pipeline:
-        chosen = self._settings
-        parts = PipelineParts(
-            pbx=self.pbx,
-            fence=fence,
-            link=self.link,
+    def _new_recorder(self, fence: int) -> Recorder:
+        return Recorder(
+            self.pbx,
+            fence,
             writer=self._writer,
             sessions=self._sessions,
-            new_tracker=lambda: Tracker(self.pbx, chosen.triggers, chosen.numbers, chosen.keep),
             handlers=self._handlers,
             now=self._now,
             on_stored=self._on_stored,
         )
+
+    def _new_pipeline(self, recorder: Recorder, catch_up: CatchUp) -> Pipeline:
+        chosen = self._settings
         return Pipeline(
-            parts,
+            self.link,
+            recorder,
+            new_tracker=lambda: Tracker(self.pbx, chosen.triggers, chosen.numbers, chosen.keep),
             catch_up=catch_up.link_up,
             link_down=catch_up.link_down,
             begin=catch_up.begin,
@@ -159,21 +171,17 @@ class Telephony:
         self._stopping = True
         await self.link.close()
         if self.pipeline is not None:
-            await self.pipeline.drained.wait()
+            await self.pipeline.until_drained()
         await self.lease.release()
 
     async def _sweep(self, catch_up: CatchUp, pipeline: Pipeline) -> None:
-        """Once a minute read the newest presses again: what an event failed to tell, AstDB tells.
+        """Read the newest presses again once a minute.
 
-        After a login, and after an event that could not be read, as soon as what was missed can be told
-        from what is still coming.
+        AstDB keeps a press whose event went unread. After a login, and after an event that could not
+        be read, sweep as soon as the events that are still on their way must have come.
         """
         while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_SWEEP_EVERY_S):
-                    await pipeline.doubtful.wait()
-            if pipeline.doubtful.is_set():
-                pipeline.doubtful.clear()
+            if await pipeline.doubtful(_SWEEP_EVERY_S):
                 await asyncio.sleep(_SETTLES_S)
             if self.link.state is not LinkState.UP:
                 continue
@@ -185,7 +193,10 @@ class Telephony:
                 )
 
     async def _follow_logs(self, catch_up: CatchUp, pipeline: Pipeline) -> None:
-        """Every two seconds: queue_log proves presses, and knows those that AstDB lost on a full disk."""
+        """Read the logs every two seconds.
+
+        queue_log proves presses, and has those that AstDB lost on a full disk.
+        """
         while True:
             await asyncio.sleep(_FOLLOW_EVERY_S)
             if self.link.state is not LinkState.UP:

@@ -15,7 +15,7 @@ from calls.facts import (
     RecordingStarted,
     Transferred,
 )
-from telephony.pipeline import Stored
+from telephony.recorder import Stored
 
 __all__ = ["say_stored", "sentence"]
 

@@ -11,7 +11,7 @@ from press3.config.settings import Settings
 from press3.database import Store
 from press3.replay import TraceLink, replay_link, shifted
 from press3.traces import read_trace
-from telephony.pipeline import Stored
+from telephony.recorder import Stored
 
 __all__ = ["replay_for_ever"]
 

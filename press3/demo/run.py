@@ -34,7 +34,7 @@ from press3.demo.tree import AsteriskTree, NoAsterisk, get_tree
 from press3.errors import Press3Error
 from press3.service import Service
 from press3.supervisor import Supervisor
-from telephony.pipeline import Stored
+from telephony.recorder import Stored
 
 __all__ = ["demo"]
 

@@ -47,7 +47,7 @@ async def _log(patient: Patient, log: PbxLog, at: datetime) -> Finding:
         return fail(f"{where} can't be understood: {refused[-1]}", _HOW_TO_WRITE[log.name])
     if not any(log.time_of(line) for line in lines):
         return warn(f"{where} has no line of the last day", _HOW_TO_WRITE[log.name])
-    if not log.tells_keys:
+    if not log.has_keys:
         return (
             _unreadable(where, len(refused))
             if refused

@@ -54,7 +54,7 @@ def _second_look() -> None:
 
     def without_doubt(self: Any, *args: Any, **named: Any) -> None:
         init(self, *args, **named)
-        self.doubtful.set = lambda: None
+        self._doubtful.set = lambda: None
 
     Pipeline.__init__ = without_doubt  # type: ignore[method-assign]
 
@@ -180,7 +180,7 @@ def _let_go() -> None:
 def _retry() -> None:
     """A batch that the database refuses is not tried again."""
     from store.errors import CommitFailed
-    from telephony.pipeline import Pipeline
+    from telephony.recorder import Recorder
 
     async def once_only(self: Any, once: Callable[[], Any]) -> Any:
         try:
@@ -188,7 +188,7 @@ def _retry() -> None:
         except CommitFailed:
             return set()
 
-    Pipeline._until_done = once_only  # type: ignore[method-assign]
+    Recorder._until_done = once_only  # type: ignore[method-assign]
 
 
 def _cut_slow() -> None:

@@ -10,28 +10,21 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from appeals.case.model import Appeal, AppealCall, HistoryEntry
-from appeals.intake.presses import IntakeSettings
 from calls import history
 from calls.model import Call, CallText, Leg, StoredFact
-from calls.numbers import NumberRules
 from calls.retelling import differences, retold, story_of
 from calls.story import CallStory
-from calls.tracker import Tracker
-from calls.triggers import TriggerRules
 from press3.config.settings import Settings
 from press3.database import Store
 from press3.journal_replay import Found, retell
 from press3.replay import TraceLink
-from press3.telephony_parts import change_handlers
 from press3.traces import read_trace
 from recordings.model import Recording
 from store.journal import JournalRow
-from store.lease import Lease
 from store.outbox import OutboxRow
 from store.writer import Writer
-from telephony.pipeline import Pipeline, PipelineParts
 from tests.calls.traces import facts_of
-from tests.press3.test_pipeline import nothing
+from tests.telephony.parts import new_pipeline, new_recorder
 
 PBX = "main"
 TRACE = Path("tests/traces/answered-22.jsonl")
@@ -47,17 +40,8 @@ class Told:
         self.store = Store(sessions=sessions, writer=writer, now=lambda: self.now)
 
     async def hear(self, trace: Path = TRACE) -> None:
-        parts = PipelineParts(
-            pbx=PBX,
-            fence=await Lease(self.writer, PBX).acquire(),
-            link=TraceLink(read_trace(trace)),
-            writer=self.writer,
-            sessions=self.sessions,
-            new_tracker=lambda: Tracker(PBX, TriggerRules(), NumberRules()),
-            handlers=change_handlers(IntakeSettings(departments={})),
-            now=lambda: self.now,
-        )
-        await Pipeline(parts, catch_up=nothing, link_down=nothing).run()
+        recorder = await new_recorder(PBX, self.writer, self.sessions, lambda: self.now)
+        await new_pipeline(TraceLink(read_trace(trace)), recorder).run()
 
     async def retell(self, *, apply: bool = False) -> Found:
         return await retell(self.store, SETTINGS, PBX, apply=apply)

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from structlog.testing import capture_logs
 
 from press3 import watchdog
-from press3.replay import TraceLink
+from press3.replay import REPLAY_PBX, TraceLink
 from press3.traces import read_trace
 from press3.watchdog import Notify, Part, Watchdog, parts_of
 from push.bus import MemoryBus
@@ -20,7 +20,8 @@ from push.relay import Relay
 from store.writer import Writer
 from telephony.pipeline import Pipeline
 from telephony.serving import Telephony
-from tests.press3.test_pipeline import ANSWERED, make
+from tests.telephony.parts import new_pipeline, new_recorder
+from tests.telephony.test_pipeline import ANSWERED, NOW
 from tests.waiting import until
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -165,7 +166,8 @@ class Serving:
 async def test_a_pipeline_that_is_blocked_falls_silent(
     systemd: Systemd, writer: Writer, sessions: async_sessionmaker[AsyncSession]
 ) -> None:
-    pipeline = await make(writer, sessions, TraceLink(read_trace(ANSWERED)))
+    recorder = await new_recorder(REPLAY_PBX, writer, sessions, lambda: NOW)
+    pipeline = new_pipeline(TraceLink(read_trace(ANSWERED)), recorder)
     goes_on = asyncio.Event()
 
     async def hang(session: AsyncSession, change: object, *, now: object) -> None:
@@ -190,11 +192,12 @@ async def test_a_pipeline_that_is_blocked_falls_silent(
 async def test_a_database_that_refuses_is_no_standstill(
     writer: Writer, sessions: async_sessionmaker[AsyncSession]
 ) -> None:
-    pipeline = await make(writer, sessions, TraceLink(read_trace(ANSWERED)))
+    recorder = await new_recorder(REPLAY_PBX, writer, sessions, lambda: NOW)
+    pipeline = new_pipeline(TraceLink(read_trace(ANSWERED)), recorder)
     pipeline._has_batch = True
     pipeline._begun.append(0.0)
     assert pipeline.still_s(1_000.0) == 1_000.0
-    pipeline.stuck_since = pipeline.parts.now()
+    recorder.stuck_since = recorder.now()
     assert pipeline.still_s(1_000.0) == 0.0
 
 

@@ -15,14 +15,11 @@ from ami.events import Event
 from ami.inbox import EventArrived, LinkItem
 from ami.replies import Reply
 from appeals.card import view
-from appeals.intake.presses import IntakeSettings
 from calls import history
 from calls.story import CallStory, LegStory
-from press3.telephony_parts import change_handlers
-from store.lease import Lease
 from store.writer import Writer
-from telephony.pipeline import Pipeline, PipelineParts
 from tests.calls.builders import tracker
+from tests.telephony.parts import new_pipeline, new_recorder
 from tests.walk.switch import START
 from tests.walk.test_machine import SwappedDay
 
@@ -82,21 +79,8 @@ class TapeLink:
 async def told_to_the_database(
     tape: list[Event], writer: Writer, sessions: async_sessionmaker[AsyncSession]
 ) -> None:
-    parts = PipelineParts(
-        pbx="main",
-        fence=await Lease(writer, "main").acquire(),
-        link=TapeLink(tape),
-        writer=writer,
-        sessions=sessions,
-        new_tracker=tracker,
-        handlers=change_handlers(IntakeSettings(departments={})),
-        now=lambda: START,
-    )
-    await Pipeline(parts, catch_up=_nothing, link_down=_nothing).run()
-
-
-async def _nothing(pipeline: Pipeline, item: object) -> None:
-    """A tape has no gaps."""
+    recorder = await new_recorder("main", writer, sessions, lambda: START)
+    await new_pipeline(TapeLink(tape), recorder, tracker).run()
 
 
 async def test_what_rest_shows_is_the_fold(

@@ -11,7 +11,7 @@ from press3.config.settings import Settings
 from press3.doctor import pbx_logs
 from press3.doctor.findings import Finding
 from press3.doctor.patient import Patient
-from tests.press3.test_press_reader import KEY, NOW, PRESSED, line, link, peer  # noqa: F401 - fixtures
+from tests.telephony.test_press_reader import KEY, NOW, PRESSED, line, link, peer  # noqa: F401 - fixtures
 
 OLD = line(NOW - timedelta(days=3), "NONE|NONE|NONE|QUEUESTART|")
 PRESS = line(PRESSED, f"1.7|press3|NONE|PRESS3|{KEY}")

@@ -14,13 +14,12 @@ from ami.errors import AmiError
 from appeals.case.model import Appeal
 from calls import history
 from calls.model import BlindWindow, Call, PbxState
-from calls.numbers import NumberRules
 from recordings.model import Recording
 from store.lease import Lease
 from store.writer import Writer
 from telephony.catch_up import SETTLED, CatchUp
 from tests.fakes.ami_peer import Action
-from tests.press3.gaps import (
+from tests.telephony.gaps import (
     BACK,
     IN_THE_GAP,
     PBX,
@@ -43,7 +42,7 @@ async def test_a_gap_that_can_not_be_read_at_the_login_is_read_by_the_sweep(
     await served.start(writer)
     await until(lambda: fails.left == 0, what="the first reading has failed")
     call = incoming(served.peer, BACK + timedelta(seconds=30))
-    await until(lambda: served.pipeline.book.get(call), what="events are taken all the same")
+    await until(lambda: served.has_open(call), what="events are taken all the same")
     assert not await served.rows(Appeal)
     window = await served.window()
     assert (window.started_at, window.ended_at) == (SEEN_LAST, None)
@@ -59,7 +58,7 @@ async def test_a_gap_that_can_not_be_read_at_the_login_is_read_by_the_sweep(
     assert (window.started_at, window.ended_at) == (SEEN_LAST, BACK)
     assert await served.brought() == (1, 1)
     assert await served.told() == ["link.lost", "link.restored"], "once, and in a pair"
-    assert [story.id for story in served.pipeline.book.open_stories] == [call]
+    assert [story.id for story in served.recorder.open_stories] == [call]
 
 
 async def test_a_pbx_that_is_away_when_press3_starts_has_an_open_window_from_the_start(
@@ -116,9 +115,8 @@ async def test_what_a_gap_brought_counts_in_full_when_press3_ends_before_its_win
 
         await until(is_stored, what="the press of the gap is stored")
         await served.stop()
-    served.catch_up = CatchUp(NumberRules())  # its memory is gone
     press(served.peer, IN_THE_GAP + timedelta(minutes=1))
-    await served.start(writer)
+    await served.start(writer)  # its memory is gone
 
     async def is_read() -> bool:
         return (await served.window()).ended_at is not None
@@ -134,7 +132,7 @@ async def test_a_link_that_breaks_while_the_gap_is_read_does_not_shorten_the_gap
     await served.start(writer)
     await until(lambda: served.peer.received("CoreShowChannels"), what="the reading has begun")
     call = incoming(served.peer, BACK + timedelta(seconds=30))
-    await until(lambda: served.pipeline.book.get(call), what="events of the session are taken")
+    await until(lambda: served.has_open(call), what="events of the session are taken")
     peer = served.peer
     peer.on("CoreShowChannels", lambda action: action.listed("CoreShowChannelsComplete", []))
     peer.clock = f"{(BACK + timedelta(hours=1)).timestamp():.6f}"
@@ -164,7 +162,7 @@ async def test_a_recording_that_began_at_the_very_login_is_known_seconds_later(
     peer.astdb[f"{key}/recording"] = f"{mark.timestamp():.3f}|/monitor/press3-7.wav"
     peer.channels = [channel_of(key.rpartition("/")[2].removesuffix("-1"))]
     await served.start(writer)
-    await until(served.pipeline.doubtful.is_set, what="the spool is to be read again")
+    await until(lambda: served.pipeline.doubtful(0), what="the spool is to be read again")
     assert [call.ended_at for call in await served.rows(Call)] == [None]
     assert not await served.rows(Recording)
 
@@ -251,10 +249,10 @@ async def test_the_sweep_leaves_to_waiting_events_what_they_will_tell(
     async with pipeline.turn:  # the database is busy: events wait
         call = incoming(served.peer, an_hour_later)
         await until(lambda: pipeline._has_batch, what="a batch waits")
-        assert pipeline.told_until(an_hour_later) == BACK
-    await until(lambda: pipeline.book.get(call), what="the batch is taken")
+        assert pipeline.taken_until(an_hour_later) == BACK
+    await until(lambda: served.has_open(call), what="the batch is taken")
     await until(lambda: not pipeline._has_batch, what="and done with")
-    assert pipeline.told_until(an_hour_later) == an_hour_later
+    assert pipeline.taken_until(an_hour_later) == an_hour_later
 
 
 async def test_who_hung_up_between_the_login_and_its_reading_ended_when_he_hung_up(
@@ -264,7 +262,7 @@ async def test_who_hung_up_between_the_login_and_its_reading_ended_when_he_hung_
     peer = served.peer
     await served.start(writer)
     call = incoming(peer, BACK)
-    await until(lambda: served.pipeline.book.get(call), what="a call")
+    await until(lambda: served.has_open(call), what="a call")
     uniqueid, later = call[5:], BACK + timedelta(seconds=20)
     peer.channels = [{"Channel": "PJSIP/trunk-00000009", "Uniqueid": uniqueid}]
     peer.clock = f"{(BACK + timedelta(seconds=10)).timestamp():.6f}"
@@ -291,7 +289,7 @@ async def test_calls_of_a_restarted_pbx_end_and_its_new_ones_stay(
 ) -> None:
     await served.start(writer)
     old = incoming(served.peer, BACK + timedelta(seconds=1))
-    await until(lambda: served.pipeline.book.get(old), what="a call before the restart")
+    await until(lambda: served.has_open(old), what="a call before the restart")
     await served.peer.stop()
     served.peer.startup = ("2026-11-21", "23:00:00")
     served.peer.clock = f"{(BACK + timedelta(minutes=2)).timestamp():.6f}"
@@ -299,7 +297,7 @@ async def test_calls_of_a_restarted_pbx_end_and_its_new_ones_stay(
     await served.peer.start()
     await until(lambda: fails.left == 0, what="the first reading has failed")
     new = incoming(served.peer, BACK + timedelta(minutes=3))
-    await until(lambda: served.pipeline.book.get(new), what="a call after the restart")
+    await until(lambda: served.has_open(new), what="a call after the restart")
     served.peer.clock = f"{(BACK + timedelta(minutes=4)).timestamp():.6f}"
     served.peer.channels = [{"Channel": "PJSIP/trunk-00000009", "Uniqueid": new[5:]}]
     await served.catch_up.sweep(served.pipeline)
@@ -321,7 +319,7 @@ async def test_who_called_a_restarted_pbx_in_the_second_of_the_last_contact_is_o
     served.peer.startup = (f"{SEEN_LAST:%F}", f"{SEEN_LAST:%T}")
     await served.start(writer)
     call = f"{PBX}-{uniqueid}"
-    await until(lambda: served.pipeline.book.get(call), what="his press is read")
+    await until(lambda: served.has_open(call), what="his press is read")
 
     async def caught_up() -> bool:
         return bool((await served.window()).ended_at)
@@ -338,7 +336,7 @@ async def test_what_the_sweep_learns_of_a_call_heard_all_along_is_not_recovered(
     await served.start(writer)
     at = BACK + timedelta(seconds=30)
     heard = incoming(served.peer, at)
-    await until(lambda: served.pipeline.book.get(heard), what="the call is heard")
+    await until(lambda: served.has_open(heard), what="the call is heard")
     uniqueid, key = heard.removeprefix(f"{PBX}-"), f"press3/{at:%Y%m%d%H%M}/x-1"
     row = f"2|{uniqueid}|{uniqueid}|{at.timestamp():.3f}|+79110000002|Anna|74951234567|press3|q"
     served.peer.astdb |= {key: row, f"{key}/enter": f"{at.timestamp() + 2:.3f}|q"}

@@ -14,9 +14,9 @@ from calls.numbers import NumberRules
 from press3.config.settings import Settings
 from press3.telephony_parts import logs_by_pbx
 from store.writer import Writer
-from telephony.catch_up import CatchUp
-from telephony.log_follower import LogFollower, came_in_gap
-from tests.press3.gaps import BACK, IN_THE_GAP, PBX, Served
+from telephony.log_follower import came_in_gap
+from telephony.pbx_logs import PbxLogs
+from tests.telephony.gaps import BACK, IN_THE_GAP, PBX, Served
 from tests.waiting import until
 
 pytestmark = pytest.mark.timing
@@ -64,10 +64,10 @@ def test_an_entry_into_the_queue_is_a_press_only_when_the_key_was_not_heard(
 LEADS = {"context": "ivr-7", "exten": "3", "leads_to": "600"}
 
 
-def follower(log: Path) -> LogFollower:
+def sources(log: Path) -> PbxLogs:
     main = {"name": PBX, "queue_log": log}
     settings = Settings(asterisk=[main], ivr={"observe": [LEADS]})  # type: ignore[arg-type, list-item]
-    return LogFollower(logs_by_pbx(settings, NumberRules())[PBX])
+    return logs_by_pbx(settings, NumberRules())[PBX]
 
 
 def entered(at: datetime, n: int) -> str:
@@ -85,7 +85,7 @@ async def test_a_log_that_can_not_be_read_in_the_gap_is_read_when_it_can(
     tmp_path: Path,
 ) -> None:
     log = tmp_path / "queue_log"
-    served.catch_up = CatchUp(NumberRules(), follower(log))
+    served.logs = sources(log)
     await served.start(writer)
 
     async def is_over() -> Any:
@@ -109,7 +109,7 @@ async def test_a_log_that_can_not_be_read_in_the_gap_is_read_when_it_can(
     assert before.verified == "verified"
     log.rename(tmp_path / "queue_log.1")
     log.write_text(entered(IN_THE_GAP + timedelta(minutes=2), 4))
-    after_restart = CatchUp(NumberRules(), follower(log))
+    after_restart = served.new_catch_up()
     served.peer.clock = f"{(BACK + timedelta(seconds=90)).timestamp():.6f}"
     await after_restart.follow_logs(served.pipeline)
     assert len(await pressed_at(served)) == 3

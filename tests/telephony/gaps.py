@@ -14,15 +14,17 @@ from appeals.intake.presses import IntakeSettings
 from calls import recoveries
 from calls.model import BlindWindow, PbxState
 from calls.numbers import NumberRules
-from calls.tracker import Tracker
-from calls.triggers import TriggerRules
 from press3.telephony_parts import change_handlers
 from store.lease import Lease
 from store.outbox import OutboxRow
 from store.writer import Writer
 from telephony.catch_up import CatchUp
-from telephony.pipeline import Pipeline, PipelineParts
+from telephony.log_follower import LogFollower
+from telephony.pbx_logs import PbxLogs
+from telephony.pipeline import Pipeline
+from telephony.recorder import Recorder
 from tests.fakes.ami_peer import Action, AmiPeer
+from tests.telephony.parts import new_tracker
 
 __all__ = [
     "BACK",
@@ -49,13 +51,15 @@ def now() -> datetime:
 
 
 class Served:
-    """One PBX, its link and its pipeline; `sweep` is run by hand instead of by the clock."""
+    """One PBX, its link, recorder and pipeline; `sweep` is run by hand instead of by the clock."""
 
     def __init__(self, peer: AmiPeer, sessions: async_sessionmaker[AsyncSession]) -> None:
         self.peer = peer
         self.sessions = sessions
-        self.catch_up = CatchUp(NumberRules())
+        self.logs: PbxLogs | None = None
         self.link: AmiLink
+        self.recorder: Recorder
+        self.catch_up: CatchUp
         self.pipeline: Pipeline
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -76,23 +80,28 @@ class Served:
             secret="s3cret",
         )
         self.link = AmiLink(settings, now=now)
-        parts = PipelineParts(
-            pbx=PBX,
-            fence=fence,
-            link=self.link,
+        self.recorder = Recorder(
+            PBX,
+            fence,
             writer=writer,
             sessions=self.sessions,
-            new_tracker=lambda: Tracker(PBX, TriggerRules(), NumberRules()),
             handlers=change_handlers(IntakeSettings(departments={})),
             now=now,
         )
-        catch_up = self.catch_up
+        self.catch_up = catch_up = self.new_catch_up()
         self.pipeline = Pipeline(
-            parts,
+            self.link,
+            self.recorder,
+            new_tracker=lambda: new_tracker(PBX),
             catch_up=catch_up.link_up,
             link_down=catch_up.link_down,
             begin=catch_up.begin,
         )
+
+    def new_catch_up(self) -> CatchUp:
+        """Return one without a memory, as after a restart of press3."""
+        follower = LogFollower(self.logs, self.recorder, self.link) if self.logs else None
+        return CatchUp(self.recorder, self.link, NumberRules(), follower)
 
     def run(self) -> None:
         self._tasks = [
@@ -103,6 +112,10 @@ class Served:
     async def stop(self) -> None:
         await self.link.close()
         await asyncio.gather(*self._tasks)
+
+    def has_open(self, call: str) -> bool:
+        """Return True if `call` is stored and has not ended."""
+        return any(story.id == call for story in self.recorder.open_stories)
 
     async def rows(self, table: Any) -> list[Any]:
         async with self.sessions() as session:

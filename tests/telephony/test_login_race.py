@@ -13,7 +13,7 @@ import pytest
 from calls.model import BlindWindow, Call, Leg
 from store.writer import Writer
 from tests.fakes.ami_peer import Action, AmiPeer, message
-from tests.press3.gaps import BACK, PBX, Served
+from tests.telephony.gaps import BACK, PBX, Served
 from tests.waiting import until
 
 Act: TypeAlias = Callable[[datetime], bytes]
@@ -199,7 +199,7 @@ async def rings(login: Login) -> None:
     """He calls and operator 101 rings, as the service hears."""
     story, served = login.story, login.served
     served.peer.send(story.begins(BORN))
-    await until(lambda: served.pipeline.book.get(story.call), what="he rings")
+    await until(lambda: served.has_open(story.call), what="he rings")
 
 
 @at_each_point
@@ -267,7 +267,7 @@ async def test_who_began_in_the_gap_and_ended_meanwhile(
     login.at(question, before, login.story.ends)
     await login.again()
     assert login.served.pipeline.tracker.open_calls() == set()
-    assert not login.served.pipeline.book.open_stories
+    assert not login.served.recorder.open_stories
     calls = await login.served.rows(Call)
     assert [call.ended_at for call in calls] == [login.story.moments[-1] for _ in calls]
 

@@ -21,8 +21,8 @@ from store.lease import Lease
 from store.writer import Writer
 from telephony.log_follower import LogFollower, known_now
 from telephony.pbx_logs import PbxLogs
-from tests.press3.gaps import PBX, Served
-from tests.press3.queue_logs import BEGIN, MadeLog, made_log
+from tests.telephony.gaps import PBX, Served
+from tests.telephony.queue_logs import BEGIN, MadeLog, made_log
 
 LEADS = {"context": "ivr-7", "exten": "3", "leads_to": "600"}
 
@@ -42,16 +42,19 @@ class Reader:
 
     def __init__(self, served: Served, made: MadeLog, file: Path) -> None:
         self._served, self._made, self._file = served, made, file
-        self._follower = LogFollower(sources(file))
+        self._follower = LogFollower(sources(file), served.recorder, served.link)
 
     async def read(self, until: int, *, chunk_bytes: int = 1 << 20, anew: bool = True) -> None:
         """Read the gap that ends at `until`; `anew`: by a press3 that was started anew."""
         self._file.write_bytes(self._made.text(until))
         if anew:
-            self._follower = LogFollower(sources(self._file), chunk_bytes=chunk_bytes)
+            served, logs = self._served, sources(self._file)
+            self._follower = LogFollower(
+                logs, served.recorder, served.link, chunk_bytes=chunk_bytes
+            )
         alive = self._made.alive(until)
         since = moment(BEGIN - 10)
-        await self._follower.read_gap(self._served.pipeline, since, moment(until), alive)
+        await self._follower.read_gap(since, moment(until), alive)
 
     async def told(self) -> dict[str, tuple[list[Fact], CallStory]]:
         async with self._served.sessions() as session:

@@ -22,7 +22,7 @@ from store.errors import LeaseLost
 from store.lease import LeaseRow
 from store.writer import Writer
 from telephony import serving as module
-from telephony.pipeline import Stored
+from telephony.recorder import Stored
 from telephony.serving import Telephony
 from tests.fakes.ami_peer import AmiPeer, message
 from tests.waiting import until
