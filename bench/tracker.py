@@ -227,7 +227,7 @@ def by_orm(rows: list[bytes], batches: list[list[CallChange]], batch: int, file:
 def _fact_rows(changes: list[CallChange], next_n: dict[str, int]) -> Iterator[StoredFact]:
     for fact in (fact for change in changes for fact in change.facts):
         n = next_n[fact.call] = next_n.get(fact.call, 0) + 1
-        name, data = type(fact).__name__, fact_to_data(fact)
+        name, data = fact.TYPE, fact_to_data(fact)
         yield StoredFact(call_id=fact.call, n=n, type=name, at=fact.at, data=data)
 
 

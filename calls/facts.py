@@ -7,7 +7,7 @@ learned after a blind window (from the spool or a channel list), not from an eve
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import ClassVar, Literal
 
 from ami.spool import TimedBy
 
@@ -82,7 +82,12 @@ class Party:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fact:
-    """`call` is the call id `<pbx>-<uniqueid of its first channel>`."""
+    """`call` is the call id `<pbx>-<uniqueid of its first channel>`.
+
+    Each kind of fact has a `TYPE`, the name under which it is stored: it stays when the class is renamed.
+    """
+
+    TYPE: ClassVar[str]
 
     call: str
     at: datetime
@@ -92,6 +97,8 @@ class Fact:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallArrived(Fact):
     """`uniqueid` is the first channel's; `to` is the dialled number or extension."""
+
+    TYPE: ClassVar[str] = "CallArrived"
 
     pbx: str
     uniqueid: str
@@ -108,16 +115,22 @@ class CallRetold(CallArrived):
     Those before stay stored as what was believed.
     """
 
+    TYPE: ClassVar[str] = "CallRetold"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallerNamed(Fact):
     """The dialplan looked up the caller's name or rewrote his number, before anybody saw him."""
+
+    TYPE: ClassVar[str] = "CallerNamed"
 
     caller: Party
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MenuKeyPressed(Fact):
+    TYPE: ClassVar[str] = "MenuKeyPressed"
+
     digit: str
     context: str
 
@@ -127,6 +140,8 @@ class ComplaintRequested(Fact):
     """The caller's first 3. `uniqueid` is the caller's channel at that moment: (pbx, uniqueid) is the
     unique key of the appeal. `key` is the AstDB key, null for an observed menu. `at` is the press, or
     what `timed_by` says where the key's own time is not known."""
+
+    TYPE: ClassVar[str] = "ComplaintRequested"
 
     uniqueid: str
     key: str | None
@@ -138,12 +153,16 @@ class ComplaintRequested(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueEntered(Fact):
+    TYPE: ClassVar[str] = "QueueEntered"
+
     queue: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueLeft(Fact):
     """`key` is what the caller pressed to leave; None for any other reason, or when nothing says."""
+
+    TYPE: ClassVar[str] = "QueueLeft"
 
     queue: str
     reason: QueueLeftReason
@@ -184,11 +203,15 @@ class OperatorRang(LegFact):
     Recovered: it was found ringing at `at`, and began in a gap, nobody knows when.
     """
 
+    TYPE: ClassVar[str] = "OperatorRang"
+
     round: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperatorStoppedRinging(LegFact):
+    TYPE: ClassVar[str] = "OperatorStoppedRinging"
+
     reason: RingStop
 
 
@@ -196,24 +219,34 @@ class OperatorStoppedRinging(LegFact):
 class OperatorAnswered(LegFact):
     """First non-holding bridge of customer and operator: human contact, not the menu's Answer()."""
 
+    TYPE: ClassVar[str] = "OperatorAnswered"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperatorLeft(LegFact):
     """An operator who had answered is out of the call (hung up or transferred it away)."""
+
+    TYPE: ClassVar[str] = "OperatorLeft"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldBy(LegFact):
     """The operator put the customer on hold."""
 
+    TYPE: ClassVar[str] = "HeldBy"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resumed(LegFact):
     """The operator took the customer off hold."""
 
+    TYPE: ClassVar[str] = "Resumed"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transferred(Fact):
+    TYPE: ClassVar[str] = "Transferred"
+
     kind: Literal["blind", "attended"]
     from_extension: str
     to: str
@@ -223,12 +256,16 @@ class Transferred(Fact):
 class RecordingStarted(Fact):
     """`path` as the PBX names it; relative paths are under the PBX's monitor folder."""
 
+    TYPE: ClassVar[str] = "RecordingStarted"
+
     path: str
     uniqueid: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordingStopped(Fact):
+    TYPE: ClassVar[str] = "RecordingStopped"
+
     path: str
     uniqueid: str
 
@@ -237,6 +274,8 @@ class RecordingStopped(Fact):
 class CallEnded(Fact):
     """`ended_by` None: the end was not seen, or its source does not say."""
 
+    TYPE: ClassVar[str] = "CallEnded"
+
     outcome: Outcome
     ended_by: EndedBy | None = None
 
@@ -244,5 +283,7 @@ class CallEnded(Fact):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StateLost(Fact):
     """The PBX restarted or a gap could not be mended: what is missing is missing for a reason."""
+
+    TYPE: ClassVar[str] = "StateLost"
 
     reason: str

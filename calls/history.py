@@ -201,7 +201,7 @@ def _text(story: CallStory) -> str:
 async def _store_facts(session: AsyncSession, change: CallChange) -> None:
     call = change.story.id
     rows = [
-        {"call_id": call, "type": type(fact).__name__, "at": fact.at, "data": fact_to_data(fact)}
+        {"call_id": call, "type": fact.TYPE, "at": fact.at, "data": fact_to_data(fact)}
         for fact in change.facts
     ]
     if not rows:

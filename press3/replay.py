@@ -158,4 +158,4 @@ def _sentence(fact: Fact) -> str:
     told = ", ".join(
         f"{name}={value}" for name, value in data.items() if value not in (None, False)
     )
-    return f"{fact.at:%H:%M:%S.%f} {fact.call} {type(fact).__name__} {told}"
+    return f"{fact.at:%H:%M:%S.%f} {fact.call} {fact.TYPE} {told}"

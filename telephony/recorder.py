@@ -245,7 +245,7 @@ class Recorder:
             outbox.rewind(session, mark)
             log.exception("the facts of a call can't be stored; set aside", call=change.story.id)
             facts = [
-                {"type": type(f).__name__, "at": f.at.isoformat(), **fact_to_data(f)} for f in change.facts
+                {"type": f.TYPE, "at": f.at.isoformat(), **fact_to_data(f)} for f in change.facts
             ]
             session.add(SetAside(call_id=change.story.id, at=now, error=repr(error), facts=facts))
             return False

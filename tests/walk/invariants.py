@@ -42,7 +42,7 @@ def replayed(facts: Sequence[Fact]) -> CallStory:
     """Return the story of stored facts, by way of their JSON; each must say something new, once."""
     story: CallStory | None = None
     for fact in facts:
-        again = fact_from_row(fact.call, type(fact).__name__, fact.at, fact_to_data(fact))
+        again = fact_from_row(fact.call, fact.TYPE, fact.at, fact_to_data(fact))
         assert again == fact
         told = fold(story, again)
         assert told is not story, f"stored, though it says nothing new: {fact}"
