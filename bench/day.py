@@ -46,7 +46,7 @@ from people.access.audience import Audience
 from press3.config.recordings import recording_settings
 from press3.config.sections import RecordingsSettings, ServiceSettings
 from press3.config.settings import Settings
-from press3.database import Store, open_store
+from press3.database import Database, open_database
 from press3.replay import TraceLink, replay_link, shifted
 from press3.traces import TraceLine, read_trace
 from press3.upkeep import Upkeep
@@ -143,7 +143,7 @@ class Watch:
     def __init__(self, clock: Clock, desk: "Desk", settings: Settings) -> None:
         self._clock = clock
         self._desk = desk
-        self._upkeep = Upkeep(desk.store, settings)
+        self._upkeep = Upkeep(desk.database, settings)
         self._next = START
         self._began_s = time.process_time()
         self.events = self.told = 0
@@ -205,7 +205,7 @@ def _resident_mb() -> float:
 class Desk:
     """What people have of press3 meanwhile."""
 
-    store: Store
+    database: Database
     recordings: RecordingWorker
     screens: list[LightScreen]
     http: aiohttp.ClientSession
@@ -235,12 +235,12 @@ async def open_day(settings: Settings, clock: Clock) -> AsyncIterator[Desk]:
     """Run everything but telephony as `press3.service` does, by the replay's clock."""
     bus, hub = MemoryBus(), Hub()
     async with AsyncExitStack() as stack:
-        opened = await stack.enter_async_context(open_store(settings, bus=bus))
+        opened = await stack.enter_async_context(open_database(settings, bus=bus))
         await hire(settings.database_url, OPERATORS, since=START - DAY)
-        store = replace(opened, now=clock.now)
+        database = replace(opened, now=clock.now)
         recordings = RecordingWorker(
-            store.sessions,
-            store.writer,
+            database.sessions,
+            database.writer,
             recording_settings(settings),
             now=clock.now,
             audience_of=_nobody,
@@ -249,16 +249,16 @@ async def open_day(settings: Settings, clock: Clock) -> AsyncIterator[Desk]:
         push = PushServer(
             PushSettings(address=("127.0.0.1", 0)),
             hub,
-            sessions=store.sessions,
-            writer=store.writer,
+            sessions=database.sessions,
+            writer=database.writer,
             now=clock.now,
         )
         await stack.enter_async_context(push)
-        works = (Relay(store.sessions, hub, bus).run(), push.run(), recordings.run())
+        works = (Relay(database.sessions, hub, bus).run(), push.run(), recordings.run())
         stack.push_async_callback(_ended, [asyncio.create_task(work) for work in works])
         app = web_app(
             settings,
-            store,
+            database,
             telephony=(),
             recordings=recordings,
             push_socket=None,
@@ -267,7 +267,7 @@ async def open_day(settings: Settings, clock: Clock) -> AsyncIterator[Desk]:
         http = await stack.enter_async_context(_client(app))
         url = f"ws://127.0.0.1:{push.port}/ws"
         screens = await stack.enter_async_context(light_screens(url, OPERATORS))
-        yield Desk(store, recordings, screens, http)
+        yield Desk(database, recordings, screens, http)
 
 
 async def _nobody(session: AsyncSession, call_id: str) -> dict[str, Any]:
@@ -318,18 +318,18 @@ async def run(folder: Path, calls: int) -> list[str]:
             "| hour | events | told to screens | resident MB | tasks | CPU s |\n|---|---|---|---|---|---|"
         )
         link = DayLink(day_of(calls), watch)
-        await replay_link(desk.store, settings, link, desk.stored)
+        await replay_link(desk.database, settings, link, desk.stored)
         clock.at += timedelta(hours=1)  # every recording is due
-        await until(lambda: _settled(desk.store), deadline_s=300, what="recordings are settled")
+        await until(lambda: _settled(desk.database), deadline_s=300, what="recordings are settled")
         await until(lambda: not _cared_for(), what="nobody looks for a recording any more")
         await watch.look()
-        return await _verdict(desk.store, watch, clock, settings)
+        return await _verdict(desk.database, watch, clock, settings)
 
 
-async def _settled(store: Store) -> bool:
+async def _settled(database: Database) -> bool:
     """Whether no recording is waited for any more."""
     waits = Recording.state.in_(["expected", "found", "final", "linked"])
-    return not await _count(store, select(func.count()).select_from(Recording).where(waits))
+    return not await _count(database, select(func.count()).select_from(Recording).where(waits))
 
 
 def _cared_for() -> list[str]:
@@ -337,15 +337,15 @@ def _cared_for() -> list[str]:
     return [name for name in names if name.startswith("recording-")]
 
 
-async def _verdict(store: Store, watch: Watch, clock: Clock, settings: Settings) -> list[str]:
+async def _verdict(database: Database, watch: Watch, clock: Clock, settings: Settings) -> list[str]:
     calls = select(func.count()).select_from(Call)
-    told = await _count(store, calls)
-    still_open = await _count(store, calls.where(Call.ended_at.is_(None)))
+    told = await _count(database, calls)
+    still_open = await _count(database, calls.where(Call.ended_at.is_(None)))
     journal = select(func.count()).select_from(JournalRow)
-    rows = await _count(store, journal)
+    rows = await _count(database, journal)
     clock.at += JOURNAL_KEPT + timedelta(hours=1)
-    await Upkeep(store, settings).prune()
-    left = await _count(store, journal)
+    await Upkeep(database, settings).prune()
+    left = await _count(database, journal)
     third = len(watch.resident_mb) // 3
     grown_mb = watch.resident_mb[-1] - watch.resident_mb[third]
     more_tasks = watch.tasks[-1] - watch.tasks[0]
@@ -365,8 +365,8 @@ async def _verdict(store: Store, watch: Watch, clock: Clock, settings: Settings)
     return [what for what, is_so in wrong.items() if is_so]
 
 
-async def _count(store: Store, query: object) -> int:
-    async with store.sessions() as session:
+async def _count(database: Database, query: object) -> int:
+    async with database.sessions() as session:
         return int(await session.scalar(query) or 0)  # type: ignore[call-overload]
 
 

@@ -31,7 +31,7 @@ from calls.facts import (
 from calls.model import hour_n
 from calls.story import CallChange, CallStory, fold
 from press3 import schema
-from press3.database import Store
+from press3.database import Database
 from press3.telephony_parts import change_handlers
 from store.base import UtcDateTime
 from store.search import folded
@@ -89,11 +89,11 @@ def number_of(caller: int) -> str:
 # -- the models ---------------------------------------------------------------------------------------
 
 
-async def models(store: Store, *, copies: int) -> None:
+async def models(database: Database, *, copies: int) -> None:
     """Let MODELS calls happen, spread over the newest `1/copies` of the year."""
     handlers = change_handlers(IntakeSettings(departments={}))
     chance = random.Random(3)
-    now = store.now()
+    now = database.now()
     step = _YEAR / copies / MODELS
 
     async def write(session: AsyncSession, calls: range) -> None:
@@ -103,7 +103,7 @@ async def models(store: Store, *, copies: int) -> None:
                 await handler(session, change, now=now)
 
     for first in range(0, MODELS, 100):
-        await store.writer.run(lambda session, n=first: write(session, range(n, n + 100)))
+        await database.writer.run(lambda session, n=first: write(session, range(n, n + 100)))
 
 
 def _change(facts: tuple[Fact, ...]) -> CallChange:

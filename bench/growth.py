@@ -29,7 +29,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from bench import grown
 from people.model import Extension
 from press3.config.settings import load
-from press3.database import open_store
+from press3.database import open_database
 from tests.e2e.desk import Desk, PbxSide, Person, open_desk
 from tests.fakes.ami_peer import AmiPeer
 
@@ -58,9 +58,9 @@ async def grown_desk(folder: Path, calls: int) -> AsyncIterator[Grown]:
         async with open_desk(side, folder, operators=OPERATORS, start=False) as desk:
             settings = load(desk.config)
             copies = calls // grown.MODELS
-            async with open_store(settings) as store:
-                await store.writer.run(_hired_long_ago)
-                await grown.models(store, copies=copies)
+            async with open_database(settings) as database:
+                await database.writer.run(_hired_long_ago)
+                await grown.models(database, copies=copies)
             database = settings.service.data_dir / "press3.db"
             await asyncio.to_thread(grown.copy, database, copies)
             _fill_spool(peer, database)

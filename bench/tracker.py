@@ -33,7 +33,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from ami.errors import EventError
 from ami.events import Event
 from ami.parser import parse
-from calls import history
+from calls import storage
 from calls.codec import fact_to_data
 from calls.facts import Fact
 from calls.model import StoredFact
@@ -44,7 +44,7 @@ from calls.triggers import TriggerRules
 from press3 import schema
 from press3.config.sections import ServiceSettings
 from press3.config.settings import Settings
-from press3.database import open_store
+from press3.database import open_database
 from press3.replay import TraceLink, replay_link
 from press3.traces import TraceLine
 from store import journal
@@ -174,7 +174,7 @@ def kept(
     ) -> None:
         await journal.append(session, some)
         for change in changes:
-            await history.store_change(session, change)
+            await storage.store_change(session, change)
 
     async def work(writer: Writer) -> None:
         for each in zip(_cut(_entries(rows), batch), batches, strict=True):
@@ -195,8 +195,8 @@ def whole_pipeline(rows: list[bytes], folder: Path) -> float:
     async def measured() -> float:
         settings = Settings(service=ServiceSettings(data_dir=folder))
         link = TraceLink(TraceLine(AT, row) for row in rows)
-        async with open_store(settings) as store:
-            return await _cpu_s_of(replay_link(store, settings, link, _nothing))
+        async with open_database(settings) as database:
+            return await _cpu_s_of(replay_link(database, settings, link, _nothing))
 
     return asyncio.run(measured())
 

@@ -15,7 +15,7 @@ from calls.numbers import NumberRules, dialled_user, resource
 from calls.sides import Side, Sides
 
 if TYPE_CHECKING:
-    from calls.journey import Journey
+    from calls.live_call import LiveCall
 
 __all__ = ["Chan", "ChanKind", "Graph"]
 
@@ -57,8 +57,8 @@ class Chan:
     born_as: str = ""
     settled: bool = False
     place: tuple[str, str] = ("", "")
-    journey: "Journey" = field(init=False, repr=False)
-    guest_of: "Journey | None" = field(default=None, repr=False)
+    live_call: "LiveCall" = field(init=False, repr=False)
+    guest_of: "LiveCall | None" = field(default=None, repr=False)
     bridge: str | None = None
     half: "Chan | None" = field(default=None, repr=False)
     dialled_by: "Chan | None" = field(default=None, repr=False)
@@ -134,7 +134,7 @@ class Graph:
     def is_kept(self, uniqueid: str) -> bool:
         """Return whether a channel belongs, or belonged when it died, to a call worth keeping."""
         chan = self.channels.get(uniqueid)
-        return chan.journey.arrived if chan is not None else uniqueid in self._dead_kept
+        return chan.live_call.arrived if chan is not None else uniqueid in self._dead_kept
 
     def add(self, channel: Channel, at: datetime, *, born_at: datetime, born: bool = False) -> Chan:
         """Take up a channel that is not known yet."""
@@ -295,7 +295,7 @@ class Graph:
             child.dialled_by = None
         if chan.half is not None:
             chan.half.half = None
-        self.bury(chan.uniqueid, chan.journey.id, kept=chan.journey.arrived)
+        self.bury(chan.uniqueid, chan.live_call.id, kept=chan.live_call.arrived)
 
     def bury(self, uniqueid: str, call: str = "", *, kept: bool = False) -> None:
         self._dead[uniqueid] = call
@@ -322,7 +322,7 @@ def _one_of_several(source: Chan | None, dest: Chan, number: str) -> bool:
         above = above.half if above.is_second else above.dialled_by
     return number != "" and any(
         other.number == number and not other.incoming and resource(other.name) not in lines
-        for other in dest.journey.channels.values()
+        for other in dest.live_call.channels.values()
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from ami.events import DialBegin
 from calls.facts import Party
 from calls.graph import Chan
-from calls.journey import Journey
+from calls.live_call import LiveCall
 from calls.numbers import NumberRules, dialled_user, resource
 
 __all__ = ["KeepRules", "Parties"]
@@ -53,13 +53,13 @@ class Parties:
         """Return what an incoming channel dialled."""
         return self._numbers.ours(chan.exten)
 
-    def originator(self, journey: Journey, customer: Chan) -> Party:
+    def originator(self, live_call: LiveCall, customer: Chan) -> Party:
         """Return the party that placed an outgoing call.
 
         The operator who talks in it, else any operator in it, else the extension that a program named,
         else its first channel's caller id.
         """
-        others = [chan for chan in journey.channels.values() if chan is not customer]
+        others = [chan for chan in live_call.channels.values() if chan is not customer]
         operators = [chan for chan in others if chan.kind == "operator"]
         found = [
             *(chan for chan in operators if chan.bridge is not None),

@@ -22,9 +22,9 @@ class QueueEvents:
         if chan is None:
             return
         chan.queues = True
-        chan.journey.joined_queue(chan, event.queue, chan.journey.tick(event.at))
+        chan.live_call.joined_queue(chan, event.queue, chan.live_call.tick(event.at))
         if (
-            not chan.journey.arrived
+            not chan.live_call.arrived
             and self._board.waits_for_somebody(chan, event.queue)
             and not self._board.consults(chan)
         ):
@@ -35,8 +35,8 @@ class QueueEvents:
         if chan is not None:
             place = (event.channel.context, event.channel.exten)
             chan.queues = False
-            journey, at = chan.journey, chan.journey.tick(event.at)
-            journey.waiting.left(chan, event.queue, place, at, gave_up=journey.gave_up)
+            live_call, at = chan.live_call, chan.live_call.tick(event.at)
+            live_call.waiting.left(chan, event.queue, place, at, gave_up=live_call.gave_up)
 
     def called(self, event: AgentCalled) -> None:
         """A member rings: an employee, whatever its name is, unless its interface is an outside number."""
@@ -56,18 +56,22 @@ class QueueEvents:
         chan = self._board.see(event.channel, event.at)
         if chan is not None:
             member = self._graph.get(event.dest.uniqueid)
-            at = chan.journey.tick(event.at)
-            chan.journey.waiting.connected(chan, event.queue, member, at)
+            at = chan.live_call.tick(event.at)
+            chan.live_call.waiting.connected(chan, event.queue, member, at)
 
     def result(self, event: VarSet) -> None:
         """QUEUESTATUS: why Queue() came back."""
         chan = self._graph.get(event.channel.uniqueid)
         if chan is None or event.value not in QUEUE_RESULTS:
             return
-        journey, at, why = chan.journey, chan.journey.tick(event.at), QUEUE_RESULTS[event.value]
+        live_call, at, why = (
+            chan.live_call,
+            chan.live_call.tick(event.at),
+            QUEUE_RESULTS[event.value],
+        )
         if event.value in QUEUE_REFUSALS:
-            journey.refused_by_queue(why, at)
-        journey.waiting.result(chan, why, at, gave_up=journey.gave_up)
+            live_call.refused_by_queue(why, at)
+        live_call.waiting.result(chan, why, at, gave_up=live_call.gave_up)
 
     def _outside(self, member: str, dest: Chan) -> str | None:
         """Return the number of a member such as `PJSIP/89110000001@trunk`; None for any other."""

@@ -12,8 +12,8 @@ from datetime import UTC, datetime, timedelta
 from ami.events import Channel, DialBegin
 from calls.facts import Direction, Fact, RingStop
 from calls.graph import Chan, Graph
-from calls.journey import Journey
 from calls.keep import KeepRules, Parties
+from calls.live_call import LiveCall
 from calls.numbers import NumberRules
 from calls.rings import reason_of_end
 
@@ -33,11 +33,11 @@ def born_at(uniqueid: str, seen_at: datetime) -> datetime:
 
 
 class Switchboard:
-    """All living channels of a PBX, each in exactly one journey. Facts go to `out`."""
+    """All living channels of a PBX, each in exactly one live call. Facts go to `out`."""
 
     def __init__(self, pbx: str, numbers: NumberRules, keep: KeepRules, out: list[Fact]) -> None:
         self.graph = Graph(numbers)
-        self.journeys: dict[str, Journey] = {}
+        self.live_calls: dict[str, LiveCall] = {}
         self.hears_hang_ups = False
         self._pbx = pbx
         self._numbers = numbers
@@ -60,7 +60,7 @@ class Switchboard:
                 chan.number, chan.caller_name = channel.caller_number, channel.caller_name
         if not chan.settled:
             self._look_at(chan, channel, born=born)
-        if not chan.journey.arrived:
+        if not chan.live_call.arrived:
             self._arrive_incoming(chan, at, wait_for_number=born)
         return chan
 
@@ -81,34 +81,34 @@ class Switchboard:
         chan.number, chan.caller_name = channel.caller_number, channel.caller_name
         if chan.kind == "operator" and chan.settled and not chan.was_dialled:
             chan.extension = self.graph.sides.shows(chan.name, chan.number) or chan.extension
-        journey = chan.journey
-        if journey.direction in ("in", "internal") and chan is journey.customer:
-            journey.named(self._parties.caller(chan), journey.tick(at))
+        live_call = chan.live_call
+        if live_call.direction in ("in", "internal") and chan is live_call.customer:
+            live_call.named(self._parties.caller(chan), live_call.tick(at))
 
     def gone(self, chan: Chan, at: datetime, *, cause: int, lost: bool = False) -> None:
         """The channel hung up; `lost`: it was found missing, so that no reason is made up."""
-        journey = chan.journey
+        live_call = chan.live_call
         if chan.guest_of is not None:
             chan.guest_of.out_of_talk(chan, chan.guest_of.tick(at))
-        at = journey.tick(at)
-        if journey.speaks:
-            if journey.rings_at(chan):
-                journey.device_ended(chan, "unknown" if lost else _reason(chan, cause), at)
-            journey.out_of_talk(chan, at)
-            journey.waiting.gone(chan, at, gave_up=journey.gave_up)
-            journey.recordings_stopped(chan, at)
-            if _ends_with(journey, chan):
+        at = live_call.tick(at)
+        if live_call.speaks:
+            if live_call.rings_at(chan):
+                live_call.device_ended(chan, "unknown" if lost else _reason(chan, cause), at)
+            live_call.out_of_talk(chan, at)
+            live_call.waiting.gone(chan, at, gave_up=live_call.gave_up)
+            live_call.recordings_stopped(chan, at)
+            if _ends_with(live_call, chan):
                 unheard = not self.hears_hang_ups
-                journey.end(at, hung_up=chan.hangup_requested, lost=lost, unheard=unheard)
+                live_call.end(at, hung_up=chan.hangup_requested, lost=lost, unheard=unheard)
         self.drop(chan)
 
     def drop(self, chan: Chan) -> None:
         """Forget the channel, and its call when it was the last."""
-        journey = chan.journey
-        journey.channels.pop(chan.uniqueid, None)
+        live_call = chan.live_call
+        live_call.channels.pop(chan.uniqueid, None)
         self.graph.remove(chan)
-        if not journey.channels:
-            self.journeys.pop(journey.id, None)
+        if not live_call.channels:
+            self.live_calls.pop(live_call.id, None)
 
     def _adopt(self, channel: Channel, at: datetime, *, born: bool) -> Chan:
         """Take up a channel: at its birth, or in the middle when its beginning fell into a gap."""
@@ -116,28 +116,28 @@ class Switchboard:
         chan = self.graph.add(channel, at, born_at=since, born=born)
         if self._keep.ignores(chan.name):
             chan.kind, chan.extension = "inner", None
-        self._journey_for(channel, since).take(chan)
+        self._live_call_for(channel, since).take(chan)
         return chan
 
-    def _journey_for(self, channel: Channel, since: datetime) -> Journey:
+    def _live_call_for(self, channel: Channel, since: datetime) -> LiveCall:
         linked = channel.linkedid or channel.uniqueid
         parent = self.graph.get(linked)
         if parent is not None and parent.uniqueid != channel.uniqueid:
-            return parent.journey
-        known = self.journeys.get(f"{self._pbx}-{linked}")
+            return parent.live_call
+        known = self.live_calls.get(f"{self._pbx}-{linked}")
         if known is not None:
             return known
         first = channel.uniqueid if self.graph.is_dead(linked) else linked
         started = since if first == channel.uniqueid else born_at(first, since)
-        journey = Journey(self._pbx, first, started, self._out)
-        self.journeys[journey.id] = journey
-        return journey
+        live_call = LiveCall(self._pbx, first, started, self._out)
+        self.live_calls[live_call.id] = live_call
+        return live_call
 
     # -- what belongs together ------------------------------------------------------------------
 
     def link(self, one: Chan, two: Chan, at: datetime) -> None:
         """The two channels are in one call. Leftovers of an ended call move on to the living one."""
-        a, b = one.journey, two.journey
+        a, b = one.live_call, two.live_call
         if a is b or (a.ended and b.ended):
             return
         if a.speaks and b.speaks:
@@ -157,21 +157,23 @@ class Switchboard:
 
     def _came_to_take_over(self, chan: Chan) -> bool:
         """Return whether an employee at `chan` called nobody: to pick a ringing up, to fetch a caller."""
-        journey = chan.journey
-        alone = journey.direction == "internal" and len(journey.channels) == 1
-        return self._keep.internal and alone and not journey.rings.begun and not journey.answered
+        live_call = chan.live_call
+        alone = live_call.direction == "internal" and len(live_call.channels) == 1
+        return (
+            self._keep.internal and alone and not live_call.rings.begun and not live_call.answered
+        )
 
     def link_all(self, chans: Iterable[Chan | None], at: datetime) -> None:
         there = [chan for chan in chans if chan is not None]
         for chan in there[1:]:
             self.link(there[0], chan, at)
 
-    def _move(self, chans: Iterable[Chan], target: Journey) -> None:
+    def _move(self, chans: Iterable[Chan], target: LiveCall) -> None:
         for chan in chans:
-            old = chan.journey
+            old = chan.live_call
             old.channels.pop(chan.uniqueid, None)
             if not old.channels:
-                self.journeys.pop(old.id, None)
+                self.live_calls.pop(old.id, None)
             target.take(chan)
 
     # -- calls worth keeping --------------------------------------------------------------------
@@ -180,8 +182,8 @@ class Switchboard:
         """`chan` is the caller of a call worth keeping."""
         direction: Direction = "in" if chan.kind == "external" else "internal"
         to = self._numbers.ours(chan.exten or queue)
-        journey = chan.journey
-        journey.arrive(direction, chan, self._parties.caller(chan), to, journey.tick(at))
+        live_call = chan.live_call
+        live_call.arrive(direction, chan, self._parties.caller(chan), to, live_call.tick(at))
 
     def waits_for_somebody(self, chan: Chan, queue: str) -> bool:
         """Return whether a call worth keeping begins with `chan` in `queue`.
@@ -191,7 +193,7 @@ class Switchboard:
         """
         if chan.kind == "local" and not any(
             each.incoming and each.kind in ("external", "operator")
-            for each in chan.journey.channels.values()
+            for each in chan.live_call.channels.values()
         ):
             return False
         return chan.kind == "external" or self._keep.watches(queue)
@@ -210,36 +212,36 @@ class Switchboard:
         Its own birth and dialling were lost: it may be who that channel called. A press, a queue, or the
         PBX's list, in which that channel is missing, shows that it is a caller.
         """
-        first = chan.journey.first
+        first = chan.live_call.first
         return first != chan.uniqueid and not self.graph.is_known(first)
 
     def listed(self, chan: Chan, at: datetime) -> None:
         """The PBX lists `chan`, and not the channel that it was made for if that was never seen: it is dead."""
         if self._comes_of_unseen(chan):
-            self.graph.bury(chan.journey.first, chan.journey.id)
-            if not chan.journey.arrived:
+            self.graph.bury(chan.live_call.first, chan.live_call.id)
+            if not chan.live_call.arrived:
                 self._arrive_incoming(chan, at, wait_for_number=False)
 
     def _arrive_outgoing(self, dest: Chan, event: DialBegin | None, at: datetime) -> None:
         """An external party is dialled: worth keeping. He is the customer until another answers."""
-        journey = dest.journey
-        if not journey.arrived:
-            caller = self._parties.originator(journey, dest)
+        live_call = dest.live_call
+        if not live_call.arrived:
+            caller = self._parties.originator(live_call, dest)
             to = self._parties.called(dest, event)
-            journey.arrive("out", dest, caller, to, journey.tick(at))
-        elif journey.direction == "out" and not journey.answered:
-            journey.customer = dest
+            live_call.arrive("out", dest, caller, to, live_call.tick(at))
+        elif live_call.direction == "out" and not live_call.answered:
+            live_call.customer = dest
 
-    def _arrive_connected(self, journey: Journey, parties: list[Chan], at: datetime) -> None:
+    def _arrive_connected(self, live_call: LiveCall, parties: list[Chan], at: datetime) -> None:
         """A program connects two employees: the one whom it called first calls the other."""
-        there = [each for each in journey.channels.values() if each in parties]
+        there = [each for each in live_call.channels.values() if each in parties]
         operators = [each for each in there if each.kind == "operator" and each.extension]
         others = [each for each in operators if each.extension != operators[0].extension]
-        if others and not journey.arrived and not journey.ended:
+        if others and not live_call.arrived and not live_call.ended:
             first, other = operators[0], self._numbers.ours(others[0].extension or "")
             caller = self._parties.caller(first)
             first.ringing, first.rung = False, True  # it rang for the program
-            journey.arrive("internal", first, caller, other, journey.tick(at))
+            live_call.arrive("internal", first, caller, other, live_call.tick(at))
 
     # -- dialling -------------------------------------------------------------------------------
 
@@ -257,16 +259,16 @@ class Switchboard:
         if source is not None:
             self._link_dialled(source, dest, at)
         if dest.kind == "external":
-            if not dest.journey.rings_outside:
+            if not dest.live_call.rings_outside:
                 self._arrive_outgoing(dest, event, at)
                 return
             dest.outside = dest.outside or self._parties.outside_telephone(dest)
         if source is not None and takes_over:
-            dest.journey.taken_over(dest.journey.tick(at))
+            dest.live_call.taken_over(dest.live_call.tick(at))
             return
         # A Local is no telephone: what it dials rings.
         if dest.kind != "local" and dest.telephone and not _called_off(source):
-            dest.journey.rang(dest, dest.journey.tick(at))
+            dest.live_call.rang(dest, dest.live_call.tick(at))
 
     def ring_back(self, dest: Chan, at: datetime) -> None:
         """Nobody's channel dials `dest`: it may be the operator who hung up on a consultation in vain.
@@ -276,7 +278,7 @@ class Switchboard:
         """
         for chan in self.graph.channels.values():
             his = chan.kind == "operator" and chan.extension == dest.extension
-            if his and chan.hangup_requested and chan.journey.speaks:
+            if his and chan.hangup_requested and chan.live_call.speaks:
                 self.link(chan, dest, at)
                 return
 
@@ -288,21 +290,21 @@ class Switchboard:
         an answer first and announce the winner afterwards, but their cause says it already.
         """
         for chan in self.graph.behind(dest):
-            why = reason_of_end(chan.end_status, 0) or chan.journey.why_taken_back(chan)
+            why = reason_of_end(chan.end_status, 0) or chan.live_call.why_taken_back(chan)
             if why is not None:
-                chan.journey.device_ended(chan, why, at)
+                chan.live_call.device_ended(chan, why, at)
             chan.ringing, chan.rung = False, True
             chan.end_status = chan.end_status or "CANCEL"
 
     def forwarded(self, dest: Chan, at: datetime) -> None:
         """The telephone sends the call on; where to is dialled next."""
         for chan in self.graph.behind(dest):
-            chan.journey.device_ended(chan, "forwarded", at)
+            chan.live_call.device_ended(chan, "forwarded", at)
 
     def picked_up(self, target: Chan, at: datetime) -> None:
         """Another telephone took over the ringing of `target`, or of what rings behind it."""
         for chan in self.graph.behind(target):
-            chan.journey.picked_up(chan, chan.journey.tick(at))
+            chan.live_call.picked_up(chan, chan.live_call.tick(at))
 
     def absorb(self, consultation: Chan, into: Chan, at: datetime) -> None:
         """An operator hands the customer over to whom a second line calls, or has called, outside.
@@ -311,7 +313,7 @@ class Switchboard:
         that was answered stays a call, for two calls worth keeping never melt into one; but whom it
         reached takes part in the customer's as well.
         """
-        ours, customers = consultation.journey, into.journey
+        ours, customers = consultation.live_call, into.live_call
         both = ours is not customers and ours.speaks and customers.speaks
         if not both or ours.direction != "out":
             return
@@ -332,17 +334,19 @@ class Switchboard:
     def consults(self, chan: Chan) -> bool:
         """Return whether the operator at `chan` talks to a customer by another line meanwhile."""
         return chan.kind == "operator" and any(
-            journey.speaks and journey is not chan.journey and journey.rings.talk_of(chan.telephone)
-            for journey in self.journeys.values()
+            live_call.speaks
+            and live_call is not chan.live_call
+            and live_call.rings.talk_of(chan.telephone)
+            for live_call in self.live_calls.values()
         )
 
     def _link_dialled(self, source: Chan, dest: Chan, at: datetime) -> None:
-        journey = source.journey
-        if journey.ended and not dest.journey.arrived:
+        live_call = source.live_call
+        if live_call.ended and not dest.live_call.arrived:
             # What a leftover of an ended call dials is no call of its own.
-            self._move([dest], journey)
+            self._move([dest], live_call)
             return
-        journey.waiting.moved_on(source, journey.tick(at))
+        live_call.waiting.moved_on(source, live_call.tick(at))
         self.link(source, dest, at)
 
     # -- who hears whom -------------------------------------------------------------------------
@@ -354,25 +358,25 @@ class Switchboard:
         for other in parties:
             self.link(chan, other, at)
         if self._keep.internal:
-            self._arrive_connected(chan.journey, parties, at)
-        for journey in dict.fromkeys(each.journey for each in parties):
-            customer = journey.customer
-            if not journey.speaks or customer not in parties or len(parties) < 2:
+            self._arrive_connected(chan.live_call, parties, at)
+        for live_call in dict.fromkeys(each.live_call for each in parties):
+            customer = live_call.customer
+            if not live_call.speaks or customer not in parties or len(parties) < 2:
                 continue
-            at = journey.tick(at)
+            at = live_call.tick(at)
             for other in parties:
-                if other is customer or journey not in (other.journey, other.guest_of):
+                if other is customer or live_call not in (other.live_call, other.guest_of):
                     continue
                 called = other.was_dialled or not other.incoming  # not: found after a gap
-                if other.kind == "external" and called and journey.rings_outside:
+                if other.kind == "external" and called and live_call.rings_outside:
                     other.outside = other.outside or self._parties.outside_telephone(other)
                 if other.outside is not None or other.kind == "operator":
-                    journey.contact(other, at)
+                    live_call.contact(other, at)
 
 
 def _reason(chan: Chan, cause: int) -> RingStop:
     """Return why the ringing device `chan` stopped: at its hang-up all is known that ever will be."""
-    why = reason_of_end(chan.end_status, cause) or chan.journey.why_taken_back(chan)
+    why = reason_of_end(chan.end_status, cause) or chan.live_call.why_taken_back(chan)
     # Lifted, and no talk came of it: a voice box, or a call that was not accepted.
     return why or ("no_answer" if chan.lifted else "abandoned")
 
@@ -386,10 +390,10 @@ def _called_off(source: Chan | None) -> bool:
     return source is not None and source.is_second and source.rung
 
 
-def _ends_with(journey: Journey, chan: Chan) -> bool:
-    if journey.direction != "out" and journey.customer is not None:
-        return chan is journey.customer
+def _ends_with(live_call: LiveCall, chan: Chan) -> bool:
+    if live_call.direction != "out" and live_call.customer is not None:
+        return chan is live_call.customer
     return not any(
         other is not chan and other.kind in ("external", "operator")
-        for other in journey.channels.values()
+        for other in live_call.channels.values()
     )

@@ -1,7 +1,7 @@
 """From AMI events to facts: what happened in which call. Pure; the same events give the same facts.
 
 The rules, one handler an event type, over `calls.switchboard` (channels and what belongs together)
-and `calls.journey` (one call). They are told in words in `docs/call-model.md`.
+and `calls.live_call` (one call). They are told in words in `docs/call-model.md`.
 """
 
 from collections.abc import Callable, Collection, Iterable
@@ -139,14 +139,14 @@ class Tracker:
 
     def _call_of(self, uniqueid: str) -> str | None:
         chan = self._graph.get(uniqueid)
-        return chan.journey.id if chan else self._graph.call_of_dead(uniqueid)
+        return chan.live_call.id if chan else self._graph.call_of_dead(uniqueid)
 
     def _is_kept(self, event: Event) -> bool:
         return any(self._graph.is_kept(uniqueid) for uniqueid in uniqueids(event))
 
     def open_calls(self) -> set[str]:
         """Return the ids of the calls that have arrived and not ended."""
-        return {journey.id for journey in self._board.journeys.values() if journey.speaks}
+        return {live_call.id for live_call in self._board.live_calls.values() if live_call.speaks}
 
     def restarted(self, at: datetime) -> list[Fact]:
         """The PBX restarted after `at`: every channel seen until then is gone, its call ended.
@@ -154,13 +154,13 @@ class Tracker:
         Channels seen later are of its new life and are left alone.
         """
         gone = [chan for chan in self._graph.channels.values() if chan.seen_at <= at]
-        for journey in dict.fromkeys(chan.journey for chan in gone):
-            journey.lost(journey.tick(at), "pbx_restarted")
+        for live_call in dict.fromkeys(chan.live_call for chan in gone):
+            live_call.lost(live_call.tick(at), "pbx_restarted")
         for chan in gone:
             self._board.drop(chan)
         return _recovered([*self._told(), *self._of_employees(lambda each: each.restarted(at))])
 
-    def reconcile(self, alive: Collection[str], at: datetime) -> list[Fact]:
+    def end_missing(self, alive: Collection[str], at: datetime) -> list[Fact]:
         """Close what ended unseen. `alive`: uniqueids of the PBX's channel list, asked for at `at` (PBX time).
 
         Channels seen later than `at` are younger than the list and are left alone.
@@ -170,7 +170,7 @@ class Tracker:
             if chan.uniqueid not in there and chan.seen_at <= at:
                 self._board.gone(chan, at, cause=0, lost=True)
         return _recovered(
-            [*self._told(), *self._of_employees(lambda each: each.reconcile(there, at))]
+            [*self._told(), *self._of_employees(lambda each: each.end_missing(there, at))]
         )
 
     def join(self, channels: Iterable[LiveChannel], at: datetime) -> list[Fact]:
@@ -203,7 +203,7 @@ class Tracker:
         if not row.bridge_id:
             self._graph.leave(chan)
             if row.state == "Ringing" and chan.kind == "operator":
-                chan.journey.rang(chan, chan.journey.tick(at))
+                chan.live_call.rang(chan, chan.live_call.tick(at))
         elif chan.bridge != row.bridge_id:
             self._graph.enter(chan, row.bridge_id)
             self._board.bridged(chan, at)
@@ -243,16 +243,16 @@ class Tracker:
         if not isinstance(event, DtmfEnd):
             chan.place = (event.channel.context, event.channel.exten)
         elif event.direction == "Received":
-            chan.journey.waiting.key_pressed(chan, event.digit, chan.journey.tick(event.at))
+            chan.live_call.waiting.key_pressed(chan, event.digit, chan.live_call.tick(event.at))
         if press is None or not (press.key is not None or _may_press(chan)):
             return
         if isinstance(event, DtmfEnd) and (
-            chan.bridge is not None or chan.journey.waiting.holds_caller
+            chan.bridge is not None or chan.live_call.waiting.holds_caller
         ):
             return  # a key to whom he talks or to the queue's music is not one to the menu
-        if not chan.journey.arrived:
+        if not chan.live_call.arrived:
             self._board.arrive(chan, event.at)
-        chan.journey.pressed(press)
+        chan.live_call.pressed(press)
 
     def _on_rename(self, event: Rename) -> None:
         chan = self._graph.get(event.uniqueid)
@@ -270,15 +270,15 @@ class Tracker:
         chan = self._graph.get(event.channel.uniqueid)
         if chan is not None:
             chan.hangup_requested = True
-            for journey in (chan.journey, chan.guest_of):
-                if journey is not None:
-                    journey.asked_to_hang_up(chan, journey.tick(event.at))
+            for live_call in (chan.live_call, chan.guest_of):
+                if live_call is not None:
+                    live_call.asked_to_hang_up(chan, live_call.tick(event.at))
 
     def _on_hangup(self, event: Hangup) -> None:
         chan = self._graph.get(event.channel.uniqueid)
         if chan is not None:
             place = (event.channel.context, event.channel.exten)
-            chan.journey.waiting.seen_in(chan, place, chan.journey.tick(event.at))
+            chan.live_call.waiting.seen_in(chan, place, chan.live_call.tick(event.at))
             self._board.gone(chan, event.at, cause=event.cause)
         elif not self._graph.is_dead(event.channel.uniqueid):
             self._graph.bury(event.channel.uniqueid)
@@ -298,7 +298,7 @@ class Tracker:
         dest = self._graph.get(event.dest.uniqueid)
         if dest is None:
             return
-        at = dest.journey.tick(event.at)
+        at = dest.live_call.tick(event.at)
         if event.forward:
             self._board.forwarded(dest, at)
         elif event.status == "ANSWER":
@@ -310,23 +310,23 @@ class Tracker:
 
     def _answered(self, dest: Chan, at: datetime) -> None:
         """A telephone was lifted. Behind a Local the Local's own answer counts: another may be faster."""
-        journey = dest.journey
+        live_call = dest.live_call
         dest.lifted = True
         if dest.kind == "local":
             dest.end_status = dest.end_status or "ANSWER"
             for chan in self._graph.behind(dest):
                 if chan.lifted and chan.kind != "local" and not self._graph.unanswered_local(chan):
-                    journey.device_answered(chan, at)
+                    live_call.device_answered(chan, at)
         elif dest.kind == "external" and dest.outside is None:
-            if journey.direction == "out" and not journey.answered:
-                journey.customer = dest
+            if live_call.direction == "out" and not live_call.answered:
+                live_call.customer = dest
         elif not self._graph.unanswered_local(dest):
-            journey.device_answered(dest, at)
+            live_call.device_answered(dest, at)
 
     def _refused(self, dest: Chan, status: str) -> None:
         """The reason is told at the hang-up that follows at once: only its cause knows a declined call."""
-        if dest.kind == "external" and dest.journey.direction == "out":
-            dest.journey.dial_status = status
+        if dest.kind == "external" and dest.live_call.direction == "out":
+            dest.live_call.dial_status = status
         for chan in self._graph.behind(dest):
             if not (
                 chan.lifted and chan.outside
@@ -343,7 +343,7 @@ class Tracker:
             self._graph.enter(chan, event.bridge_id)
             self._board.bridged(chan, event.at)
         # after the contact: a queue whose member talks to the caller was not left in vain
-        chan.journey.waiting.moved_on(chan, chan.journey.tick(event.at), talks=True)
+        chan.live_call.waiting.moved_on(chan, chan.live_call.tick(event.at), talks=True)
 
     def _on_bridge_leave(self, event: BridgeLeave) -> None:
         chan = self._graph.get(event.channel.uniqueid)
@@ -352,8 +352,8 @@ class Tracker:
 
     def _on_hold(self, event: Hold | Unhold) -> None:
         chan = self._graph.get(event.channel.uniqueid)
-        if chan is not None and chan.journey.speaks:
-            chan.journey.held(chan, isinstance(event, Hold), chan.journey.tick(event.at))
+        if chan is not None and chan.live_call.speaks:
+            chan.live_call.held(chan, isinstance(event, Hold), chan.live_call.tick(event.at))
 
     # -- variables and recorders ----------------------------------------------------------------
 
@@ -361,22 +361,22 @@ class Tracker:
         if event.variable == "MIXMONITOR_FILENAME" and event.value:
             chan = self._board.see(event.channel, event.at)
             if chan is not None:
-                chan.journey.recording_started(chan, event.value, chan.journey.tick(event.at))
+                chan.live_call.recording_started(chan, event.value, chan.live_call.tick(event.at))
         elif event.variable == "QUEUESTATUS":
             self._queues.result(event)
 
     def _on_mixmonitor_stop(self, event: MixMonitorStop) -> None:
         chan = self._graph.get(event.channel.uniqueid)
         if chan is not None and chan.loses_recorder():
-            chan.journey.recordings_stopped(chan, chan.journey.tick(event.at))
+            chan.live_call.recordings_stopped(chan, chan.live_call.tick(event.at))
 
 
 def _may_press(chan: Chan) -> bool:
     """Keys of feature codes come from operators: only the caller of a call presses in its menu."""
-    journey = chan.journey
-    if journey.arrived:
-        return chan is journey.customer
-    return chan.kind == "external" or chan.uniqueid == journey.first
+    live_call = chan.live_call
+    if live_call.arrived:
+        return chan is live_call.customer
+    return chan.kind == "external" or chan.uniqueid == live_call.first
 
 
 def _recovered(facts: list[Fact]) -> list[Fact]:

@@ -33,10 +33,10 @@ class Transfers:
             return
         if sent is not None:
             self._board.link(sent, by, event.at)
-        journey = (sent or by).journey
-        at = journey.tick(event.at)
-        if journey.direction == "internal" and sent is not None and journey.customer is by:
-            journey.customer = sent  # an employee hands over whom they called: the call goes on
+        live_call = (sent or by).live_call
+        at = live_call.tick(event.at)
+        if live_call.direction == "internal" and sent is not None and live_call.customer is by:
+            live_call.customer = sent  # an employee hands over whom they called: the call goes on
         self._tell("blind", by, sent or by, event.exten, at)
 
     def attended(self, event: AttendedTransfer) -> None:
@@ -49,7 +49,7 @@ class Transfers:
         first = sent or original
         if second is not None and first is not None:
             # The telephone may hand over by either of its lines.
-            if (first.journey.direction, second.journey.direction) == ("out", "in"):
+            if (first.live_call.direction, second.live_call.direction) == ("out", "in"):
                 first, second_line = second, first
             else:
                 second_line = second
@@ -59,7 +59,7 @@ class Transfers:
         if by is None:
             return
         to = self._target(second, target, (original, second)) or event.second.connected_number
-        at = by.journey.tick(event.at)
+        at = by.live_call.tick(event.at)
         self._tell("attended", by, sent or by, to, at)
 
     def _target(self, second: Chan | None, target: Chan | None, by: tuple[Chan | None, ...]) -> str:
@@ -84,11 +84,11 @@ class Transfers:
     def _tell(
         self, kind: Literal["blind", "attended"], by: Chan, sent: Chan, to: str, at: datetime
     ) -> None:
-        journey = sent.journey if sent.journey.speaks else by.journey
+        live_call = sent.live_call if sent.live_call.speaks else by.live_call
         fact = Transferred(
-            call=journey.id, at=at, kind=kind, from_extension=by.extension or by.number, to=to
+            call=live_call.id, at=at, kind=kind, from_extension=by.extension or by.number, to=to
         )
-        journey.transferred(fact, by, sent)
+        live_call.transferred(fact, by, sent)
 
     def unparked(self, event: UnparkedCall) -> None:
         parkee = self._board.see(event.parkee, event.at)

@@ -16,11 +16,11 @@ from push.bus import MemoryBus
 from store.engine import create_engine, try_to_write
 from store.writer import Writer
 
-__all__ = ["Store", "migrate", "open_store", "prepare_data_dir"]
+__all__ = ["Database", "migrate", "open_database", "prepare_data_dir"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Store:
+class Database:
     """The database as every part of the service is given it."""
 
     sessions: async_sessionmaker[AsyncSession]
@@ -51,7 +51,9 @@ async def migrate(settings: Settings) -> None:
 
 
 @asynccontextmanager
-async def open_store(settings: Settings, *, bus: MemoryBus | None = None) -> AsyncIterator[Store]:
+async def open_database(
+    settings: Settings, *, bus: MemoryBus | None = None
+) -> AsyncIterator[Database]:
     """Open the configured database, brought up to date, with its one writer; `bus` hears of commits.
 
     Raises:
@@ -65,6 +67,6 @@ async def open_store(settings: Settings, *, bus: MemoryBus | None = None) -> Asy
         heard = bus or MemoryBus()
         async with Writer(engine, on_commit=heard.ring, on_messages=heard.carry) as writer:
             sessions = async_sessionmaker(engine, expire_on_commit=False)
-            yield Store(sessions=sessions, writer=writer, now=now)
+            yield Database(sessions=sessions, writer=writer, now=now)
     finally:
         await engine.dispose()

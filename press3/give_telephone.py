@@ -7,7 +7,7 @@ from calls import days
 from people import roster
 from people.errors import WrongValue
 from press3.config.settings import Settings
-from press3.database import open_store
+from press3.database import open_database
 from press3.telephony_parts import number_rules
 
 __all__ = ["give_telephone"]
@@ -26,11 +26,11 @@ async def give_telephone(
     """
     telephone = _telephone(settings, number)
     end = days.bounds(until, settings.zone)[1] if until is not None else None
-    async with open_store(settings) as store:
-        now = store.now()
+    async with open_database(settings) as database:
+        now = database.now()
         if end is not None and end <= now:
             raise WrongValue(f"--until {until} is over")
-        await store.writer.run(
+        await database.writer.run(
             lambda session: roster.give_telephone(session, login, telephone, now, until=end)
         )
     say(f"telephone {telephone} is {login}'s" + (f" until the end of {until}" if until else ""))

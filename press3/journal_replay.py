@@ -19,15 +19,15 @@ from ami.errors import EventError
 from ami.parser import parse
 from appeals.case import calls as calls_of_case
 from appeals.intake.follow_up import call_went_on
-from calls import history
+from calls import storage
 from calls.facts import CallArrived, CallEnded, Fact, OperatorAnswered
-from calls.history import Gap
 from calls.model import Call
 from calls.retelling import differences, retold, story_of
+from calls.storage import Gap
 from calls.story import CallChange, CallStory
 from calls.tracker import Tracker
 from press3.config.settings import Settings
-from press3.database import Store, open_store
+from press3.database import Database, open_database
 from press3.telephony_parts import keep_rules, number_rules, trigger_rules
 from store import journal
 
@@ -53,9 +53,9 @@ class Found:
 
 async def replay_journal(settings: Settings, say: Callable[[str], None], *, apply: bool) -> None:
     """Read the calls of the last 14 days again and say how many change; `apply` stores that."""
-    async with open_store(settings) as store:
+    async with open_database(settings) as database:
         for pbx in (each.name for each in settings.asterisk):
-            _say(pbx, await retell(store, settings, pbx, apply=apply), say)
+            _say(pbx, await retell(database, settings, pbx, apply=apply), say)
     if not apply:
         say("nothing was written; `press3 replay --journal --apply` stores what is changed")
 
@@ -79,24 +79,24 @@ def _say(pbx: str, found: Found, say: Callable[[str], None]) -> None:
         say(f"  {found.broken} events can't be read any more")
 
 
-async def retell(store: Store, settings: Settings, pbx: str, *, apply: bool) -> Found:
+async def retell(database: Database, settings: Settings, pbx: str, *, apply: bool) -> Found:
     """Return what today's rules make of the stored calls of `pbx`; store it if `apply`."""
-    found, now = Found(), store.now()
+    found, now = Found(), database.now()
     since = now - KEPT
-    async with store.sessions() as session:
-        gaps = await history.gaps(session, pbx, since, now=now)
+    async with database.sessions() as session:
+        gaps = await storage.gaps(session, pbx, since, now=now)
     batch: list[list[Fact]] = []
-    async for told in _calls(store, settings, pbx, since, gaps, found):
+    async for told in _calls(database, settings, pbx, since, gaps, found):
         batch.append(told)
         if len(batch) == _AT_ONCE:
-            await _compare(store, batch, gaps, found, apply=apply)
+            await _compare(database, batch, gaps, found, apply=apply)
             batch = []
-    await _compare(store, batch, gaps, found, apply=apply)
+    await _compare(database, batch, gaps, found, apply=apply)
     return found
 
 
 async def _calls(
-    store: Store,
+    database: Database,
     settings: Settings,
     pbx: str,
     since: datetime,
@@ -112,7 +112,7 @@ async def _calls(
     facts: dict[str, list[Fact]] = {}
     over: dict[str, datetime] = {}
     while True:
-        async with store.sessions() as session:
+        async with database.sessions() as session:
             rows, after = await journal.read_after(session, pbx, after, since)
         for row in rows:
             while edges and row.at >= edges[0]:
@@ -142,7 +142,7 @@ def _tracker(settings: Settings, pbx: str) -> Tracker:
 
 
 async def _compare(
-    store: Store,
+    database: Database,
     batch: Sequence[list[Fact]],
     gaps: Sequence[Gap],
     found: Found,
@@ -150,11 +150,11 @@ async def _compare(
     apply: bool,
 ) -> None:
     """Count what differs in `batch`; the calls are read and written in one transaction if `apply`."""
-    work = partial(_look, batch=batch, gaps=gaps, now=store.now(), apply=apply)
+    work = partial(_look, batch=batch, gaps=gaps, now=database.now(), apply=apply)
     if apply:
-        part = await store.writer.run(work)
+        part = await database.writer.run(work)
     else:
-        async with store.sessions() as session:
+        async with database.sessions() as session:
             part = await work(session)
     found.heard += part.heard
     found.not_whole += part.not_whole
@@ -184,7 +184,7 @@ async def _look(
             if not _touched(story, gaps):
                 (part.unknown if story.pressed_at is None else part.pressed_unknown).append(call)
             continue
-        stored = await history.load_facts(session, call)
+        stored = await storage.load_facts(session, call)
         before = story_of(stored)
         assert before is not None  # its row is there
         if before.ended_at is None or before.ended_at > now - _SETTLED:
@@ -219,7 +219,7 @@ async def _store(
     now: datetime,
 ) -> None:
     """Store the new story. An answer that was not known is the appeal's first contact."""
-    await history.store_retold(session, before, after, facts)
+    await storage.store_retold(session, before, after, facts)
     knew = {(leg.uniqueid, leg.answered_at) for leg in before.legs}
     answers = tuple(
         fact

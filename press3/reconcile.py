@@ -8,7 +8,7 @@ from appeals.case.errors import PbxUnread
 from appeals.reconciliation import comparison
 from calls import days
 from press3.config.settings import Settings
-from press3.database import open_store
+from press3.database import open_database
 from press3.errors import Press3Error
 from press3.one_link import one_link
 from press3.telephony_parts import logs_by_pbx, number_rules
@@ -23,14 +23,14 @@ async def report(settings: Settings, day: date | None, say: Callable[[str], None
     Raises Press3Error when the day has not begun.
     """
     async with AsyncExitStack() as stack:
-        store = await stack.enter_async_context(open_store(settings))
-        today = days.day_at(store.now(), settings.zone)
+        database = await stack.enter_async_context(open_database(settings))
+        today = days.day_at(database.now(), settings.zone)
         chosen = day or today
         if chosen > today:
             raise Press3Error(f"{chosen} has not begun: in {settings.zone} it is {today}")
         links = [await stack.enter_async_context(one_link(pbx)) for pbx in settings.asterisk]
         reader = PbxReader(links, logs_by_pbx(settings, number_rules(settings)))
-        async with store.sessions() as session:
+        async with database.sessions() as session:
             try:
                 found = await comparison.run(session, chosen, settings.zone, reader)
             except PbxUnread as error:

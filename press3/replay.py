@@ -16,7 +16,7 @@ from appeals.intake.presses import IntakeSettings
 from calls.facts import Fact
 from calls.tracker import Tracker
 from press3.config.settings import Settings
-from press3.database import Store, open_store
+from press3.database import Database, open_database
 from press3.telephony_parts import change_handlers, keep_rules, number_rules, trigger_rules
 from press3.traces import TraceLine, read_trace
 from store.lease import Lease
@@ -110,29 +110,29 @@ async def replay(settings: Settings, file: Path, say: Callable[[str], None]) -> 
             for fact in change.facts:
                 say(_sentence(fact))
 
-    async with open_store(settings) as store:
-        broken = await replay_link(store, settings, TraceLink(read_trace(file)), told)
+    async with open_database(settings) as database:
+        broken = await replay_link(database, settings, TraceLink(read_trace(file)), told)
     if broken:
         say(f"{broken} damaged events were passed over; the log names them")
 
 
 async def replay_link(
-    store: Store, settings: Settings, link: TraceLink, told: Callable[[Stored], None]
+    database: Database, settings: Settings, link: TraceLink, told: Callable[[Stored], None]
 ) -> int:
     """Take what `link` tells through the whole pipeline, as calls of the PBX named `replay`.
 
     Return how many events could not be read.
     """
-    lease = Lease(store.writer, REPLAY_PBX)
+    lease = Lease(database.writer, REPLAY_PBX)
     rules = trigger_rules(settings, REPLAY_PBX)
     numbers, keep = number_rules(settings), keep_rules(settings)
     recorder = Recorder(
         REPLAY_PBX,
         await lease.acquire(),
-        writer=store.writer,
-        sessions=store.sessions,
+        writer=database.writer,
+        sessions=database.sessions,
         handlers=change_handlers(IntakeSettings(departments={})),
-        now=store.now,
+        now=database.now,
         on_stored=told,
     )
     pipeline = Pipeline(

@@ -26,7 +26,7 @@ from press3.clock import now
 from press3.config.ami_secret import secret_of
 from press3.config.recordings import recording_settings
 from press3.config.settings import Settings
-from press3.database import Store, open_store, prepare_data_dir
+from press3.database import Database, open_database, prepare_data_dir
 from press3.errors import ConfigError, Press3Error
 from press3.listening import Port, cannot_listen, counted_at, in_url
 from press3.menu_files import NO_PBX
@@ -118,7 +118,7 @@ class Service:
         self._push_port: int | None = None
         self.notify = Notify.of_this_process()
         self.door = Door(DoorLimits(descriptors=raise_descriptors()))
-        self.store: Store
+        self.database: Database
         self.telephony: tuple[Telephony, ...] = ()
 
     @property
@@ -144,11 +144,11 @@ class Service:
     async def _start(self) -> None:
         settings, supervisor = self._settings, self._supervisor
         bus = MemoryBus()
-        store = await self._open.enter_async_context(open_store(settings, bus=bus))
-        self.store = store
-        await _check_names(store, settings)
-        await note_conflict_rule(store, settings)
-        recordings = _recording_worker(settings, store)
+        database = await self._open.enter_async_context(open_database(settings, bus=bus))
+        self.database = database
+        await _check_names(database, settings)
+        await note_conflict_rule(database, settings)
+        recordings = _recording_worker(settings, database)
         hub = Hub(
             per_person_limit=settings.push.connections_per_user,
             backlog_limit_bytes=settings.push.backlog_kib * 1024,
@@ -157,24 +157,24 @@ class Service:
         push = PushServer(
             push_settings,
             hub,
-            sessions=store.sessions,
-            writer=store.writer,
+            sessions=database.sessions,
+            writer=database.writer,
             now=now,
         )
-        self.telephony = await self._telephony(store, recordings)
+        self.telephony = await self._telephony(database, recordings)
         await self._listen_for_screens(push)
-        supervisor.start("writer", store.writer.ended())
-        relay = Relay(store.sessions, hub, bus)
+        supervisor.start("writer", database.writer.ended())
+        relay = Relay(database.sessions, hub, bus)
         supervisor.start("relay", relay.run())
         supervisor.start("push", push.run())
         supervisor.start("recordings", recordings.run())
-        supervisor.start("upkeep", Upkeep(store, settings).run())
+        supervisor.start("upkeep", Upkeep(database, settings).run())
         for each in self.telephony:
             supervisor.start(f"telephony-{each.pbx}", each.run())
-        parts = parts_of(store.writer, relay, lambda: self.telephony)
+        parts = parts_of(database.writer, relay, lambda: self.telephony)
         supervisor.start("watchdog", Watchdog(self.notify, parts).run())
         supervisor.start("door", keep_thin(self.door))
-        ports = await self._ports(store, recordings, push_settings.socket)
+        ports = await self._ports(database, recordings, push_settings.socket)
         for port in ports:
             supervisor.start(f"accept-{port.number}", port.run())
             supervisor.on_stop(Stage("stop listening", port.stop_accepting))
@@ -213,8 +213,10 @@ class Service:
             raise cannot_listen(f"[push] {chosen.host}:{chosen.port}", error) from error
         self._push_port = push.port
 
-    async def _telephony(self, store: Store, recordings: RecordingWorker) -> tuple[Telephony, ...]:
-        departments = await _queue_departments(store, self._settings)
+    async def _telephony(
+        self, database: Database, recordings: RecordingWorker
+    ) -> tuple[Telephony, ...]:
+        departments = await _queue_departments(database, self._settings)
         handlers = change_handlers(
             IntakeSettings(departments=departments, resolve_h=self._settings.deadlines.resolve_h)
         )
@@ -225,18 +227,18 @@ class Service:
             self._on_stored(what)
 
         return tuple(
-            telephony_of(pbx, self._settings, store, handlers=handlers, on_stored=stored)
+            telephony_of(pbx, self._settings, database, handlers=handlers, on_stored=stored)
             for pbx in self._settings.asterisk
         )
 
     async def _ports(
-        self, store: Store, recordings: RecordingWorker, push_socket: Path | None
+        self, database: Database, recordings: RecordingWorker, push_socket: Path | None
     ) -> list[Port]:
         """Listen at the port of REST and the screen, and at that of the metrics if there is one."""
         http, metrics = self._settings.http, self._settings.metrics
         app = web_app(
             self._settings,
-            store,
+            database,
             telephony=self.telephony,
             recordings=recordings,
             push_socket=push_socket,
@@ -256,9 +258,9 @@ class Service:
         return ports
 
 
-async def _check_names(store: Store, settings: Settings) -> None:
+async def _check_names(database: Database, settings: Settings) -> None:
     """Refuse a database that knows a PBX now gone: its calls would become a stranger's."""
-    async with store.sessions() as session:
+    async with database.sessions() as session:
         known = set(await session.scalars(select(PbxState.pbx)))
     gone = known - {pbx.name for pbx in settings.asterisk}
     if gone and settings.asterisk:
@@ -271,17 +273,17 @@ async def _check_names(store: Store, settings: Settings) -> None:
         )
 
 
-async def note_conflict_rule(store: Store, settings: Settings) -> None:
+async def note_conflict_rule(database: Database, settings: Settings) -> None:
     """Store `[conflict] answered_by` for the rights to read; a change of it is a row of its history."""
     value, at = settings.conflict.answered_by, now()
-    change = await store.writer.run(lambda s: setting_log.note(s, conflicts.SETTING, value, at))
+    change = await database.writer.run(lambda s: setting_log.note(s, conflicts.SETTING, value, at))
     if change is not None and change.old is not None:
         log.warning(
             "the conflict rule was changed in the configuration", old=change.old, new=change.new
         )
 
 
-async def _queue_departments(store: Store, settings: Settings) -> dict[str, int]:
+async def _queue_departments(database: Database, settings: Settings) -> dict[str, int]:
     """Return queue → department id, making departments that are not there yet."""
 
     async def work(session: AsyncSession) -> dict[str, int]:
@@ -290,13 +292,13 @@ async def _queue_departments(store: Store, settings: Settings) -> dict[str, int]
             found[queue.name] = (await roster.department(session, queue.department)).id
         return found
 
-    return await store.writer.run(work)
+    return await database.writer.run(work)
 
 
-def _recording_worker(settings: Settings, store: Store) -> RecordingWorker:
+def _recording_worker(settings: Settings, database: Database) -> RecordingWorker:
     return RecordingWorker(
-        store.sessions,
-        store.writer,
+        database.sessions,
+        database.writer,
         recording_settings(settings),
         now=now,
         audience_of=_who_may_read,

@@ -10,7 +10,7 @@ from ami.connection import LinkSettings
 from ami.tls import TlsSettings
 from appeals.intake import follow_up, presses
 from appeals.links import auto
-from calls import history
+from calls import storage
 from calls.keep import KeepRules
 from calls.numbers import NumberRules
 from calls.story import CallChange
@@ -18,7 +18,7 @@ from calls.triggers import ObservedRule, TriggerRules
 from press3.config.ami_secret import secret_of
 from press3.config.sections import AsteriskSettings
 from press3.config.settings import Settings
-from press3.database import Store
+from press3.database import Database
 from push import pops
 from recordings import linker
 from telephony.pbx_logs import ObservedKey, PbxLogs, logs_of
@@ -41,7 +41,7 @@ __all__ = [
 def telephony_of(
     pbx: AsteriskSettings,
     settings: Settings,
-    store: Store,
+    database: Database,
     *,
     handlers: tuple[ChangeHandler, ...],
     on_stored: Callable[[Stored], None],
@@ -57,9 +57,9 @@ def telephony_of(
     )
     return Telephony(
         parts,
-        sessions=store.sessions,
-        writer=store.writer,
-        now=store.now,
+        sessions=database.sessions,
+        writer=database.writer,
+        now=database.now,
         handlers=handlers,
         on_stored=on_stored,
     )
@@ -99,7 +99,7 @@ def change_handlers(intake: presses.IntakeSettings) -> tuple[ChangeHandler, ...]
     """Return what each package does with a changed call, in this order: a pop names its appeal."""
 
     async def store_call(session: AsyncSession, change: CallChange, *, now: datetime) -> None:
-        await history.store_change(session, change)
+        await storage.store_change(session, change)
 
     return (store_call, linker.on_change, *appeal_handlers(intake), pops.on_change)
 

@@ -114,16 +114,16 @@ def read_trace(file: Path) -> Iterator[TraceLine]:
 
 async def capture(settings: Settings, out: Path, *, pbx: str | None, minutes: int) -> None:
     """Write the stored events of the last `minutes`, up to the newest, anonymised."""
-    from press3.database import open_store
+    from press3.database import open_database
 
     names = [each.name for each in settings.asterisk]
     if pbx is not None and pbx not in names:
         raise Press3Error(f"no [[asterisk]] named {pbx!r}; there are: {', '.join(names) or 'none'}")
     chosen = pbx or (names[0] if names else "main")
     anonymiser = Anonymiser()
-    async with open_store(settings) as store:
-        at = store.now()
-        async with store.sessions() as session:
+    async with open_database(settings) as database:
+        at = database.now()
+        async with database.sessions() as session:
             rows = await session.execute(
                 select(JournalRow.at, JournalRow.raw)
                 .where(JournalRow.pbx == chosen, JournalRow.at > at - timedelta(minutes=minutes))
@@ -137,5 +137,5 @@ async def capture(settings: Settings, out: Path, *, pbx: str | None, minutes: in
             kind, count = AuditKind.EXPORTED, len(lines)
             audit.record(session, kind, at=at, by=COMMAND_LINE, what=f"{count} events", pbx=chosen)
 
-        await store.writer.run(noted)  # before: what can't be noted does not leave
+        await database.writer.run(noted)  # before: what can't be noted does not leave
     write_trace(out, lines)

@@ -14,7 +14,7 @@ from appeals.parties import strangers
 from calls.model import Call
 from people.model import LoginAttempt, Session, Ticket
 from press3.config.settings import Settings
-from press3.database import Store
+from press3.database import Database
 from press3.telephony_parts import number_rules
 from push import pops, snapshot
 from store import journal
@@ -36,8 +36,8 @@ _PAUSE_S = 0.05  # between prunings, so that presses get their turn at the write
 class Upkeep:
     """Runs until cancelled. Trouble with the database is logged and met again at the next tick."""
 
-    def __init__(self, store: Store, settings: Settings) -> None:
-        self._store = store
+    def __init__(self, database: Database, settings: Settings) -> None:
+        self._database = database
         self._numbers = number_rules(settings)
         self._push_kept = timedelta(days=settings.push.keep_days)
         self._deadlines = deadlines.DeadlineSettings(
@@ -77,12 +77,12 @@ class Upkeep:
     async def _write_conflicts(self) -> None:
         more = True
         while more:
-            async with self._store.sessions() as session:
+            async with self._database.sessions() as session:
                 numbers = await old_conflicts.next_numbers(session)
             if numbers is None:
                 return
-            now, more = self._store.now(), bool(numbers)
-            await self._store.writer.run(
+            now, more = self._database.now(), bool(numbers)
+            await self._database.writer.run(
                 lambda s, n=numbers, at=now: old_conflicts.write_conflicts(s, n, now=at)  # type: ignore[misc]
             )
             await asyncio.sleep(_PAUSE_S)
@@ -90,12 +90,12 @@ class Upkeep:
     async def _withdraw_held(self) -> None:
         place = 0
         while True:
-            async with self._store.sessions() as session:
+            async with self._database.sessions() as session:
                 numbers = await old_conflicts.next_held(session, place)
             if not numbers:
                 return
-            now, place = self._store.now(), numbers[-1]
-            await self._store.writer.run(
+            now, place = self._database.now(), numbers[-1]
+            await self._database.writer.run(
                 lambda s, n=numbers, at=now: old_conflicts.withdraw(s, n, now=at)  # type: ignore[misc]
             )
             await asyncio.sleep(_PAUSE_S)
@@ -103,7 +103,7 @@ class Upkeep:
     async def _detach_strangers(self) -> None:
         place = ""
         while True:
-            async with self._store.sessions() as session:
+            async with self._database.sessions() as session:
                 page = await strangers.phones_after(session, place)
             if not page:
                 return
@@ -116,8 +116,8 @@ class Upkeep:
         log.info("appeals are looked through that a withheld number may have tied together")
         more = True
         while more:
-            now = self._store.now()
-            more = await self._store.writer.run(
+            now = self._database.now()
+            more = await self._database.writer.run(
                 lambda s, at=now: strangers.detach(s, phone, self._is_hidden, now=at)  # type: ignore[misc]
             )
             await asyncio.sleep(_PAUSE_S)
@@ -127,36 +127,38 @@ class Upkeep:
 
     async def tick(self) -> None:
         """Tell unseen pops first: they wait for no reader, however many sessions are taken."""
-        now, settings = self._store.now(), self._deadlines
-        await self._store.writer.run(lambda session: pops.unseen_tick(session, now))
-        async with self._store.sessions() as session:
+        now, settings = self._database.now(), self._deadlines
+        await self._database.writer.run(lambda session: pops.unseen_tick(session, now))
+        async with self._database.sessions() as session:
             is_time = await deadlines.is_time(session, now, settings)
         if is_time:
-            await self._store.writer.run(lambda s: deadlines.tick(s, now, settings))
+            await self._database.writer.run(lambda s: deadlines.tick(s, now, settings))
 
     async def prune(self) -> None:
-        now = self._store.now()
-        await self._store.writer.run(lambda session: pops.close_stale(session, now=now))
-        await self._store.writer.run(lambda session: snapshot.prune(session, now, self._push_kept))
-        await self._store.writer.run(lambda session: idempotency.prune(session, now))
+        now = self._database.now()
+        await self._database.writer.run(lambda session: pops.close_stale(session, now=now))
+        await self._database.writer.run(
+            lambda session: snapshot.prune(session, now, self._push_kept)
+        )
+        await self._database.writer.run(lambda session: idempotency.prune(session, now))
         await self._prune_journal()
         for rows in (
             delete(Ticket).where(Ticket.expires_at < now - _SIGN_IN_KEPT),
             delete(LoginAttempt).where(LoginAttempt.at < now - _SIGN_IN_KEPT),
             delete(Session).where(Session.expires_at < now - _SIGN_IN_KEPT),
         ):
-            await self._store.writer.run(lambda session, rows=rows: session.execute(rows))  # type: ignore[misc]
+            await self._database.writer.run(lambda session, rows=rows: session.execute(rows))  # type: ignore[misc]
 
     async def _prune_journal(self) -> None:
-        before = self._store.now() - _JOURNAL_KEPT
-        async with self._store.sessions() as session:
+        before = self._database.now() - _JOURNAL_KEPT
+        async with self._database.sessions() as session:
             open_since = await session.scalar(
                 select(func.min(Call.started_at)).where(Call.ended_at.is_(None))
             )
         more = True
         while more:
             more = (
-                await self._store.writer.run(
+                await self._database.writer.run(
                     lambda session: journal.prune(session, before, open_since=open_since)
                 )
                 > 0

@@ -7,7 +7,7 @@ from people.errors import WrongValue
 from people.passwords import PasswordHash
 from press3.clock import now
 from press3.config.settings import Settings
-from press3.database import Store, open_store
+from press3.database import Database, open_database
 from press3.telephony_parts import number_rules
 
 __all__ = [
@@ -55,44 +55,44 @@ async def add_user(
             now=now(),
         )
 
-    async with open_store(settings) as store:
-        await store.writer.run(work)
+    async with open_database(settings) as database:
+        await database.writer.run(work)
 
 
 async def set_password(settings: Settings, login: str, password: str, *, must_change: bool) -> None:
     """Change an employee's password."""
-    async with open_store(settings) as store:
-        chosen = await _chosen(store, login, password)
-        await store.writer.run(
+    async with open_database(settings) as database:
+        chosen = await _chosen(database, login, password)
+        await database.writer.run(
             lambda s: roster.set_password(s, login, chosen, now(), must_change=must_change)
         )
 
 
-async def _chosen(store: Store, login: str, password: str) -> PasswordHash:
-    async with store.sessions() as session:
+async def _chosen(database: Database, login: str, password: str) -> PasswordHash:
+    async with database.sessions() as session:
         employee = await roster.find(session, login)
     return await passwords.chosen(password, login=employee.login, name=employee.name)
 
 
 async def disable_user(settings: Settings, login: str) -> None:
     """Disable an employee."""
-    async with open_store(settings) as store:
-        await store.writer.run(lambda session: roster.disable(session, login, now()))
+    async with open_database(settings) as database:
+        await database.writer.run(lambda session: roster.disable(session, login, now()))
 
 
 async def unlock_user(settings: Settings, login: str) -> int:
     """Forgive an employee's failed sign-ins; return how many there were."""
-    async with open_store(settings) as store:
-        return await store.writer.run(lambda session: roster.unlock(session, login, now()))
+    async with open_database(settings) as database:
+        return await database.writer.run(lambda session: roster.unlock(session, login, now()))
 
 
 async def reset_user_totp(settings: Settings, login: str) -> None:
     """Forget an employee's second factor."""
-    async with open_store(settings) as store:
-        await store.writer.run(lambda session: roster.reset_second_factor(session, login, now()))
+    async with open_database(settings) as database:
+        await database.writer.run(lambda session: roster.reset_second_factor(session, login, now()))
 
 
 async def end_user_sessions(settings: Settings, login: str) -> int:
     """End an employee's sessions; return how many there were."""
-    async with open_store(settings) as store:
-        return await store.writer.run(lambda session: roster.end_sessions(session, login, now()))
+    async with open_database(settings) as database:
+        return await database.writer.run(lambda session: roster.end_sessions(session, login, now()))

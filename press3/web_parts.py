@@ -13,7 +13,7 @@ import web
 from appeals.reconciliation import comparison
 from people.signin import SignInRules
 from press3.config.settings import Settings
-from press3.database import Store
+from press3.database import Database
 from press3.metrics import service_registry
 from press3.telephony_parts import logs_by_pbx, number_rules
 from recordings.worker import RecordingWorker
@@ -27,7 +27,7 @@ __all__ = ["link_view", "metrics_app", "web_app"]
 
 def web_app(
     settings: Settings,
-    store: Store,
+    database: Database,
     *,
     telephony: Sequence[Telephony],
     recordings: RecordingWorker,
@@ -48,9 +48,9 @@ def web_app(
 
     return build(
         WebDeps(
-            sessions=store.sessions,
-            writer=store.writer,
-            now=store.now,
+            sessions=database.sessions,
+            writer=database.writer,
+            now=database.now,
             data_dir=settings.service.data_dir,
             timezone=settings.service.timezone,
             language=settings.service.language,

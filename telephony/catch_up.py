@@ -20,7 +20,7 @@ from ami.events import BridgeEnter, ChannelEvent, DialBegin, Hangup, Newchannel
 from ami.inbox import LinkDown, LinkUp
 from ami.replies import Reply
 from ami.spool import SpoolPress
-from calls import history, recoveries, resync
+from calls import recoveries, resync, storage
 from calls.facts import Fact
 from calls.model import BlindWindow, PbxState
 from calls.numbers import NumberRules
@@ -86,9 +86,9 @@ class CatchUp:
 
         async def work(session: AsyncSession) -> None:
             state = await session.get(PbxState, pbx)
-            if state is None or await history.open_window(session, pbx) is not None:
+            if state is None or await storage.open_window(session, pbx) is not None:
                 return
-            history.begin_window(session, pbx, state.last_contact_at, item.reason)
+            storage.begin_window(session, pbx, state.last_contact_at, item.reason)
             _publish(session, "link.lost", pbx, now)
 
         await self._recorder.write(work)
@@ -203,13 +203,13 @@ class CatchUp:
         started, reason = (
             (state.last_contact_at, "press3 was not running")
             if state
-            else (at - spool.KEPT, history.FIRST_START)
+            else (at - spool.KEPT, storage.FIRST_START)
         )
 
         async def work(session: AsyncSession) -> datetime:
-            window = await history.open_window(session, pbx)
+            window = await storage.open_window(session, pbx)
             if window is None:
-                window = history.begin_window(session, pbx, started, reason)
+                window = storage.begin_window(session, pbx, started, reason)
                 if state is not None:  # press3 was not running to publish the loss when it came
                     _publish(session, "link.lost", pbx, now)
             elif state is None:  # opened by our clock, before that of the PBX was known
@@ -242,7 +242,7 @@ class CatchUp:
         """Store the facts of `presses`; one query finds which are known at all."""
         pbx, uniqueids = self._recorder.pbx, {press.uniqueid for press in presses}
         known = await self._recorder.read(
-            lambda session: history.known_channels(session, pbx, uniqueids)
+            lambda session: storage.known_channels(session, pbx, uniqueids)
         )
         facts: list[Fact] = []
         for press in presses:
@@ -271,7 +271,7 @@ class CatchUp:
                 return story
         pbx = self._recorder.pbx
         return await self._recorder.read(
-            lambda session: history.find_by_press(session, pbx, press.uniqueid)
+            lambda session: storage.find_by_press(session, pbx, press.uniqueid)
         )
 
     async def _after_restart(
@@ -297,7 +297,7 @@ class CatchUp:
         join: Iterable[LiveChannel] = (),
     ) -> None:
         """End the calls that are off the line; take up `join`, which began unseen."""
-        facts = pipeline.tracker.reconcile(there.alive, at)
+        facts = pipeline.tracker.end_missing(there.alive, at)
         facts += resync.from_channels(stories, there.alive, at)
         facts += pipeline.tracker.join(join, at)
         await self._recorder.store(facts)
@@ -307,8 +307,8 @@ class CatchUp:
         unread = ", ".join(sorted(self._unread))
 
         async def work(session: AsyncSession) -> tuple[int, int]:
-            await history.note_login(session, pbx, at, login.startup)
-            window: BlindWindow | None = await history.open_window(session, pbx)
+            await storage.note_login(session, pbx, at, login.startup)
+            window: BlindWindow | None = await storage.open_window(session, pbx)
             if window is None:
                 return 0, 0
             window.ended_at = max(login.pbx_now, window.started_at)

@@ -19,10 +19,10 @@ from ami.asking import Link
 from ami.errors import LogUnreadable
 from ami.log_tail import CHUNK_BYTES, LogChunk, LogPosition, lines_between, read_on
 from ami.spool import SpoolPress
-from calls import history, resync
+from calls import resync, storage
 from calls.facts import Fact
-from calls.history import Gap
 from calls.model import LogRead
+from calls.storage import Gap
 from calls.story import CallChange, CallStory
 from calls.switchboard import born_at
 from telephony.pbx_logs import PbxLog, PbxLogs
@@ -181,7 +181,7 @@ class LogFollower:
             return set()
         pbx = self._recorder.pbx
         return await self._recorder.read(
-            lambda session: history.pressed_channels(session, pbx, uniqueids)
+            lambda session: storage.pressed_channels(session, pbx, uniqueids)
         )
 
     def _say(self, source: PbxLog, trouble: str) -> None:
@@ -247,7 +247,7 @@ class LogFollower:
     async def _stored(self, call: SpoolPress) -> CallStory | None:
         pbx = self._recorder.pbx
         return await self._recorder.read(
-            lambda session: history.find_by_press(session, pbx, call.uniqueid)
+            lambda session: storage.find_by_press(session, pbx, call.uniqueid)
         )
 
     async def _of_lost(self, call: SpoolPress, reading: _Reading) -> SpoolPress:
@@ -263,7 +263,7 @@ class LogFollower:
     async def _gaps(self, call: SpoolPress, reading: _Reading) -> Sequence[Gap]:
         pbx, since = self._recorder.pbx, call.pressed_at - _CALLS_LAST
         return await self._recorder.read(
-            lambda session: history.gaps(session, pbx, since, now=reading.until)
+            lambda session: storage.gaps(session, pbx, since, now=reading.until)
         )
 
 

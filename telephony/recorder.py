@@ -16,7 +16,7 @@ import structlog
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from calls import history
+from calls import storage
 from calls.codec import fact_to_data
 from calls.facts import Fact
 from calls.model import SetAside
@@ -91,7 +91,7 @@ class Recorder:
     async def begin(self) -> Sequence[journal.JournalEntry]:
         """Take the open calls in hand; return the events since the oldest began."""
         async with self._sessions() as session:
-            stories = await history.load_open(session, self.pbx)
+            stories = await storage.load_open(session, self.pbx)
             started = min((story.started_at for story in stories.values()), default=None)
             rows = await journal.read_open(session, self.pbx, started) if started else []
         self._book = CallBook(stories)
@@ -124,7 +124,7 @@ class Recorder:
             await journal.append(session, rows)
             set_aside = await write_changes(session, changes)
             if contact_at is not None:
-                await history.note_contact(session, self.pbx, contact_at)
+                await storage.note_contact(session, self.pbx, contact_at)
             return set_aside
 
         try:
@@ -154,7 +154,7 @@ class Recorder:
         In the writing transaction: a read of its own costs three trips to the database.
         """
         for call in calls:
-            story = await history.load_story(session, call)
+            story = await storage.load_story(session, call)
             if story is not None:
                 self._book.put(story)
 
@@ -205,7 +205,7 @@ class Recorder:
         return {
             change.story.id
             for change in changes
-            if await history.load_story(session, change.story.id) == change.story
+            if await storage.load_story(session, change.story.id) == change.story
         }
 
     async def _write_together(

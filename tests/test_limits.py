@@ -12,7 +12,6 @@ FUNCTIONS: dict[str, int] = {
     "calls/tracker.py:__init__": 50,
     "press3/service.py:_start": 42,
     "press3/web_parts.py:web_app": 44,
-    "telephony/pipeline.py:store": 42,
 }
 MODULES: dict[str, int] = {
     "web/schemas.py": 453,

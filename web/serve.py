@@ -20,7 +20,7 @@ from web.connection import make_known
 from web.deps import WebDeps
 from web.idempotency import Kept, Once, request_hash
 from web.problems import ApiError
-from web.reading import read_body, read_if_match, read_key, read_query
+from web.requests import read_body, read_if_match, read_key, read_query
 
 __all__ = ["BASE", "add_operation"]
 

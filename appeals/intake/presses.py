@@ -52,7 +52,7 @@ async def on_change(
 ) -> None:
     """Open the appeal of a press in `change`; note the department of the call's queue.
 
-    Call it after `calls.history.store_change` in the same transaction: calls and legs are read.
+    Call it after `calls.storage.store_change` in the same transaction: calls and legs are read.
     """
     for fact in change.facts:
         if isinstance(fact, ComplaintRequested):

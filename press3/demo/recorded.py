@@ -8,7 +8,7 @@ from pathlib import Path
 
 from press3.clock import now
 from press3.config.settings import Settings
-from press3.database import Store
+from press3.database import Database
 from press3.replay import TraceLink, replay_link, shifted
 from press3.traces import read_trace
 from telephony.recorder import Stored
@@ -19,11 +19,13 @@ _TRACES = Path(__file__).parent / "traces"
 _PAUSE_S = 3.0
 
 
-async def replay_for_ever(store: Store, settings: Settings, told: Callable[[Stored], None]) -> None:
+async def replay_for_ever(
+    database: Database, settings: Settings, told: Callable[[Stored], None]
+) -> None:
     """Replay one recorded call after the other until cancelled."""
     for file in itertools.cycle(sorted(_TRACES.glob("*.jsonl"))):
         link = TraceLink(shifted(read_trace(file), now()), pace=_until)
-        await replay_link(store, settings, link, told)
+        await replay_link(database, settings, link, told)
         await asyncio.sleep(_PAUSE_S)
 
 

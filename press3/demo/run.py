@@ -26,7 +26,7 @@ from press3 import logs
 from press3.clock import now
 from press3.config.sections import HttpSettings
 from press3.config.settings import Settings
-from press3.database import open_store
+from press3.database import open_database
 from press3.demo.calls import DEMO_OPERATORS, DemoCalls, DemoPbx
 from press3.demo.live import say_stored
 from press3.demo.recorded import replay_for_ever
@@ -68,7 +68,7 @@ async def demo(*, port: int, seconds: float | None, calls_a_minute: float) -> in
             calls = DemoCalls(pbx, calls_a_minute=calls_a_minute)
             supervisor.start("demo-calls", _call_when_heard(service, calls))
         else:
-            supervisor.start("demo-replay", replay_for_ever(service.store, settings, say))
+            supervisor.start("demo-replay", replay_for_ever(service.database, settings, say))
         with _if_it_can_be_shown():
             _welcome(service.url, logins, pbx, settings.zone)
         await supervisor.wait()
@@ -111,7 +111,7 @@ async def _call_when_heard(service: Service, calls: DemoCalls) -> None:
 async def _caught_up(service: Service) -> None:
     """Wait until the blind window before the first login is closed."""
     while True:
-        async with service.store.sessions() as session:
+        async with service.database.sessions() as session:
             if await session.scalar(select(BlindWindow.ended_at).limit(1)) is not None:
                 return
         await asyncio.sleep(_LOOK_EVERY_S)
@@ -172,11 +172,11 @@ async def _add_people(settings: Settings) -> list[tuple[str, str, str]]:
         *((f"op{ext}", "operator", name, ext) for ext, name in DEMO_OPERATORS.items()),
     ]
     logins = []
-    async with open_store(settings) as store:
+    async with open_database(settings) as database:
         for login, role, name, extension in people:
             password = secrets.token_urlsafe(9)
             chosen = await passwords.chosen(password, login=login, name=name)
-            await store.writer.run(
+            await database.writer.run(
                 lambda session, p=(login, name, role, extension, chosen): roster.add_employee(  # type: ignore[misc]
                     session,
                     login=p[0],

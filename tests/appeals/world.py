@@ -31,9 +31,9 @@ from calls.facts import (
     RingStop,
     Transferred,
 )
-from calls.history import store_change
 from calls.model import Call
 from calls.numbers import NumberRules
+from calls.storage import store_change
 from calls.story import CallChange, CallStory, fold
 from people.access.audience import Audience, Viewer
 from people.model import Department, Employee, Extension, Role

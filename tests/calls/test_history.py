@@ -8,7 +8,7 @@ from functools import partial
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from calls import history
+from calls import storage
 from calls.codec import fact_from_row
 from calls.facts import CallEnded, Fact, LegFact, OperatorRang
 from calls.model import Call, Leg, PbxState, StoredFact
@@ -36,7 +36,7 @@ def change_of(facts: Iterable[Fact], before: CallStory | None = None) -> CallCha
 
 async def store(writer: Writer, change: CallChange) -> None:
     async def work(session: AsyncSession) -> None:
-        await history.store_change(session, change)
+        await storage.store_change(session, change)
 
     await writer.run(work)
 
@@ -58,8 +58,8 @@ async def test_a_call_stored_piece_by_piece_reads_as_it_was_told(
         facts = facts_of(trace)
         story = await store_piecemeal(writer, facts)
         async with sessions() as session:
-            assert await history.load_story(session, story.id) == story
-            assert await history.load_facts(session, story.id) == facts
+            assert await storage.load_story(session, story.id) == story
+            assert await storage.load_facts(session, story.id) == facts
             numbers = await session.scalars(
                 select(StoredFact.n).where(StoredFact.call_id == story.id).order_by(StoredFact.n)
             )
@@ -133,7 +133,7 @@ async def test_an_outside_telephone_is_a_leg_of_whose_number_it_is(
     async with sessions() as session:
         legs = {leg.number or leg.extension: leg for leg in await session.scalars(select(Leg))}
         call = await session.get_one(Call, story.id)
-        assert await history.load_story(session, story.id) == story
+        assert await storage.load_story(session, story.id) == story
         assert await directory.employee_at(session, MOBILE, facts[-1].at) is not None
     assert (legs[MOBILE].extension, legs[MOBILE].answered_at) == ("", call.answered_at)
     assert legs[MOBILE].employee_id is not None
@@ -177,22 +177,22 @@ async def test_open_calls_and_the_call_of_a_press(writer: Writer, sessions: Sess
     await store_piecemeal(writer, facts_of("answered-22"))
     half = await store_piecemeal(writer, facts_of("gave-up-22")[:5])
     async with sessions() as session:
-        assert await history.load_open(session, "main") == {half.id: half}
-        assert await history.load_open(session, "other") == {}
-        assert await history.find_by_press(session, "main", half.uniqueid) == half
-        assert await history.find_by_press(session, "other", half.uniqueid) is None
-        assert await history.load_story(session, "main-0.0") is None
+        assert await storage.load_open(session, "main") == {half.id: half}
+        assert await storage.load_open(session, "other") == {}
+        assert await storage.find_by_press(session, "main", half.uniqueid) == half
+        assert await storage.find_by_press(session, "other", half.uniqueid) is None
+        assert await storage.load_story(session, "main-0.0") is None
 
 
 async def test_blind_windows_and_the_state_of_a_pbx(writer: Writer, sessions: Sessions) -> None:
     async def login(session: AsyncSession) -> None:
-        await history.note_login(session, "main", START, "2026-11-21 14:00:00")
-        history.begin_window(session, "main", START, "connection lost")
+        await storage.note_login(session, "main", START, "2026-11-21 14:00:00")
+        storage.begin_window(session, "main", START, "connection lost")
 
     async def contact(session: AsyncSession) -> None:
-        await history.note_contact(session, "main", START + timedelta(seconds=9))
-        await history.note_contact(session, "main", START + timedelta(seconds=5))
-        window = await history.open_window(session, "main")
+        await storage.note_contact(session, "main", START + timedelta(seconds=9))
+        await storage.note_contact(session, "main", START + timedelta(seconds=5))
+        window = await storage.open_window(session, "main")
         assert window is not None
         window.ended_at = START + timedelta(seconds=9)
 
@@ -201,7 +201,7 @@ async def test_blind_windows_and_the_state_of_a_pbx(writer: Writer, sessions: Se
     async with sessions() as session:
         state = await session.get_one(PbxState, "main")
         assert state.last_contact_at == START + timedelta(seconds=9)
-        assert await history.open_window(session, "main") is None
+        assert await storage.open_window(session, "main") is None
 
 
 async def test_every_fact_of_every_trace_survives_the_table(
@@ -211,6 +211,6 @@ async def test_every_fact_of_every_trace_survives_the_table(
         facts = facts_of(trace)
         await store(writer, change_of(facts))
         async with sessions() as session:
-            stored = await history.load_facts(session, facts[0].call)
+            stored = await storage.load_facts(session, facts[0].call)
         assert stored == facts
         assert stories_of(stored) == stories_of(facts)

@@ -65,7 +65,7 @@ def test_damage_makes_no_ghosts(events: list[Event]) -> None:
     facts = run([*events, *hang_up_all()], listener)
     assert listener.open_calls() == set()
     assert listener._graph.channels == {}
-    assert listener._board.journeys == {}
+    assert listener._board.live_calls == {}
     real = {
         e.channel.linkedid for name in ALL for e in events_of(name) if isinstance(e, Newchannel)
     }
@@ -90,7 +90,7 @@ def uniqueids() -> set[str]:
 @given(damaged())
 def test_each_thing_is_told_once(events: list[Event]) -> None:
     listener = tracker(RULES)
-    facts = run(events, listener) + listener.reconcile((), latest(events))
+    facts = run(events, listener) + listener.end_missing((), latest(events))
     for kind in (CallArrived, CallEnded):
         assert not _repeated(fact.call for fact in facts if isinstance(fact, kind))
     # A telephone that is handed over while it rings stops for one call and rings for the other.
@@ -104,7 +104,7 @@ def test_each_thing_is_told_once(events: list[Event]) -> None:
 @given(damaged())
 def test_no_time_is_negative(events: list[Event]) -> None:
     listener = tracker(RULES)
-    facts = run(events, listener) + listener.reconcile((), latest(events))
+    facts = run(events, listener) + listener.end_missing((), latest(events))
     for story in stories_of(facts).values():
         _assert_times(story)
 
@@ -165,7 +165,7 @@ def test_people_do_the_strangest_things(steps: list[tuple[str, int, int]]) -> No
         _do(pbx, verb, one, other, lines)
     for line in lines:
         line.is_gone()
-    pbx.facts += pbx.tracker.reconcile((), pbx.now)
+    pbx.facts += pbx.tracker.end_missing((), pbx.now)
     assert pbx.tracker.open_calls() == set()
     assert pbx.tracker._graph.channels == {}
     assert pbx.tracker._graph._bridges == {}

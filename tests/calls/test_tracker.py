@@ -711,7 +711,7 @@ def test_reconcile_ends_what_ended_unseen(pbx: Pbx) -> None:
     asked_at = pbx.now
     pbx.wait(60)
     maria = pbx.incoming("+79110000009")
-    facts = pbx.tracker.reconcile({anna.uniqueid}, asked_at)
+    facts = pbx.tracker.end_missing({anna.uniqueid}, asked_at)
     assert [type(f).__name__ for f in facts] == ["OperatorLeft", "CallEnded"]
     assert all(fact.recovered and ivan.uniqueid in fact.call for fact in facts)
     assert pbx.tracker.open_calls() == {f"main-{maria.uniqueid}"}, "it is younger than the list"
@@ -836,6 +836,6 @@ def test_nothing_is_kept_after_the_end(pbx: Pbx) -> None:
         anna.is_gone()
         ivan.hangs_up()
     assert pbx.tracker._graph.channels == {}
-    assert pbx.tracker._board.journeys == {}
+    assert pbx.tracker._board.live_calls == {}
     assert pbx.tracker._graph._bridges == {}
     assert len(pbx.of(CallEnded)) == 3

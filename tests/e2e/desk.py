@@ -22,7 +22,7 @@ from people import passwords, roster
 from people.passwords import PasswordHash
 from press3.clock import now
 from press3.config.settings import load
-from press3.database import open_store
+from press3.database import open_database
 from tests.lab.harness import Lab
 from tests.waiting import patience, until
 
@@ -309,8 +309,8 @@ async def open_desk(
     config.chmod(0o600)
     settings = load(config)
     chosen = await passwords.chosen(PASSWORD, login="", name="")
-    async with open_store(settings) as store:
-        await store.writer.run(lambda session: _add_people(session, operators, chosen))
+    async with open_database(settings) as database:
+        await database.writer.run(lambda session: _add_people(session, operators, chosen))
     async with aiohttp.ClientSession() as http:
         desk = make(config, http)
         try:

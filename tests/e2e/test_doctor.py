@@ -19,7 +19,7 @@ from ivr.menu import ObservedMenu
 from ivr.render import render
 from press3.clock import now
 from press3.config.settings import load
-from press3.database import open_store
+from press3.database import open_database
 from press3.doctor.examination import examine
 from tests.e2e.desk import PbxSide, config_text, open_desk, run
 from tests.fakes.ami_peer import AmiPeer
@@ -339,8 +339,8 @@ async def test_days_that_can_not_be_read_any_more_and_data_open_to_others(tmp_pa
         async def work(session: AsyncSession) -> None:
             session.add(PbxState(pbx="main", last_contact_at=away_since, startup="x"))
 
-        async with open_store(settings) as store:
-            await store.writer.run(work)
+        async with open_database(settings) as database:
+            await database.writer.run(work)
         settings.service.data_dir.chmod(0o755)
         said: list[str] = []
         await examine(settings, said.append, desk.config)

@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from calls import history
+from calls import storage
 from press3.config.settings import load
 from store.engine import create_engine
 from tests import timing
@@ -117,7 +117,7 @@ async def holds(scene: Scene, call: str, extension: str) -> list[tuple[str, str]
     """Return the holds of an operator's leg as the stored facts tell them."""
     engine = create_engine(load(scene.office.desk.config).database_url)
     async with AsyncSession(engine) as session:
-        story = await history.load_story(session, call)
+        story = await storage.load_story(session, call)
     await engine.dispose()
     assert story is not None
     (leg,) = [leg for leg in story.legs if leg.extension == extension]

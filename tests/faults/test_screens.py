@@ -18,7 +18,7 @@ from people.access.audience import Audience
 from people.passwords import PasswordHash
 from press3.clock import now
 from press3.config.settings import load
-from press3.database import Store, open_store
+from press3.database import Database, open_database
 from store.outbox import Message, emit
 from tests.e2e.desk import PASSWORD, Desk, PbxSide, Person, open_desk
 from tests.faults.options import FaultOptions
@@ -62,13 +62,13 @@ async def desk(tmp_path: Path, fault_options: FaultOptions) -> AsyncIterator[Des
 class Switch:
     """Tells people's screens something, from another process, as `press3 serve` of another role would."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, database: Database) -> None:
+        self._database = database
         self.told: dict[int, list[int]] = {}
 
     async def tell(self, employees: Sequence[int], count: int, size: int = 100) -> None:
         """Commit `count` messages to each of `employees`; remember their numbers."""
-        async with self._store.sessions() as session:
+        async with self._database.sessions() as session:
             from store import outbox
 
             before = await outbox.last_seq(session)
@@ -80,7 +80,7 @@ class Switch:
                     data = {"to": employee, "text": "x" * size}
                     emit(session, Message(type="t.est", at=now(), audience=audience, data=data))
 
-        await self._store.writer.run(work)
+        await self._database.writer.run(work)
         seq = before
         for _ in range(count):
             for employee in employees:
@@ -144,13 +144,13 @@ async def staffed(desk: Desk, operators: int) -> AsyncIterator[tuple[list[Person
     """Hire operators, start press3, sign them in; give a way to tell them things."""
     logins = [f"many{n}" for n in range(operators)]
     async with AsyncExitStack() as stack:
-        store = await stack.enter_async_context(open_store(load(desk.config)))
-        await store.writer.run(lambda session: _hire(session, logins))
+        database = await stack.enter_async_context(open_database(load(desk.config)))
+        await database.writer.run(lambda session: _hire(session, logins))
         await desk.start()
         http = await stack.enter_async_context(
             aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=50))
         )
-        yield await sign_in(desk, http, logins), Switch(store)
+        yield await sign_in(desk, http, logins), Switch(database)
 
 
 async def _hire(session: AsyncSession, logins: Sequence[str]) -> None:

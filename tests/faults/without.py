@@ -105,16 +105,16 @@ def _roll_call() -> None:
 
 def _blind_windows() -> None:
     """Gaps are read, but not shown."""
-    from calls import history
+    from calls import storage
 
-    begin = history.begin_window
+    begin = storage.begin_window
 
     def hidden(session: Any, *rest: Any) -> Any:
         window = begin(session, *rest)
         session.expunge(window)
         return window
 
-    history.begin_window = hidden
+    storage.begin_window = hidden
 
 
 def _recording_sweep() -> None:

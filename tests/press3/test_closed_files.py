@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from press3.config.settings import load
-from press3.database import open_store
+from press3.database import open_database
 from store.journal import JournalEntry, append
 from tests.recordings.at_hand import add_call
 from tests.recordings.test_sweep import put
@@ -49,8 +49,8 @@ def open_to_others(folder: Path) -> dict[str, str]:
 
 async def keep_an_event(config: Path) -> None:
     event = JournalEntry(pbx="main", at=datetime.now(UTC), call_id=None, raw=b"Event: Hangup")
-    async with open_store(load(config)) as store:
-        await store.writer.run(lambda session: append(session, [event]))
+    async with open_database(load(config)) as database:
+        await database.writer.run(lambda session: append(session, [event]))
 
 
 @pytest.mark.parametrize(
@@ -74,9 +74,9 @@ async def test_the_service_with_a_copy_of_a_recording(config: Path) -> None:
     data, now = config.parent / "data", datetime.now(UTC)
     assert press3(config, "migrate").returncode == 0
     over = now - timedelta(seconds=90)
-    async with open_store(load(config)) as store:
+    async with open_database(load(config)) as database:
         started_at = over - timedelta(seconds=60)
-        await add_call(store.writer, UNIQUEID, started_at=started_at, ended_at=over)
+        await add_call(database.writer, UNIQUEID, started_at=started_at, ended_at=over)
     (config.parent / "monitor").mkdir()
     put(config.parent / f"monitor/press3-{UNIQUEID}.wav", over)
     serving = subprocess.Popen(command(config, "serve"), umask=UMASK, stdout=subprocess.DEVNULL)  # noqa: ASYNC220 - takes a millisecond

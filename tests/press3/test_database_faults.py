@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy.exc import DBAPIError
 
 from press3.config.settings import Settings
-from press3.database import open_store
+from press3.database import open_database
 from press3.database_faults import DatabaseRefuses, in_use, why
 from press3.doctor.database import opened
 from tests.postgres import Postgres
@@ -27,7 +27,7 @@ async def refused(folder: Path, url: str) -> str:
     """Return what a command says of the database at `url`, having made sure that the doctor says the same."""
     settings = settings_for(folder, url)
     with pytest.raises(DatabaseRefuses) as error:
-        async with open_store(settings):
+        async with open_database(settings):
             pass
     async with opened(settings) as (finding, sessions):
         assert (finding.level, sessions) == ("fail", None)
@@ -60,7 +60,7 @@ async def test_a_file_of_another_kind(tmp_path: Path) -> None:
 
 async def test_a_file_that_may_only_be_read(tmp_path: Path) -> None:
     path = tmp_path / "press3.db"
-    async with open_store(settings_for(tmp_path, f"sqlite+aiosqlite:///{path}")):
+    async with open_database(settings_for(tmp_path, f"sqlite+aiosqlite:///{path}")):
         pass
     said = await refused(tmp_path, f"sqlite+aiosqlite:///file:{path}?mode=ro&uri=true")
     assert "can't be written by this user: attempt to write a readonly database" in said
@@ -102,14 +102,14 @@ async def test_a_user_whom_the_server_does_not_let_in(
 
     async def reloaded() -> bool:  # the server reads its file a moment later
         try:
-            async with open_store(settings_for(tmp_path, url)):
+            async with open_database(settings_for(tmp_path, url)):
                 return False
         except DatabaseRefuses as error:
             return what in error.what
 
     await until(reloaded, deadline_s=10, what=what)
     with pytest.raises(DatabaseRefuses) as error:
-        async with open_store(settings_for(tmp_path, url)):
+        async with open_database(settings_for(tmp_path, url)):
             pass
     assert error.value.what.startswith(f"{what}: ")
     assert advice in error.value.advice

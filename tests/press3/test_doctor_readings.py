@@ -8,7 +8,7 @@ from calls.model import Call, Leg
 from press3.clock import now
 from press3.config.sections import AsteriskSettings, DatabaseSettings, ServiceSettings
 from press3.config.settings import Settings
-from press3.database import migrate, open_store
+from press3.database import migrate, open_database
 from press3.doctor.patient import Patient
 from press3.doctor.readings import _answers
 
@@ -32,7 +32,7 @@ async def test_answers_by_telephones_that_are_nobodys(tmp_path: Path) -> None:
         database=DatabaseSettings(url=f"sqlite+aiosqlite:///{tmp_path}/press3.db"),
     )
     await migrate(settings)
-    async with open_store(settings) as store:
+    async with open_database(settings) as database:
 
         async def fill(session: Any) -> None:
             session.add_all(
@@ -46,14 +46,14 @@ async def test_answers_by_telephones_that_are_nobodys(tmp_path: Path) -> None:
                 ]
             )  # fmt: skip
 
-        await store.writer.run(fill)
+        await database.writer.run(fill)
         patient = Patient(
             settings=settings,
             pbx=AsteriskSettings(name="main"),
             link=cast(Any, None),
-            sessions=store.sessions,
+            sessions=database.sessions,
         )
-        async with store.sessions() as session:
+        async with database.sessions() as session:
             (finding,) = await _answers(patient, session)
     assert finding.level == "warn"
     assert "211553 answered 2 calls" in finding.what

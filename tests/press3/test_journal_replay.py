@@ -10,12 +10,12 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from appeals.case.model import Appeal, AppealCall, HistoryEntry
-from calls import history
+from calls import storage
 from calls.model import Call, CallText, Leg, StoredFact
 from calls.retelling import differences, retold, story_of
 from calls.story import CallStory
 from press3.config.settings import Settings
-from press3.database import Store
+from press3.database import Database
 from press3.journal_replay import Found, retell
 from press3.replay import TraceLink
 from press3.traces import read_trace
@@ -37,14 +37,14 @@ class Told:
     def __init__(self, writer: Writer, sessions: async_sessionmaker[AsyncSession]) -> None:
         self.writer, self.sessions = writer, sessions
         self.now = max(line.at for line in read_trace(TRACE)) + timedelta(hours=1)
-        self.store = Store(sessions=sessions, writer=writer, now=lambda: self.now)
+        self.database = Database(sessions=sessions, writer=writer, now=lambda: self.now)
 
     async def hear(self, trace: Path = TRACE) -> None:
         recorder = await new_recorder(PBX, self.writer, self.sessions, lambda: self.now)
         await new_pipeline(TraceLink(read_trace(trace)), recorder).run()
 
     async def retell(self, *, apply: bool = False) -> Found:
-        return await retell(self.store, SETTINGS, PBX, apply=apply)
+        return await retell(self.database, SETTINGS, PBX, apply=apply)
 
     async def rows(self, table: Any) -> list[dict[str, Any]]:
         async with self.sessions() as session:
@@ -57,7 +57,7 @@ class Told:
     async def story(self) -> CallStory:
         async with self.sessions() as session:
             call = (await session.scalars(select(Call.id))).one()
-            story = await history.load_story(session, call)
+            story = await storage.load_story(session, call)
         assert story is not None
         return story
 
@@ -163,7 +163,7 @@ async def test_a_call_that_a_blind_window_touches_stays_as_it_is(told: Told, wit
     at = story.started_at + timedelta(seconds=1 if within else 3000)
 
     async def work(session: AsyncSession) -> None:
-        history.begin_window(session, PBX, at, "test").ended_at = at + timedelta(seconds=1)
+        storage.begin_window(session, PBX, at, "test").ended_at = at + timedelta(seconds=1)
 
     await told.writer.run(work)
     found = await told.retell(apply=True)

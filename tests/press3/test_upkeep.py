@@ -12,7 +12,7 @@ from appeals.case import conflicts
 from appeals.case.rights import AnsweredBy
 from press3.config.sections import ConflictSettings, ServiceSettings
 from press3.config.settings import Settings
-from press3.database import open_store
+from press3.database import open_database
 from press3.service import note_conflict_rule
 from press3.upkeep import Upkeep
 from push import pops
@@ -27,29 +27,29 @@ async def test_what_older_versions_stored_is_mended_by_the_rules_of_now(
 ) -> None:
     """As the service does it at the start: conflicts are written, strangers without a number unlinked."""
     settings = Settings(service=ServiceSettings(data_dir=tmp_path))
-    async with open_store(settings) as store:
-        world = World(store.sessions, store.writer)
+    async with open_database(settings) as database:
+        world = World(database.sessions, database.writer)
         anna = await world.hire("Анна", extension="101")
         await world.call(number).press().answer("101").end().stored()
         await make_customer_of(world, number, [1])
         await forget_conflicts(world)
 
-        await Upkeep(store, settings).mend()
+        await Upkeep(database, settings).mend()
         (appeal,) = await world.appeals()
         assert appeal.customer_id is None
         assert await stored(world) == [(1, anna.id, 2)]
         assert (await world.actions(1))[-2:] == ["conflict", "customer_detached"]
         before = await world.history(1)
-        await Upkeep(store, settings).mend()  # the next start finds nothing to do
+        await Upkeep(database, settings).mend()  # the next start finds nothing to do
         assert await world.history(1) == before
 
 
 async def test_a_changed_conflict_rule_is_a_row_of_its_history(tmp_path: Path) -> None:
-    async with open_store(Settings(service=ServiceSettings(data_dir=tmp_path))) as store:
+    async with open_database(Settings(service=ServiceSettings(data_dir=tmp_path))) as database:
         for value in ("notes", "barred", "barred", "none"):
             settings = Settings(conflict=ConflictSettings(answered_by=value))  # type: ignore[arg-type]
-            await note_conflict_rule(store, settings)
-        async with store.sessions() as session:
+            await note_conflict_rule(database, settings)
+        async with database.sessions() as session:
             found = await setting_log.changes(session, conflicts.SETTING)
             assert await conflicts.rule(session) is AnsweredBy.NONE
     assert [(each.old, each.new) for each in reversed(found)] == [
@@ -73,8 +73,8 @@ async def test_unseen_pops_are_told_though_no_session_is_free(
         raise PoolTimeout("QueuePool limit of size 5 overflow 10 reached")
 
     monkeypatch.setattr(pops, "unseen_tick", unseen_tick)
-    async with open_store(settings) as store:
-        starved = replace(store, sessions=none_is_free)
+    async with open_database(settings) as database:
+        starved = replace(database, sessions=none_is_free)
         with pytest.raises(PoolTimeout):
             await Upkeep(starved, settings).tick()
     assert len(looked) == 1

@@ -17,10 +17,10 @@ from people.model import AuditEntry, Employee
 from people.signin import Duty, SignIn, duty_of
 from press3.cli import main
 from press3.config.settings import load
-from press3.database import Store, open_store
+from press3.database import Database, open_database
 
 PASSWORD = "три зелёных слона"
-Look = Callable[[Store], Awaitable[Any]]
+Look = Callable[[Database], Awaitable[Any]]
 
 
 @pytest.fixture
@@ -46,14 +46,14 @@ def user(config: Path, *arguments: str, password: str = PASSWORD) -> Result:
 
 def look(config: Path, what: Look) -> Any:
     async def opened() -> Any:
-        async with open_store(load(config)) as store:
-            return await what(store)
+        async with open_database(load(config)) as database:
+            return await what(database)
 
     return asyncio.run(opened())
 
 
-async def anna(store: Store) -> Employee:
-    async with store.sessions() as session:
+async def anna(database: Database) -> Employee:
+    async with database.sessions() as session:
         return await roster.find(session, "anna")
 
 
@@ -78,18 +78,18 @@ def test_a_password_that_is_guessed_first_is_refused_with_the_reason(
 def test_unlock_sign_out_and_totp_reset(config: Path) -> None:
     user(config, "add", "anna", "--role", "operator", "--password-stdin")
 
-    async def lock(store: Store) -> None:
-        entrance = SignIn(store.sessions, store.writer, now=store.now)
+    async def lock(database: Database) -> None:
+        entrance = SignIn(database.sessions, database.writer, now=database.now)
         await entrance.sign_in("anna", PASSWORD)
         for error in (*[SignInRefused] * 5, LockedOut):
             with pytest.raises(error):
                 await entrance.sign_in("anna", "wrong password")
 
-    async def enter(store: Store) -> None:
-        await SignIn(store.sessions, store.writer, now=store.now).sign_in("anna", PASSWORD)
+    async def enter(database: Database) -> None:
+        await SignIn(database.sessions, database.writer, now=database.now).sign_in("anna", PASSWORD)
 
-    async def kinds(store: Store) -> list[str]:
-        async with store.sessions() as session:
+    async def kinds(database: Database) -> list[str]:
+        async with database.sessions() as session:
             return list(await session.scalars(select(AuditEntry.kind).order_by(AuditEntry.id)))
 
     look(config, lock)

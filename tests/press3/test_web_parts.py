@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from appeals.intake.presses import IntakeSettings
 from press3.config.settings import Settings
-from press3.database import Store
+from press3.database import Database
 from press3.telephony_parts import change_handlers, telephony_of
 from press3.web_parts import link_view
 from store.lease import Lease
@@ -22,10 +22,10 @@ ELSEWHERE = Process("another-host", 100, 5)
 @pytest.fixture
 def telephony(writer: Writer, sessions: async_sessionmaker[AsyncSession]) -> Telephony:
     settings = Settings.model_validate({"asterisk": [{"name": "main", "secret": "s3cret"}]})
-    store = Store(sessions=sessions, writer=writer, now=lambda: NOW)
+    database = Database(sessions=sessions, writer=writer, now=lambda: NOW)
     handlers = change_handlers(IntakeSettings(departments={}))
     (pbx,) = settings.asterisk
-    return telephony_of(pbx, settings, store, handlers=handlers, on_stored=lambda what: None)
+    return telephony_of(pbx, settings, database, handlers=handlers, on_stored=lambda what: None)
 
 
 async def test_the_only_process_is_never_said_to_stand_by(telephony: Telephony) -> None:

@@ -196,7 +196,7 @@ class Line:
 
 
 async def _store(session: AsyncSession, story: CallStory) -> None:
-    """Keep as much of the call as push reads; `calls.history` has tests of its own."""
+    """Keep as much of the call as push reads; `calls.storage` has tests of its own."""
     await session.merge(
         Call(
             id=story.id,

@@ -12,7 +12,7 @@ from ami import spool
 from ami.connection import LinkState
 from ami.errors import AmiError
 from appeals.case.model import Appeal
-from calls import history
+from calls import storage
 from calls.model import BlindWindow, Call, PbxState
 from recordings.model import Recording
 from store.lease import Lease
@@ -85,7 +85,7 @@ async def test_a_pbx_never_reached_has_an_open_window_that_the_first_login_ends(
     served.create(await Lease(writer, PBX).acquire(), writer)
     served.run()
     (window,) = await until(lambda: served.rows(BlindWindow), what="the window is open")
-    assert (window.ended_at, window.reason) == (None, history.FIRST_START)
+    assert (window.ended_at, window.reason) == (None, storage.FIRST_START)
     assert window.started_at <= SEEN_LAST
     await served.peer.start()
     await served.peer.logged_in()

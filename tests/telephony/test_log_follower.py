@@ -8,9 +8,9 @@ import pytest
 
 from ami.spool import SpoolPress
 from appeals.case.model import Appeal
-from calls.history import Gap
 from calls.model import BlindWindow, LogRead
 from calls.numbers import NumberRules
+from calls.storage import Gap
 from press3.config.settings import Settings
 from press3.telephony_parts import logs_by_pbx
 from store.writer import Writer

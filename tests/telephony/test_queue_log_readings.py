@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from appeals.case.model import Appeal
-from calls import history
+from calls import storage
 from calls.facts import Fact
 from calls.model import Call
 from calls.numbers import NumberRules
@@ -61,8 +61,8 @@ class Reader:
             calls = list(await session.scalars(select(Call.id).order_by(Call.id)))
             found = {}
             for call in calls:
-                facts = await history.load_facts(session, call)
-                story = await history.load_story(session, call)
+                facts = await storage.load_facts(session, call)
+                story = await storage.load_story(session, call)
                 assert story is not None
                 found[call] = sorted(facts, key=lambda fact: (fact.at, repr(fact))), story
         return found
@@ -74,7 +74,7 @@ async def blind(served: Served, writer: Writer) -> Served:
     served.create(await Lease(writer, PBX).acquire(), writer)
 
     async def work(session: AsyncSession) -> None:
-        window = history.begin_window(session, PBX, moment(BEGIN - 10), "test")
+        window = storage.begin_window(session, PBX, moment(BEGIN - 10), "test")
         window.ended_at = moment(BEGIN + 86400)
 
     await writer.run(work)

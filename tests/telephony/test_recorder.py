@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from structlog.testing import capture_logs
 
 from ami.parser import parse
-from calls import history
+from calls import storage
 from calls.facts import CallArrived, OperatorRang
 from calls.model import BlindWindow, Call, CallText, Leg, SetAside
 from calls.story import CallChange
@@ -60,7 +60,7 @@ async def test_a_database_away_for_reading_is_waited_for(
     events = [parse(line.raw.rstrip(), line.at) for line in read_trace(ANSWERED)]
     (change,) = await recorder.store([fact for event in events for fact in tracker.feed(event)])
     call = change.story.id
-    story = await recorder.read(lambda session: history.load_story(session, call))
+    story = await recorder.read(lambda session: storage.load_story(session, call))
     assert story == change.story
     assert (change.story.outcome, away) == ("answered", 0)
     assert recorder.stuck_since is None
@@ -77,7 +77,7 @@ async def test_whoever_lost_the_lease_writes_nothing_at_all(
     await new.acquire()
 
     async def work(session: AsyncSession) -> None:
-        history.begin_window(session, REPLAY_PBX, NOW, "told by one who slept")
+        storage.begin_window(session, REPLAY_PBX, NOW, "told by one who slept")
 
     with pytest.raises(LeaseLost):
         await recorder.write(work)

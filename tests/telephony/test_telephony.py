@@ -16,7 +16,7 @@ from appeals.case.model import Appeal
 from appeals.intake.presses import IntakeSettings
 from calls.model import BlindWindow, Call
 from press3.config.settings import Settings
-from press3.database import Store
+from press3.database import Database
 from press3.telephony_parts import change_handlers, telephony_of
 from store.errors import LeaseLost
 from store.lease import LeaseRow
@@ -41,7 +41,7 @@ class TwoPbxs:
     ) -> None:
         self.sessions = sessions
         self.stored: dict[str, Any] = {}
-        store = Store(sessions=sessions, writer=writer, now=lambda: NOW)
+        database = Database(sessions=sessions, writer=writer, now=lambda: NOW)
         pbxs = [
             {"name": name, "port": peer.port, "secret": "s3cret"}
             for name, peer in zip("ab", peers, strict=True)
@@ -50,7 +50,7 @@ class TwoPbxs:
         handlers = change_handlers(IntakeSettings(departments={}))
         self.a, self.b = (
             telephony_of(
-                pbx, settings, store, handlers=handlers, on_stored=self._on_stored(pbx.name)
+                pbx, settings, database, handlers=handlers, on_stored=self._on_stored(pbx.name)
             )
             for pbx in settings.asterisk
         )

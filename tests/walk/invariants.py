@@ -97,4 +97,4 @@ def _empty(tracker: Tracker) -> None:
     assert tracker.open_calls() == set()
     assert tracker._graph.channels == {}
     assert tracker._graph._bridges == {}
-    assert tracker._board.journeys == {}
+    assert tracker._board.live_calls == {}

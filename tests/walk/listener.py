@@ -87,7 +87,7 @@ class Listener:
             facts += resync.from_channels(self.book.open_stories, frozenset(), blind_since)
             self.store(facts)
         alive = {row.uniqueid for row in there}
-        facts = self.tracker.reconcile(alive, at)
+        facts = self.tracker.end_missing(alive, at)
         facts += resync.from_channels(self.book.open_stories, alive, at)
         facts += self.tracker.join(there, at)
         self.store(facts)
@@ -106,7 +106,7 @@ class Listener:
                 self._read(press, settled)
         if unseen:
             alive = {row.uniqueid for row in switch.channel_list()}
-            facts = self.tracker.reconcile(alive, settled)
+            facts = self.tracker.end_missing(alive, settled)
             self.store([*facts, *resync.from_channels(self._unseen(), alive, settled)])
 
     def _unseen(self) -> list[CallStory]:

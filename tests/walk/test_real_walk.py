@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from calls import history
+from calls import storage
 from ivr.menu import Action, Prompts
 from ivr.render import render
 from press3.config.settings import load
@@ -246,7 +246,7 @@ async def with_holds(desk: Desk, calls: list[Json]) -> list[Json]:
     engine = create_engine(load(desk.config).database_url)
     async with AsyncSession(engine) as session:
         for call in calls:
-            story = await history.load_story(session, call["id"])
+            story = await storage.load_story(session, call["id"])
             legs = story.legs if story is not None else ()
             call["holds"] = [
                 (leg.extension, since.isoformat()) for leg in legs for since, _ in leg.holds

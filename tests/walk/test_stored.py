@@ -15,7 +15,7 @@ from ami.events import Event
 from ami.inbox import EventArrived, LinkItem
 from ami.replies import Reply
 from appeals.card import view
-from calls import history
+from calls import storage
 from calls.story import CallStory, LegStory
 from store.writer import Writer
 from tests.calls.builders import tracker
@@ -100,11 +100,11 @@ async def test_what_rest_shows_is_the_fold(
     stories = dict(RecordedDay.stories)
     await told_to_the_database(list(RecordedDay.tape), writer, sessions)
     async with sessions() as session:
-        assert await history.load_open(session, "main") == {}
+        assert await storage.load_open(session, "main") == {}
         shown = {call["id"]: call for call in await view.calls(session, list(stories))}
         assert shown.keys() == stories.keys()
         for call, story in stories.items():
-            assert await history.load_story(session, call) == story
+            assert await storage.load_story(session, call) == story
             assert shown[call].items() >= as_shown(story).items()
             legs = [_told_leg(leg) for leg in shown[call]["legs"]]
             assert legs == [_leg(leg) for leg in story.legs]

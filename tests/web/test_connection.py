@@ -14,7 +14,7 @@ from press3 import listening
 from press3.acceptor import Acceptor, keep_thin
 from press3.listening import Port
 from tests.waiting import until
-from web import reading
+from web import requests
 from web.api import Nothing
 from web.app import _answer_errors
 from web.connection import Connection, Limits
@@ -59,7 +59,7 @@ def problem(answer: bytes) -> tuple[int, str]:
 @pytest.fixture
 async def served(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Served]:
     monkeypatch.setattr(listening, "Limits", lambda: SHORT)
-    monkeypatch.setattr(reading, "_BODY_S", 0.4)
+    monkeypatch.setattr(requests, "_BODY_S", 0.4)
     async with serving(DoorLimits(patience_s=0.3)) as served:
         yield served
 
@@ -67,7 +67,7 @@ async def served(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Served]:
 @asynccontextmanager
 async def serving(limits: DoorLimits) -> AsyncIterator[Served]:
     async def answer(request: web.Request) -> web.Response:
-        await reading.read_body(request, Nothing)
+        await requests.read_body(request, Nothing)
         return web.Response(body=MUCH if "much" in request.query else b"well")
 
     app = web.Application(middlewares=[_answer_errors])

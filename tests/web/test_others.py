@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from appeals.case.errors import PbxUnread
-from calls import history
+from calls import storage
 from calls.model import BlindWindow
 from people.model import Role
 from tests.appeals.world import NOON, World
@@ -151,14 +151,14 @@ async def test_a_blind_window_counts_for_each_the_calls_that_he_may_read(
 
 async def _window(world: World, began: datetime) -> None:
     async def work(session: AsyncSession) -> None:
-        history.begin_window(session, "main", began, "cut")
+        storage.begin_window(session, "main", began, "cut")
 
     await world.writer.run(work)
 
 
 async def _window_ends(world: World, ended: datetime) -> None:
     async def work(session: AsyncSession) -> None:
-        window = await history.open_window(session, "main")
+        window = await storage.open_window(session, "main")
         assert window is not None
         window.ended_at = ended
 

@@ -105,7 +105,7 @@ _COLUMNS = {"call_texts": ("call_id", "n", "text"), "appeal_texts": ("number", "
 
 
 def _calls() -> Iterator[dict[str, Any]]:
-    """The text of each call, numbered as `calls.history` does: the hour, then the call within it."""
+    """The text of each call, numbered as `calls.storage` does: the hour, then the call within it."""
     fields = ("from_name", "from_raw", "from_e164", "to_raw", "to_e164")
     calls = sa.table(
         "calls", *map(sa.column, ("id", *fields)), sa.column("started_at", sa.DateTime(True))

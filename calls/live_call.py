@@ -1,6 +1,6 @@
 """One call while it lives: who the customer is, who rings and talks, the queue, the press, the end.
 
-A journey turns what the tracker finds in the channel graph into facts. It speaks only once it has
+A live call turns what the tracker finds in the channel graph into facts. It speaks only once it has
 `arrived`, that is, once it is known to be a call worth keeping; until then it only remembers.
 """
 
@@ -37,10 +37,10 @@ from calls.rings import Ring, Rings
 from calls.triggers import Press
 from calls.waiting import Waiting
 
-__all__ = ["Journey"]
+__all__ = ["LiveCall"]
 
 
-class Journey:
+class LiveCall:
     """The state of one call. Facts go to `out`, in order."""
 
     def __init__(self, pbx: str, first: str, started_at: datetime, out: list[Fact]) -> None:
@@ -96,7 +96,7 @@ class Journey:
 
     def take(self, chan: Chan) -> None:
         self.channels[chan.uniqueid] = chan
-        chan.journey = self
+        chan.live_call = self
 
     def arrive(
         self, direction: Direction, customer: Chan, caller: Party, to: Party, at: datetime
