@@ -1,1 +1,1 @@
-
+"""Appeals: the case and the features that stand on it."""

@@ -1,0 +1,1 @@
+"""Customers by their telephone numbers."""

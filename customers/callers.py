@@ -52,10 +52,10 @@ _INSERT_PHONE = prepared(insert(_PHONES))
 async def find_or_make(
     session: AsyncSession, party: Party, *, now: datetime
 ) -> tuple[int | None, bool]:
-    """Return the id of the customer with this number, and whether he was known before.
+    """Return the id of the customer with this number, and whether it was known before.
 
-    Of an anonymous caller None, never known. Two transactions may meet a new number at once: one of
-    them makes the customer, both get it.
+    None, never known, for an anonymous caller. Two transactions may meet a new number at
+    once: one of them makes the customer, both get it.
     """
     number = number_of(party)
     if number is None:
@@ -65,7 +65,9 @@ async def find_or_make(
         found = (await session.execute(_FIND_OR_MAKE, values)).one_or_none()
         if found is not None:
             return found.customer_id, found.known
-    known = await find(session, party)  # on PostgreSQL another transaction has made him just now
+    known = await find(
+        session, party
+    )  # on PostgreSQL another transaction has made the row just now
     if known is not None:
         return known, True
     return await _make(session, number, party.name, now), False
@@ -78,7 +80,7 @@ async def _make(session: AsyncSession, number: str, name: str | None, now: datet
 
 
 def _find_or_make() -> CompoundSelect[Any]:
-    """One trip to PostgreSQL instead of three; no row when another transaction is making him."""
+    """Take one trip to PostgreSQL, not three; no row when another transaction inserts it."""
     of, name, now = (
         bindparam(said, type_=column.type)
         for said, column in (

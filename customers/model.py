@@ -1,4 +1,4 @@
-"""Who calls: customers and their telephone numbers."""
+"""Tables of the customers and their telephone numbers."""
 
 from datetime import datetime
 
@@ -11,6 +11,8 @@ __all__ = ["Customer", "CustomerPhone"]
 
 
 class Customer(Base):
+    """A customer, known by telephone numbers. `name` None: not known yet."""
+
     __tablename__ = "customers"
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -19,7 +21,10 @@ class Customer(Base):
 
 
 class CustomerPhone(Base):
-    """`number` is E.164, or the raw number of an internal or SIP caller; one number has one owner."""
+    """A telephone number of a customer; one number has one owner.
+
+    `number` is E.164, or the raw number of an internal or SIP caller.
+    """
 
     __tablename__ = "customer_phones"
 

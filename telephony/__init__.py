@@ -1,0 +1,1 @@
+"""The engine room of one PBX: from its events to stored calls."""

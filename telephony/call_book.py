@@ -16,9 +16,11 @@ class CallBook:
 
     @property
     def open_stories(self) -> tuple[CallStory, ...]:
+        """The stories of calls that have not ended."""
         return tuple(story for story in self._stories.values() if story.ended_at is None)
 
     def get(self, call: str) -> CallStory | None:
+        """Return the story of `call`, None when it is not in hand."""
         return self._stories.get(call)
 
     def put(self, story: CallStory) -> None:

@@ -1,8 +1,8 @@
 """After a gap: read what the PBX kept, mend the calls, close the blind window.
 
-AMI has no replay. A gap is known only from the spool that Asterisk itself wrote (DESIGN §5) and from the
-list of live channels (CoreShowChannels). Everything here may be done twice: facts that add nothing
-change nothing.
+AMI has no replay. A gap is known only from the spool that Asterisk itself wrote (DESIGN §5) and
+from the list of live channels (CoreShowChannels). Everything here may be done twice: facts that add
+nothing change nothing.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -49,9 +49,8 @@ class CatchUp:
     """Mends one PBX's gaps.
 
     `begin`, `link_up` and `link_down` are the pipeline's hooks; `sweep` and `follow_logs` run by
-    the clock.
-    A gap stays owed until it is read to the end. Until then its window stays open with the same beginning,
-    whatever events come meanwhile. Each sweep and each login try it again.
+    the clock. A gap stays owed until it is read to the end. Until then its window stays open with
+    the same beginning, whatever events come meanwhile. Each sweep and each login try it again.
     """
 
     def __init__(
@@ -233,7 +232,8 @@ class CatchUp:
         except SpoolUnread as error:  # raised after all the others
             self._unread.update(error.minutes)
             log.error(
-                "presses can't be read from the PBX: compare by `press3 reconcile`, look with `doctor`",
+                "presses can't be read from the PBX: compare by `press3 reconcile`, "
+                "look with `doctor`",
                 pbx=self._recorder.pbx,
                 minutes=error.minutes,
             )
@@ -331,9 +331,9 @@ class CatchUp:
 class _OnTheLine:
     """Snapshot of live channels, corrected for events that wait in the queue.
 
-    `alive` includes channels whose Hangup is queued: they end when that is taken in. `rows` leave out every
-    channel, ringing or talk whose beginning is queued: it begins at its event's time. What has no event in
-    the queue is older than the login, however young it is.
+    `alive` includes channels whose Hangup is queued: they end when that is taken in. `rows` leave
+    out every channel, ringing or talk whose beginning is queued: it begins at its event's time.
+    What has no event in the queue is older than the login, however young it is.
     """
 
     rows: Sequence[LiveChannel]
@@ -381,8 +381,9 @@ def _span(
 ) -> tuple[datetime, datetime]:
     """Return from when to when presses are read (PBX time).
 
-    The span begins a bit before the blind window or the oldest open press, at most 8 days ago, and ends
-    now. A PBX whose clock went back meanwhile has presses by both clocks: all it keeps is read.
+    The span begins a bit before the blind window or the oldest open press, at most 8 days ago, and
+    ends now. A PBX whose clock went back meanwhile has presses by both clocks: all it keeps is
+    read.
     """
     if blind_since > at + _AHEAD:
         return at - spool.KEPT, blind_since + _MAY_BE_BLIND

@@ -19,8 +19,8 @@ log = structlog.get_logger(__name__)
 
 # Asked for in the way of every pop: a PBX too slow for that is asked again by the sweep.
 _WITHIN_S: Final = 1.0
-# Measured: DBGet of 16.28 gives the first 255 bytes, so a name of thirty Cyrillic letters cost the row
-# its end; that of 22.10 and DBGetTree of both give all.
+# Measured: DBGet of 16.28 gives the first 255 bytes, so a name of thirty Cyrillic letters cost the
+# row its end; that of 22.10 and DBGetTree of both give all.
 _CUT_AT: Final = 255
 
 

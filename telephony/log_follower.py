@@ -1,8 +1,8 @@
 """Follow a PBX's own logs, which prove presses and have some that nothing else has.
 
-Those are presses that AstDB lost, and observed presses of a gap.
-The facts of AMI and AstDB stand; a log only adds what they lack. The database keeps how far each log is
-read, so that a restart goes on there.
+Those are presses that AstDB lost, and observed presses of a gap. The facts of AMI and AstDB stand;
+a log only adds what they lack. The database keeps how far each log is read, so that a restart goes
+on there.
 """
 
 import asyncio
@@ -34,7 +34,8 @@ log = structlog.get_logger(__name__)
 
 # queue_log cuts the fraction of a second off.
 _CUT_OFF = timedelta(seconds=1)
-# Between the key and the queue stand prompts: a press at the end of a gap may enter the queue after it.
+# Between the key and the queue stand prompts: a press at the end of a gap may enter the queue after
+# it.
 _ON_THE_WAY = timedelta(minutes=1)
 _CALLS_LAST = timedelta(hours=6)
 _STORED_AT_ONCE = 25  # calls a commit: pings, screens and the lease wait no longer than for one
@@ -357,8 +358,8 @@ def _of_known(
 def known_now(call: SpoolPress, alive: frozenset[str]) -> SpoolPress:
     """Return `call` with its end as known now.
 
-    Out of the queue and off the line it has ended; on the line it has not.
-    queue_log has no later time of an ended call; and after an operator's hang-up the dialplan may go on.
+    Out of the queue and off the line it has ended; on the line it has not. queue_log has no later
+    time of an ended call; and after an operator's hang-up the dialplan may go on.
     """
     if call.uniqueid in alive:
         return _goes_on(call)

@@ -38,9 +38,9 @@ class ObservedKey(NamedTuple):
 class PbxLog:
     """One file. `calls_of` makes presses of its lines and logs what it can't read.
 
-    `rows` joins lines that are one entry; `channel_of` returns the channel of an entry, empty without one.
-    `unreadable` returns why entries can't be read. `has_keys`: the rendered dialplan writes each press
-    into the file. `is_start`: the PBX writes this line when it starts.
+    `rows` joins lines that are one entry; `channel_of` returns the channel of an entry, empty
+    without one. `unreadable` returns why entries can't be read. `has_keys`: the rendered dialplan
+    writes each press into the file. `is_start`: the PBX writes this line when it starts.
     """
 
     pbx: str
@@ -59,8 +59,8 @@ class PbxLog:
 class PbxLogs:
     """The configured logs of one PBX, the better timed first, and its observed menus.
 
-    `observed`: there are observed menus. `queues` are those that they lead to; `is_shown`: each menu
-    leads to one.
+    `observed`: there are observed menus. `queues` are those that they lead to; `is_shown`: each
+    menu leads to one.
     """
 
     pbx: str

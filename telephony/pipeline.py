@@ -1,8 +1,8 @@
 """From the link to the database: one pipeline a PBX, one transaction a batch.
 
-The pipeline takes the link's items in order and makes facts of the events. The recorder stores the facts,
-the events (journal) and the messages for screens in one commit; only then comes the next batch. After
-each login `telephony.catch_up` mends the gap.
+The pipeline takes the link's items in order and makes facts of the events. The recorder stores the
+facts, the events (journal) and the messages for screens in one commit; only then comes the next
+batch. After each login `telephony.catch_up` mends the gap.
 """
 
 import asyncio
@@ -31,8 +31,9 @@ __all__ = ["Pipeline"]
 log = structlog.get_logger(__name__)
 
 E = TypeVar("E", bound=Event)
-# Batches of a busy PBX, that many within that time, begin so far apart: its events meanwhile share a commit,
-# which costs a sixth less of the processor at 200 presses/s. The few of a single call do not wait.
+# Batches of a busy PBX, that many within that time, begin so far apart: its events meanwhile share
+# a commit, which costs a sixth less of the processor at 200 presses/s. The few of a single call do
+# not wait.
 _MANY, _WITHIN_S, _APART_S = 10, 0.1, 0.005
 
 
@@ -188,7 +189,8 @@ class Pipeline:
             case LinkUp():
                 self._taken_until = item.pbx_now
                 await self._catch_up(self, item)
-                # A press whose event came before the login and whose mark was written after is not read yet.
+                # A press whose event came before the login and whose mark was written after is not
+                # read yet.
                 self._doubtful.set()
             case LinkDown():
                 await self._link_down(self, item)

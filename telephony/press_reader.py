@@ -31,9 +31,9 @@ _CALLS_LAST = timedelta(hours=6)
 class PbxReader:
     """Reads the presses of a period from every PBX: its AstDB, its `logs` (by name).
 
-    A source is incomplete when it can't be read, when the dialplan has pruned the period, when a log does
-    not reach back to it, when a queue_log lacks presses that AstDB has, and when the key of an observed
-    menu leads to no queue of its own.
+    A source is incomplete when it can't be read, when the dialplan has pruned the period, when a
+    log does not reach back to it, when a queue_log lacks presses that AstDB has, and when the key
+    of an observed menu leads to no queue of its own.
     """
 
     def __init__(self, links: Sequence[Asking], logs: Mapping[str, PbxLogs]) -> None:
@@ -44,8 +44,8 @@ class PbxReader:
         """Return the presses from `start` to `end` (PBX time) with their sources.
 
         The best timed source comes first. Leave out presses of the last seconds: they may be on
-        their way yet. A PBX that does not answer now is unread, unless one of its logs has the whole
-        period.
+        their way yet. A PBX that does not answer now is unread, unless one of its logs has the
+        whole period.
 
         Raises:
             PbxUnread: every PBX is unread.

@@ -1,7 +1,7 @@
 """Store the facts of one PBX: one commit a batch, tried until it holds.
 
-The recorder keeps the stories of the calls in hand and knows nothing of the link. A call that can't be
-stored is set aside with all its facts of the batch, and the others go on.
+The recorder keeps the stories of the calls in hand and knows nothing of the link. A call that can't
+be stored is set aside with all its facts of the batch, and the others go on.
 """
 
 import asyncio
@@ -39,9 +39,8 @@ _RETRY_S = (1.0, 2.0, 3.0, 5.0)
 class ChangeHandler(Protocol):
     """What a package does with a changed call, in the transaction that stores it."""
 
-    async def __call__(
-        self, session: AsyncSession, change: CallChange, *, now: datetime
-    ) -> None: ...
+    async def __call__(self, session: AsyncSession, change: CallChange, *, now: datetime) -> None:
+        """Write what `change` means to the package."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,7 +124,7 @@ class Telephony:
                 tasks.create_task(follow, name=f"logs-{self.pbx}")
 
     def _take_new_link(self) -> None:
-        """A link runs once. What it has counted stays counted."""
+        """Make a new link, for a link runs once; its counters go on."""
         if not self._stopping:
             counters = self.link.counters
             self.link = AmiLink(self._settings.link, now=self._now)
@@ -177,8 +177,8 @@ class Telephony:
     async def _sweep(self, catch_up: CatchUp, pipeline: Pipeline) -> None:
         """Read the newest presses again once a minute.
 
-        AstDB keeps a press whose event went unread. After a login, and after an event that could not
-        be read, sweep as soon as the events that are still on their way must have come.
+        AstDB keeps a press whose event went unread. After a login, and after an event that could
+        not be read, sweep as soon as the events that are still on their way must have come.
         """
         while True:
             if await pipeline.doubtful(_SWEEP_EVERY_S):

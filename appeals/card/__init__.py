@@ -1,0 +1,1 @@
+"""Lists and single reads of appeals and calls."""

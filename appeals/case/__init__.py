@@ -1,0 +1,1 @@
+"""The kernel of a case: stages, rights, conflicts, history, change."""

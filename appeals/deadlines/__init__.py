@@ -1,0 +1,1 @@
+"""The deadlines of appeals and their notices."""

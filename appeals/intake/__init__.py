@@ -1,0 +1,1 @@
+"""Key 3 opens an appeal; what follows in the call is written to it."""

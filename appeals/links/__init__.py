@@ -1,0 +1,1 @@
+"""Which appeals a call belongs to."""

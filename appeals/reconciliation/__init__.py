@@ -1,0 +1,1 @@
+"""Presses read afresh from the PBX, compared with the appeals."""

@@ -1,0 +1,1 @@
+"""The verbs of the people who work on a case."""

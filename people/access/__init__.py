@@ -1,0 +1,1 @@
+"""Which persons may see what is published."""

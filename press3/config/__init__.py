@@ -1,0 +1,1 @@
+"""The configuration: its sections, its loading, what is wrong or risky in it."""

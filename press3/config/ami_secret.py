@@ -38,7 +38,7 @@ def _bad_secret(pbx: AsteriskSettings, problem: str) -> ConfigError:
 
 
 def require_secrets(settings: Settings, file: Path) -> None:
-    """Raise ConfigError, with the lines of `file`, when a PBX of `settings` has no secret that can be one."""
+    """Raise ConfigError, with the lines of `file`, when a PBX has no usable secret."""
     faults: list[Fault] = []
     for n, pbx in enumerate(settings.asterisk):
         try:

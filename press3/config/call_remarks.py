@@ -1,4 +1,4 @@
-"""What `[calls]` can mean and probably does not: remarks for check-config, each with what to change. Pure."""
+"""Remarks of check-config on `[calls]`: what it can mean and probably does not. Pure."""
 
 from collections.abc import Iterator
 
@@ -21,22 +21,26 @@ def call_remarks(settings: Settings) -> Iterator[Remark]:
     number = f"+{example.country_code}{example.national_number}" if example else "+79110000001"
     if any(rules.is_internal(text) for text in (number, number.lstrip("+"))):
         yield (
-            f"[calls] internal takes the public number {number} for an extension: callers would be employees",
+            f"[calls] internal takes the public number {number} for an "
+            "extension: callers would be employees",
             "let it match whole extensions only, such as '^[0-9]{2,6}$'",
         )
     for context in sorted({*calls.trunk_contexts} & {*calls.phone_contexts}):
         yield (
-            f"[calls] {context!r} is in trunk_contexts and in phone_contexts: it counts as a trunk's",
+            f"[calls] {context!r} is in trunk_contexts and in phone_contexts: "
+            "it counts as a trunk's",
             "leave it in one of them",
         )
     for member in settings.ivr.members:
         if rules.is_trunk(member):
             yield (
-                f"[ivr] member {member!r} is a line to the outside by [calls] trunks: it raises no card",
+                f"[ivr] member {member!r} is a line to the outside by [calls] trunks: "
+                "it raises no card",
                 "let the pattern of trunks match the trunk alone",
             )
         elif rules.extension(member) is None:
             yield (
                 f"[ivr] member {member!r} gives no extension: it is known by its whole name alone",
-                "add a pattern with (?P<ext>…) for it to [calls] interface, or give its employee that name",
+                "add a pattern with (?P<ext>…) for it to [calls] interface, "
+                "or give its employee that name",
             )

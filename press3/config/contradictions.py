@@ -1,4 +1,4 @@
-"""Values that are fine one by one and can't work together, or can't mean what was wanted. Pure.
+"""Values that are fine one by one and contradict each other, or can't be meant. Pure.
 
 A value that may hold a password (what somebody wrote as a host) is never shown.
 """
@@ -35,7 +35,8 @@ def contradictions(settings: "Settings") -> Iterator[Fault]:
     if "due_soon_h" in deadlines.model_fields_set and deadlines.due_soon_h >= deadlines.resolve_h:
         yield named(
             ("deadlines", "due_soon_h"),
-            f"{deadlines.due_soon_h:g} must be less than resolve_h, which is {deadlines.resolve_h:g}",
+            f"{deadlines.due_soon_h:g} must be less than resolve_h, "
+            f"which is {deadlines.resolve_h:g}",
         )
 
 
@@ -67,8 +68,8 @@ def _hosts(settings: "Settings") -> Iterator[Fault]:
         if not (_HOST.fullmatch(host) or _is_address(host)):
             yield named(
                 place,
-                "must be a host's name or address and nothing else, such as '127.0.0.1': no blank, http://, "
-                "user, password or port",
+                "must be a host's name or address and nothing else, such as '127.0.0.1': "
+                "no blank, http://, user, password or port",
             )
 
 

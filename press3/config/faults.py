@@ -1,6 +1,6 @@
-"""What is wrong with the configuration: where the value stands, what it is, and what is allowed.
+"""What is wrong with the configuration: where a value stands, what it is, what is allowed.
 
-Pure. A value may stand in the file or in the environment, which wins; whoever mends it must be told which.
+Pure. A value may stand in the file or in the environment, which wins; a fault names which.
 """
 
 import difflib
@@ -26,7 +26,8 @@ PREFIX = "PRESS3_"
 _BETWEEN = "__"
 # What must not be shown in a terminal or a log.
 _HIDDEN = frozenset({"secret", "url"})
-# pydantic's kinds of fault where sections or a list belong: what stands there instead may hold a hidden one.
+# pydantic's kinds of fault where sections or a list belong: what stands there instead may hold a
+# hidden one.
 _NO_SECTION = frozenset({"model_type", "dict_type", "list_type"})
 _NUMBERS = ("first", "second", "third", "fourth", "fifth")
 # What other programs call it.
@@ -47,7 +48,7 @@ _KINDS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Given:
-    """Where values were given: `file` (its name, for people) with its `text`, and the environment.
+    """Where values were given: `file` (its name) with its `text`, and the environment.
 
     `variables` are the variables of the environment, `values` what they mean, by section and key.
     """
@@ -58,7 +59,7 @@ class Given:
     values: Mapping[str, Any] = field(default_factory=dict)
 
     def error(self, faults: Sequence[Fault]) -> ConfigError:
-        """Return the error that says every fault with its place."""
+        """Return the error that names every fault with its place."""
         outside = all(self._variable(place) for place, _ in faults)
         where = "the environment" if outside else self.file
         return ConfigError(where, [self._located(place, what) for place, what in faults])
@@ -104,7 +105,7 @@ def _which(place: Place) -> str:
 
 
 def _holds(values: Any, place: Place) -> bool:
-    """Whether nested `values` have something at `place`; no place is in none."""
+    """Return whether nested `values` have something at `place`; no place is in none."""
     for part in place:
         inside = range(len(values)) if isinstance(values, list) else values
         if not isinstance(inside, Mapping | range) or part not in inside:
@@ -165,7 +166,7 @@ def _shown(value: Any) -> str:
 
 
 def ill_named(model: type[BaseModel], variables: Iterable[str]) -> Iterator[str]:
-    """Say which variables look like settings and are none: they would be passed over in silence."""
+    """Yield the variables that look like settings and are none: nothing would read them."""
     for variable in variables:
         section, _, key = variable.upper().removeprefix(PREFIX).lower().partition(_BETWEEN)
         if key and section not in model.model_fields:
@@ -178,7 +179,7 @@ def ill_named(model: type[BaseModel], variables: Iterable[str]) -> Iterator[str]
 
 
 def no_json(model: type[BaseModel], variables: Mapping[str, str]) -> Iterator[str]:
-    """Say which variables of lists and sections are no JSON."""
+    """Yield the variables of lists and sections that are no JSON."""
     for variable, value in variables.items():
         place = tuple(variable.upper().removeprefix(PREFIX).lower().split(_BETWEEN))
         found = _field(model, place)
@@ -210,7 +211,7 @@ def _near(name: str, names: Iterable[str]) -> str:
 
 
 def _keys(model: type[BaseModel], place: Place) -> list[str]:
-    """The names of the keys in the section at `place`."""
+    """Return the names of the keys in the section at `place`."""
     inner: type[BaseModel] | None = model
     for part in place:
         if isinstance(part, str) and inner is not None:
@@ -219,7 +220,7 @@ def _keys(model: type[BaseModel], place: Place) -> list[str]:
 
 
 def _field(model: type[BaseModel], place: Place) -> FieldInfo | None:
-    """The field at `place`; None for an item of a list, and where there is none."""
+    """Return the field at `place`; None for an item of a list, and where there is none."""
     inner, found = model, None
     for part in place:
         if isinstance(part, int):
@@ -231,7 +232,7 @@ def _field(model: type[BaseModel], place: Place) -> FieldInfo | None:
 
 
 def _model_of(found: FieldInfo | None) -> type[BaseModel] | None:
-    """The model of a section, or of the items of a list of sections."""
+    """Return the model of a section, or of the items of a list of sections."""
     annotation: Any = found.annotation if found else None
     inner = getattr(annotation, "__args__", (annotation,))[0]
     return inner if isinstance(inner, type) and issubclass(inner, BaseModel) else None

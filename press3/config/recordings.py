@@ -7,7 +7,7 @@ __all__ = ["recording_settings"]
 
 
 def recording_settings(settings: Settings) -> RecordingSettings:
-    """Return the settings of the worker and of whoever looks for a file.
+    """Return the settings of the worker and of the search for files.
 
     With several PBXs nobody knows whose a file is that lies outside every map.
     """

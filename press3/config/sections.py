@@ -35,7 +35,7 @@ __all__ = [
 _MOST = 1_000_000
 
 
-# `description` says what is allowed: it follows "must be" when something else is given.
+# `description` is what is allowed: it follows "must be" when something else is given.
 def _whole(least: int, most: int = _MOST) -> Any:
     return Field(ge=least, le=most, description=f"a whole number from {least} to {most}")
 
@@ -45,10 +45,14 @@ Positive = Annotated[float, Field(gt=0, le=_MOST, description=f"a number above 0
 
 
 class Section(BaseModel):
+    """A section of the file: no unknown keys, frozen."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class ServiceSettings(Section):
+    """The service itself. `log_personal`: names and numbers are logged."""
+
     data_dir: Path = Path("var")
     language: Literal["ru", "en"] = "ru"
     timezone: str = "Europe/Moscow"
@@ -93,7 +97,12 @@ class AsteriskSettings(Section):
         return self
 
     def read_secret(self) -> str:
-        """Return the AMI secret; raises ValueError when none is configured or its file can't be read."""
+        """Return the AMI secret.
+
+        Raises:
+            ValueError: none is configured.
+            OSError: its file can't be read.
+        """
         if self.secret_file is not None:
             return self.secret_file.read_text(encoding="utf-8").strip()
         if self.secret is None:
@@ -102,11 +111,15 @@ class AsteriskSettings(Section):
 
 
 class QueueSettings(Section):
+    """Which department a queue of the PBX belongs to."""
+
     name: str
     department: str
 
 
 class DatabaseSettings(Section):
+    """`url` empty: SQLite in `data_dir`."""
+
     url: str = ""
 
     @field_validator("url")
@@ -128,6 +141,8 @@ class DatabaseSettings(Section):
 
 
 class HttpSettings(Section):
+    """Where the screen is served, and how it is reached from outside."""
+
     host: str = "127.0.0.1"
     port: Port = 8300
     secure_cookie: bool | None = None
@@ -157,7 +172,7 @@ class HttpSettings(Section):
 
     @property
     def is_secure(self) -> bool:
-        """Whether the screen is reached by https only: as said, else by `public_url`."""
+        """Whether the screen is reached by https only: `secure_cookie`, else by `public_url`."""
         if self.secure_cookie is not None:
             return self.secure_cookie
         return self.public_url.startswith("https://")
@@ -179,7 +194,10 @@ class MetricsSettings(Section):
 
 
 class PushSettings(Section):
-    """`port` set: push listens there (0: any free port); None: it is reached through `/ws` of the web server."""
+    """Where push listens.
+
+    `port` set: there (0: any free port); None: it is reached through `/ws` of the web server.
+    """
 
     host: str = "127.0.0.1"
     port: Annotated[int | None, _whole(0, 65535)] = None
@@ -195,6 +213,8 @@ class PushSettings(Section):
 
 
 class CallsSettings(Section):
+    """How numbers, telephones and lines are known; patterns are regular expressions."""
+
     country: str = Field(
         default="RU", pattern=r"^[A-Z]{2}$", description="two capital letters, such as 'RU'"
     )
@@ -231,7 +251,8 @@ class CallsSettings(Section):
 class ObserveSettings(Section):
     """An existing menu that press3 only watches: `context` and either `exten` or `digit`.
 
-    `leads_to` names the queue that this key alone leads to: then the PBX's logs show missed presses.
+    `leads_to` names the queue that this key alone leads to: then the PBX's logs show missed
+    presses.
     """
 
     asterisk: str | None = None
@@ -281,12 +302,16 @@ class IvrSettings(Section):
 
 
 class RecordingsMapSettings(Section):
+    """A folder of a PBX (`remote`) and where this machine has it (`local`)."""
+
     asterisk: str
     remote: Path
     local: Path
 
 
 class RecordingsSettings(Section):
+    """Where recordings are found, and how they are converted."""
+
     roots: list[Path] = [Path("/var/spool/asterisk/monitor")]
     format: Literal["mp3", "opus"] = "mp3"
     missing_after_s: Positive = 50
@@ -294,11 +319,13 @@ class RecordingsSettings(Section):
 
 
 class ConflictSettings(Section):
-    """What is left to the employee who answered the call of a complaint that the machine opened."""
+    """What is left to the employee who answered the call of a machine-opened complaint."""
 
     answered_by: Literal["notes", "barred", "none"] = "notes"
 
 
 class DeadlinesSettings(Section):
+    """Hours from opening to the deadline, and before it to the warning."""
+
     resolve_h: Positive = 24
     due_soon_h: Positive = 4

@@ -1,7 +1,8 @@
 """The whole configuration: where its values come from, and its loading.
 
-Sources, later ones win: the defaults of the sections → the TOML file → environment `PRESS3_SECTION__KEY`.
-A secret may stand in a file of its own (`secret_file`). A file that holds a secret must be 0600.
+Sources, later ones win: the defaults of the sections → the TOML file → the environment's
+`PRESS3_SECTION__KEY`. A secret may stand in a file of its own (`secret_file`). A file that holds a
+secret must be 0600.
 """
 
 import os
@@ -98,7 +99,11 @@ class Settings(BaseSettings):
 
 
 def load(file: Path) -> Settings:
-    """Read and check `file`; raises ConfigError with every fault, its place and what is allowed there."""
+    """Read and check `file`.
+
+    Raises:
+        ConfigError: every fault with its place and what is allowed there.
+    """
     text = _read(file)
     try:
         values = tomllib.loads(text)
@@ -122,12 +127,13 @@ def _absent_secrets(settings: Settings) -> Iterator[Fault]:
         if pbx.secret_file is not None and not pbx.secret_file.exists():
             yield named(
                 ("asterisk", n, "secret_file"),
-                f"{pbx.secret_file} does not exist; write the AMI user's secret there and close it: chmod 600",
+                f"{pbx.secret_file} does not exist; write the AMI user's secret there "
+                "and close it: chmod 600",
             )
 
 
 def _read(file: Path) -> str:
-    """Return the text of `file`, with Unix line ends and without the mark some editors put first."""
+    """Return the text of `file` with Unix line ends and without a byte order mark."""
     try:
         data = file.read_bytes()
     except FileNotFoundError as error:
@@ -152,7 +158,8 @@ def _read(file: Path) -> str:
 def given(file: Path | None, text: str) -> Given:
     """Return where values come from: `file`, if any, which holds `text`, and the environment.
 
-    Raises ConfigError when a variable `PRESS3_…` is no JSON where it must be, or is named like no setting.
+    Raises:
+        ConfigError: a variable `PRESS3_…` is no JSON where it must be, or is named like no setting.
     """
     variables = {name: os.environ[name] for name in os.environ if name.upper().startswith(PREFIX)}
     if wrong := [*ill_named(Settings, variables), *no_json(Settings, variables)]:

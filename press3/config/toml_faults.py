@@ -1,4 +1,4 @@
-"""What is wrong with a file that is no TOML, in plain words beside what the parser says. Pure."""
+"""What is wrong with a file that is no TOML, in plain words beside the parser's. Pure."""
 
 import re
 
@@ -7,7 +7,7 @@ __all__ = ["in_words"]
 _PLACE = re.compile(r"\(at line (\d+), column \d+\)")
 _OTHER_QUOTES = re.compile("[«»“”„‘’]")
 _TEXT = 'a text stands in straight quotes, as in key = "value"'
-# What the parser says begins with …, and means:
+# How the parser's message begins, and what it means:
 _MEANS = (
     ("Cannot overwrite a value", "this key is given twice; take one of them out"),
     ("Cannot declare", "this section is there twice; put its keys together under one of them"),
@@ -24,14 +24,14 @@ _MEANS = (
 )
 
 
-def in_words(said: str, text: str) -> str:
-    """Return what the parser `said` of `text`, with what that means where we know."""
-    found = _PLACE.search(said)
+def in_words(message: str, text: str) -> str:
+    """Return `message` of the parser of `text`, with its meaning where it is known."""
+    found = _PLACE.search(message)
     line = text.split("\n")[int(found[1]) - 1] if found else ""
     value = line.partition("=")[2].lstrip()
-    if said.startswith("Invalid value") and _OTHER_QUOTES.match(value):
-        return f"{said}: {_TEXT}, not in « » or “ ”"
-    if said.startswith("Invalid value") and value in ("True", "False"):
-        return f"{said}: true and false are written small"
-    means = next((words for begins, words in _MEANS if said.startswith(begins)), "")
-    return f"{said}: {means}" if means else said
+    if message.startswith("Invalid value") and _OTHER_QUOTES.match(value):
+        return f"{message}: {_TEXT}, not in « » or “ ”"
+    if message.startswith("Invalid value") and value in ("True", "False"):
+        return f"{message}: true and false are written small"
+    means = next((words for begins, words in _MEANS if message.startswith(begins)), "")
+    return f"{message}: {means}" if means else message

@@ -1,4 +1,4 @@
-"""Where a key stands in a TOML file: pure, for error messages only (tomllib keeps no positions)."""
+"""Where a key stands in a TOML file, for error messages: tomllib keeps no positions. Pure."""
 
 import re
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ _KEY = re.compile(r"^\s*(?:\"([^\"]+)\"|([\w\-]+))\s*[=.]")
 
 
 def line_of(text: str, path: tuple[str | int, ...]) -> int | None:
-    """Return the 1-based line of the key at `path` as pydantic names it, None when it has no line.
+    """Return the 1-based line of the key at `path` of pydantic, None when it has no line.
 
     `("asterisk", 0, "port")` is the key `port` under the first `[[asterisk]]`; a key that is not
     there gives the line of its section.

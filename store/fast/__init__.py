@@ -1,0 +1,1 @@
+"""The short way of SQL, for the press path only."""

@@ -13,7 +13,7 @@ _KEPT = "press3_kept_for_the_batch"
 
 
 def share_answers(session: AsyncSession) -> None:
-    """Let the works that get `session` have answers in common. The writer says so."""
+    """Let the works that get `session` have answers in common; the writer calls it."""
     session.info[_KEPT] = {}
 
 
@@ -32,10 +32,10 @@ async def once_a_batch(session: AsyncSession, key: Hashable, ask: Callable[[], A
 async def next_number(
     session: AsyncSession, key: Hashable, ask_last: Callable[[], Awaitable[int]]
 ) -> int:
-    """Return the number after the last one of `key`; of the works of a batch only the first asks for that.
+    """Return the number after the last one of `key`, which a batch asks for only once.
 
-    For numbers that nobody but the caller gives out. A work undone leaves a gap. A session that is not
-    the writer's asks each time.
+    For numbers that nobody but the caller gives out. A work undone leaves a gap. A session that is
+    not the writer's asks each time.
     """
     kept: dict[Hashable, Any] = session.info.get(_KEPT, {})
     last: int = kept[key] if key in kept else await ask_last()

@@ -1,7 +1,8 @@
-"""INSERTs of many rows for PostgreSQL: the rows of one travel as one JSON text, and several go in one statement.
+"""INSERTs of many rows for PostgreSQL: rows travel as JSON, several INSERTs go together.
 
-The text is the same for any number of rows, so PostgreSQL plans it once, and psycopg has one value to
-convert: for fifty rows a quarter of the time of an INSERT with fifty rows of values.
+The text of the statement is the same for any number of rows, so PostgreSQL plans it once, and
+psycopg has one value to convert: for fifty rows a quarter of the time of an INSERT with fifty rows
+of values.
 """
 
 import json
@@ -19,12 +20,13 @@ _ROWS = "%(rows)s"
 
 
 def insert_from_json(table: Table, names: Sequence[str], dialect: Dialect) -> str:
-    """Return an INSERT of these columns whose rows come as `with_rows` gives them; all values travel as text."""
+    """Return an INSERT of these columns for rows as `with_rows` makes them, values as text."""
     quote = dialect.identifier_preparer.quote
     of = {quote(name): _kind(table.c[name].type, dialect) for name in names}
     into = dialect.identifier_preparer.format_table(table)
     return (
-        f"INSERT INTO {into} ({', '.join(of)}) SELECT {', '.join(f'{n}::{kind}' for n, kind in of.items())}"
+        f"INSERT INTO {into} ({', '.join(of)}) "
+        f"SELECT {', '.join(f'{n}::{kind}' for n, kind in of.items())}"
         f" FROM json_to_recordset({_ROWS}::JSON) AS given({', '.join(f'{n} TEXT' for n in of)})"
     )
 
@@ -35,7 +37,7 @@ def _kind(of: TypeEngine[Any], dialect: Dialect) -> str:
 
 
 def _as_text(value: object) -> str:
-    """Say what JSON has no word for as PostgreSQL reads it."""
+    """Return what JSON has no word for as PostgreSQL reads it."""
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, bytes):
@@ -59,9 +61,9 @@ def with_rows(rows: Sequence[str]) -> dict[str, str]:
 def joined(
     before: Sequence[tuple[str, Mapping[str, str]]], last: str, bound: Mapping[str, Any]
 ) -> tuple[str, dict[str, Any]]:
-    """Return `last` as one statement with the INSERTs from JSON `before` it, and the values of all.
+    """Return one statement of `last` and the INSERTs from JSON `before` it, and all values.
 
-    They are done in no certain order; PostgreSQL asks who refers to whom when all are done.
+    They are done in no certain order; PostgreSQL checks foreign keys when all are done.
     """
     given = {f"rows{n}": values["rows"] for n, (_, values) in enumerate(before)}
     return _joined(tuple(sql for sql, _ in before), last), {**given, **bound}

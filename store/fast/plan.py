@@ -1,4 +1,7 @@
-"""A statement compiled once for a dialect and a set of names, and how its values and rows are converted."""
+"""A statement compiled once for a dialect and a set of names.
+
+It knows how its values and rows are converted.
+"""
 
 import json
 import re
@@ -26,7 +29,7 @@ _WORD = re.compile(r"\w+")
 
 
 class Call(NamedTuple):
-    """What the driver is given: a text with its values, or with many of them, each to be run by itself."""
+    """What the driver is given: a text with its values, or with many of them, run one by one."""
 
     sql: str
     bound: Any
@@ -36,8 +39,9 @@ class Call(NamedTuple):
 class Plan:
     """A statement as the driver takes it.
 
-    `words` are those of its text, names of tables among them; `refers_to` are the tables that its own
-    refers to, and those that they refer to in their turn. `is_plain`: an INSERT and nothing else.
+    `words` are those of its text, names of tables among them; `refers_to` are the tables that its
+    own refers to, and those that they refer to in their turn. `is_plain`: an INSERT and nothing
+    else.
     """
 
     def __init__(

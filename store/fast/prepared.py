@@ -1,9 +1,9 @@
 """Statements that every press runs: compiled once, then handed to the driver as they are.
 
 What SQLAlchemy does around one statement (look its text up, make a context, adapt a cursor, three
-greenlets) costs about 100 µs of CPU, SQLite itself 5. A statement marked with `prepared` is run by
-the writer's sessions without all that; any other session runs it as usual. INSERTs may wait for those
-of other works and go with them.
+greenlets) costs about 100 µs of CPU, SQLite itself 5. The writer's sessions run a statement marked
+with `prepared` without all that; any other session runs it as usual. INSERTs may wait for those of
+other works and go with them.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -38,20 +38,20 @@ def prepared(statement: S) -> S:
 
 
 def is_prepared(statement: Executable) -> bool:
-    """Say whether `statement` was made by `prepared`."""
+    """Return whether `statement` was made by `prepared`."""
     return _MARK in statement.get_execution_options()
 
 
 async def insert_later(session: AsyncSession, statement: Insert, rows: Sequence[Values]) -> None:
-    """Insert `rows` when somebody asks for their table, or at the end, together with those of other works.
+    """Insert `rows` when a statement asks for their table, at the latest when the batch ends.
 
-    What the database refuses is told then: by the statement that asked, at `insert_now`, or at the end
-    of the batch, when the writer finds out whose work it was. A prepared INSERT or UPDATE whose table
-    refers to theirs takes them along.
+    They go together with those of other works. What the database refuses is raised then: by the
+    statement that asked, at `insert_now`, or at the end of the batch, when the writer finds out
+    whose work it was. A prepared INSERT or UPDATE whose table refers to theirs takes them along.
 
     `statement` is an INSERT of values and nothing else, prepared too (ValueError); `rows`, at least
-    one, have the same names. A session that is not the writer's inserts them at once, and so does one
-    in a SAVEPOINT, which may be undone.
+    one, have the same names. A session that is not the writer's inserts them at once, and so does
+    one in a SAVEPOINT, which may be undone.
     """
     runner: Runner | None = session.info.get(_RUNNER)
     if runner is None or session.in_nested_transaction():
@@ -61,14 +61,14 @@ async def insert_later(session: AsyncSession, statement: Insert, rows: Sequence[
 
 
 async def insert_now(session: AsyncSession | Session) -> None:
-    """Insert what `insert_later` keeps, rows of other works of the batch too, so that a failure is told here."""
+    """Insert what `insert_later` keeps, of all works: a failure is raised here."""
     runner: Runner | None = session.info.get(_RUNNER)
     if runner is not None:
         await runner.insert_kept()
 
 
 class Gathered:
-    """Rows that wait to be inserted; whoever takes them inserts them."""
+    """Rows that wait to be inserted: the caller that takes them inserts them."""
 
     def __init__(self) -> None:
         self._rows: dict[Plan, list[Any]] = {}
@@ -81,7 +81,7 @@ class Gathered:
         self.tables.add(plan.table)
 
     def take(self, tables: AbstractSet[str]) -> list[Call]:
-        """Give out the INSERTs of `tables`: those of a table before those of tables that refer to it."""
+        """Give out the INSERTs of `tables`, those of a table before those that refer to it."""
         if self.tables.isdisjoint(tables):
             return []
         # A table refers to more than any of those that it refers to.
@@ -94,7 +94,7 @@ class Gathered:
 
 
 class Runner:
-    """Runs prepared statements on `driver`, the driver's own connection, in its open transaction."""
+    """Runs prepared statements on `driver`, the driver's own connection in a transaction."""
 
     def __init__(self, dialect: Dialect, driver: Any) -> None:
         self.dialect = dialect
@@ -109,12 +109,14 @@ class Runner:
         session.info[_RUNNER] = self
 
     async def run(self, statement: Executable, values: Any) -> Result[Any]:
-        """Run `statement` with `values`: a mapping or None, or once for each of a sequence of mappings.
+        """Run `statement` with `values`: a mapping, None, or once for each of a sequence.
 
-        Those must have the same names, and then there is no result. Kept rows go in before: all, when
-        the statement has the name of one of their tables in it, otherwise those that it refers to.
+        Those mappings must have the same names, and then there is no result. Kept rows go in before:
+        all, when the statement has the name of one of their tables in it, otherwise those that it
+        refers to.
 
-        Raises DBAPIError, of the kind that SQLAlchemy makes of the driver's error.
+        Raises:
+            DBAPIError: of the kind that SQLAlchemy makes of the driver's error.
         """
         if values is None or isinstance(values, Mapping):
             plan = plan_of(statement, self.dialect, values, many=False)
@@ -145,7 +147,8 @@ class Runner:
     def _taken(self, tables: AbstractSet[str]) -> Iterator[list[Call]]:
         """Give out the INSERTs of `tables`. Once that failed nothing goes on.
 
-        So a work that swallows the error can't have the rows of others committed as if they were there.
+        So a work that swallows the error can't have the rows of others committed as if they were
+        there.
         """
         if self._failure is not None:
             raise self._failure

@@ -27,21 +27,23 @@ class _OrmSession(Session):
 
 @event.listens_for(_OrmSession, "do_orm_execute")
 def _insert_what_waits(state: ORMExecuteState) -> None:
-    """What SQLAlchemy itself is about to ask may be among the rows that wait."""
+    """Insert the rows that wait: SQLAlchemy itself is about to ask for some of them."""
     await_only(insert_now(state.session))
 
 
 class WorkSession(AsyncSession):
-    """The session that work is given: when its transaction ends is not for the work to say.
+    """The session that work is given: the work does not decide when its transaction ends.
 
     Statements made by `store.fast.prepared` take the short way to the driver.
     """
 
-    # A listener of each session's own would be a cycle that keeps the session until the collector looks.
+    # A listener of each session's own would be a cycle that keeps the session until the collector
+    # looks.
     sync_session_class = _OrmSession
 
     def __init__(self, connection: AsyncConnection) -> None:
-        # Its rollback, a failed flush for one, reaches to the innermost SAVEPOINT of the connection.
+        # Its rollback, a failed flush for one, reaches to the innermost SAVEPOINT of the
+        # connection.
         super().__init__(connection, expire_on_commit=False, join_transaction_mode="rollback_only")
         driver = sync_of(connection).connection.driver_connection
         self._runner = Runner(connection.dialect, driver)
@@ -49,7 +51,7 @@ class WorkSession(AsyncSession):
         share_answers(self)
 
     async def begin_batch(self) -> None:
-        """Mark the transaction, so that `end_batch` knows it again; SQLite's driver sees to that itself."""
+        """Mark the transaction, so that `end_batch` knows it; SQLite's driver does that itself."""
         if self._runner.dialect.name == "postgresql":
             await self._runner.say("SAVEPOINT press3_batch")
 
@@ -59,21 +61,25 @@ class WorkSession(AsyncSession):
             await self._runner.say("RELEASE SAVEPOINT press3_batch")
 
     async def execute(self, statement: Any, params: Any = None, **how: Any) -> Any:
+        """Execute, prepared statements by the short way."""
         if is_prepared(statement):
             return await self._run(statement, params)
         return await super().execute(statement, params, **how)
 
     async def scalar(self, statement: Any, params: Any = None, **how: Any) -> Any:
+        """As `execute`, the first value of the first row."""
         if is_prepared(statement):
             return (await self._run(statement, params)).scalar()
         return await super().scalar(statement, params, **how)
 
     async def scalars(self, statement: Any, params: Any = None, **how: Any) -> Any:
+        """As `execute`, the first value of each row."""
         if is_prepared(statement):
             return (await self._run(statement, params)).scalars()
         return await super().scalars(statement, params, **how)
 
     async def flush(self, objects: Any = None) -> None:
+        """Write what the ORM keeps, after the rows that wait."""
         orm = self.sync_session  # usually nothing to do: then no greenlet for it either
         if orm.new or orm.deleted or orm.identity_map.check_modified():
             await insert_now(self)  # its rows may refer to those
@@ -82,20 +88,24 @@ class WorkSession(AsyncSession):
     async def _run(self, statement: Executable, params: Any) -> Result[Any]:
         await self.flush()  # as the ORM does before its own statements
         if self.in_nested_transaction():
-            await self.connection()  # says SAVEPOINT: the session puts that off until it must
+            await self.connection()  # sends SAVEPOINT, which the session puts off until it must
         return await self._runner.run(statement, params)
 
     @asynccontextmanager
     async def begin_nested(self) -> AsyncIterator[AsyncSessionTransaction]:  # type: ignore[override]
+        """Begin a SAVEPOINT."""
         await insert_now(self)  # what was done before the SAVEPOINT is not undone with it
         async with super().begin_nested() as savepoint:
             yield savepoint
 
     def begin(self) -> NoReturn:
+        """Refuse: the transaction is the writer's."""
         raise RuntimeError("work given to the writer is in a transaction already: don't begin one")
 
     async def commit(self) -> NoReturn:
+        """Refuse: the writer commits."""
         raise RuntimeError("work given to the writer must not commit: the writer does")
 
     async def rollback(self) -> NoReturn:
+        """Refuse: work that fails raises."""
         raise RuntimeError("work given to the writer must not roll back: raise, or begin_nested()")
