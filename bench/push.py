@@ -41,6 +41,7 @@ from people.model import Employee, Role, Session, Ticket
 from people.sessions import token_hash
 from press3 import schema
 from press3.clock import now
+from press3.features import entry_kinds
 from push.bus import MemoryBus
 from push.hub import Hub
 from push.relay import Relay
@@ -168,6 +169,7 @@ async def press3(
                 writer=writer,
                 now=now,
                 data_dir=folder,
+                entry_kinds=entry_kinds(),
                 push_socket=settings.socket,
             )
             runner = web.AppRunner(build(deps), access_log=None, shutdown_timeout=1)

@@ -14,6 +14,7 @@ from appeals.reconciliation import comparison
 from people.signin import SignInRules
 from press3.config.settings import Settings
 from press3.database import Database
+from press3.features import entry_kinds
 from press3.metrics import service_registry
 from press3.telephony_parts import logs_by_pbx, number_rules
 from recordings.worker import RecordingWorker
@@ -52,6 +53,7 @@ def web_app(
             writer=database.writer,
             now=database.now,
             data_dir=settings.service.data_dir,
+            entry_kinds=entry_kinds(),
             timezone=settings.service.timezone,
             language=settings.service.language,
             links=links,

@@ -7,13 +7,19 @@ down at the start. Importing a declaration does nothing else.
 from dataclasses import dataclass
 
 from store.base import Base
+from store.typed import Typed
 
 __all__ = ["Feature"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Feature:
-    """One part of the desk. `tables`: the models whose rows it owns."""
+    """One part of the desk.
+
+    `tables`: the models whose rows it owns. `entries`: the kinds of entry that it records in the history
+    of an appeal, subclasses of `appeals.case.entry.Entry`.
+    """
 
     name: str
     tables: tuple[type[Base], ...] = ()
+    entries: tuple[type[Typed], ...] = ()

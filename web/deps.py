@@ -11,6 +11,7 @@ from typing import Any
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
+from appeals.case.entry import EntryKinds
 from people.signin import SignInRules
 from store.writer import Writer
 
@@ -47,6 +48,7 @@ class WebDeps:
     request's own host. `push_port`: push listens there and not behind `/ws`; `push_public_url`
     (`wss://host`) is where screens find it when a proxy hides that. `secure_cookie`: the screen is reached by https only.
     `trusted_proxies` may say whose request they pass on (`web.client`); from anybody else it is not believed.
+    `entry_kinds`: what the entries in a history may be.
     `sign_in`: what locks, how long sessions last, whether a second factor is needed.
     """
 
@@ -54,6 +56,7 @@ class WebDeps:
     writer: Writer
     now: Callable[[], datetime]
     data_dir: Path
+    entry_kinds: EntryKinds
     timezone: str = "UTC"
     language: str = "ru"
     links: Callable[[], Sequence[LinkView]] = lambda: ()

@@ -10,16 +10,16 @@ from typing import Any, Final
 from sqlalchemy import and_, exists, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from appeals.card.entries import ReadInConflict
 from appeals.case import conflicts, history, subjects
-from appeals.case.history import Entry
+from appeals.case.history import Record
 from appeals.case.model import Appeal, HistoryEntry
 from appeals.case.rights import Person, conflict
 from people import directory
 from people.model import Department, Employee, Role
 
-__all__ = ["READ_IN_CONFLICT", "note_reading", "own_case", "reads_in_conflict"]
+__all__ = ["note_reading", "own_case", "reads_in_conflict"]
 
-READ_IN_CONFLICT: Final = "read_in_conflict"
 _ONE_READING: Final = timedelta(hours=1)  # a screen reads again at each event
 
 
@@ -82,9 +82,8 @@ async def note_reading(
     recent = exists().where(
         HistoryEntry.appeal_number == number,
         HistoryEntry.author_id == person.id,
-        HistoryEntry.action == READ_IN_CONFLICT,
+        HistoryEntry.action == ReadInConflict.TYPE,
         HistoryEntry.at > now - _ONE_READING,
     )
     if not await session.scalar(select(recent)):
-        entry = Entry(at=now, author_id=person.id, action=READ_IN_CONFLICT)
-        await history.append(session, number, entry)
+        await history.append(session, number, Record(now, ReadInConflict(), person.id))

@@ -13,6 +13,7 @@ from appeals.card.own_case import own_case, reads_in_conflict
 from appeals.card.view import Json
 from appeals.case import subjects
 from appeals.case.conflicts import Hidden, calls_about, hidden_from
+from appeals.case.entry import EntryKinds
 from appeals.case.errors import Invalid, NotFound
 from appeals.case.model import Appeal, AppealCall, AppealText, Kind, Phase
 from appeals.case.pages import Page, cut, decode
@@ -100,14 +101,16 @@ async def one_appeal(session: AsyncSession, viewer: Person, number: int) -> Json
     }
 
 
-async def history_of(session: AsyncSession, viewer: Person, number: int) -> list[Json]:
+async def history_of(
+    session: AsyncSession, viewer: Person, number: int, *, kinds: EntryKinds
+) -> list[Json]:
     """Return the history of an appeal that `viewer` may read; NotFound.
 
     Refused attempts are for those who oversee: others get number and hash of such an entry, so that
     the chain shows no gap.
     """
     await _readable(session, viewer, number)
-    return await view.history(session, number, hide_refused=not oversees(viewer))
+    return await view.history(session, number, kinds=kinds, hide_refused=not oversees(viewer))
 
 
 async def list_appeals(session: AsyncSession, viewer: Person, query: AppealQuery) -> Page:

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from appeals.case.conflicts import Hidden
+from appeals.case.entry import Entry, EntryKinds, Unknown, decode
 from appeals.case.model import Appeal, AppealCall, HistoryEntry, RefusedAttempt, Stage, StageVisit
 from appeals.case.stages import REQUIRED, UNRESOLVED
 from appeals.case.times import CallTimes, CaseTimes, VisitTimes, times
@@ -68,11 +69,13 @@ async def calls_of(session: AsyncSession, number: int, hidden: Hidden = _NOTHING
     return await calls(session, ids.all(), hidden)
 
 
-async def history(session: AsyncSession, number: int, *, hide_refused: bool = False) -> list[Json]:
+async def history(
+    session: AsyncSession, number: int, *, kinds: EntryKinds, hide_refused: bool = False
+) -> list[Json]:
     """Return the history of an appeal from its beginning; the system's entries have no author.
 
-    `hide_refused`: of a refused attempt only number and hash are returned. Stages have their names, as
-    everywhere; stored and hashed are their codes, which no renaming touches.
+    `hide_refused`: of an entry for overseers only number and hash are returned. Stages have their names,
+    as everywhere; stored and hashed are their codes, which no renaming touches.
     """
     names = {stage.code: stage.name for stage in await session.scalars(select(Stage))}
     rows = await session.execute(
@@ -81,28 +84,32 @@ async def history(session: AsyncSession, number: int, *, hide_refused: bool = Fa
         .where(HistoryEntry.appeal_number == number)
         .order_by(HistoryEntry.n)
     )
-    return [
-        {"n": entry.n, "hash": entry.hash, "hidden": True}
-        if hide_refused and entry.action == "refused"
-        else {
-            "n": entry.n,
-            "at": _time(entry.at),
-            "author": _named(entry.author_id, name),
-            "action": entry.action,
-            "data": _with_stage_names(entry.data, names) | (entry.personal or {}),
-            "erased": entry.personal is None and entry.personal_hash != "",
-            "hash": entry.hash,
-        }
-        for entry, name in rows
-    ]
+    shown = []
+    for row, author in rows:
+        entry = decode(kinds, row.action, row.data, row.personal)
+        if hide_refused and entry.FOR_OVERSEERS:
+            shown.append({"n": row.n, "hash": row.hash, "hidden": True})
+        else:
+            shown.append(_entry(row, entry, author, names))
+    return shown
 
 
-_STAGE_FIELDS: Final = ("stage", "from", "to")
-
-
-def _with_stage_names(data: Mapping[str, Any], names: Mapping[str, str]) -> Json:
-    told = {field: names.get(data[field], data[field]) for field in _STAGE_FIELDS if field in data}
-    return {**data, **told}
+def _entry(
+    row: HistoryEntry, entry: Entry | Unknown, author: str | None, names: Mapping[str, str]
+) -> Json:
+    """Return a row as it is stored, with the names of stages: `entry` says where it has any."""
+    stages = {
+        key: names.get(row.data[key], row.data[key]) for key in entry.STAGES if key in row.data
+    }
+    return {
+        "n": row.n,
+        "at": _time(row.at),
+        "author": _named(row.author_id, author),
+        "action": row.action,
+        "data": {**row.data, **stages, **(row.personal or {})},
+        "erased": row.personal is None and row.personal_hash != "",
+        "hash": row.hash,
+    }
 
 
 async def refused_attempts(session: AsyncSession, number: int) -> list[Json]:

@@ -1,16 +1,18 @@
 """What every change of an appeal is made of: load it locked, move it, write it down, tell it."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from appeals.case import audience, history, hot, subjects
+from appeals.case.entries import ResponsibleWithdrawn
 from appeals.case.errors import NotFound
-from appeals.case.history import Entry
+from appeals.case.history import Record
 from appeals.case.model import Appeal, Phase, Stage, StageVisit
 from appeals.case.rights import Subject, conflict
 from appeals.case.stages import TRANSITIONS, Verb, next_phase
@@ -19,6 +21,7 @@ from store.base import table
 from store.outbox import Message, emit
 
 __all__ = [
+    "Step",
     "columns_of",
     "load",
     "move",
@@ -45,11 +48,11 @@ _LOCKED = (
 )
 
 
-async def write(session: AsyncSession, appeal: Appeal, *entries: Entry, now: datetime) -> None:
+async def write(session: AsyncSession, appeal: Appeal, *records: Record, now: datetime) -> None:
     """Close a change of `appeal`: a new version, its history, and word to everyone who may read it."""
     appeal.version += 1
     await session.flush()
-    await history.append(session, appeal.number, *entries)
+    await history.append(session, appeal.number, *records)
     await tell(session, appeal, "appeal.changed", now=now)
 
 
@@ -57,7 +60,7 @@ async def write_copy(
     session: AsyncSession,
     before: Mapping[str, Any],
     copy: Appeal,
-    *entries: Entry,
+    *records: Record,
     now: datetime,
     subject: Subject | None = None,
 ) -> None:
@@ -68,7 +71,7 @@ async def write_copy(
     copy.version += 1
     changed = {name: value for name, value in columns_of(copy).items() if value != before[name]}
     await session.execute(hot.UPDATE, {"which": copy.number, **changed})
-    await history.append(session, copy.number, *entries)
+    await history.append(session, copy.number, *records)
     await tell(session, copy, "appeal.changed", now=now, subject=subject)
 
 
@@ -107,15 +110,21 @@ async def tell(
         emit(session, Message(type=event, at=now, audience=accused.to_json(), data=data))
 
 
-async def move(
-    session: AsyncSession, appeal: Appeal, verb: Verb, *, at: datetime
-) -> dict[str, Any]:
-    """Lead `appeal` to the stage that `verb` leads to; return the data of its history entry.
+class Step(NamedTuple):
+    """What led an appeal from one stage to another; the codes of both, maybe the same."""
+
+    verb: str
+    from_: str
+    to: str
+
+
+async def move(session: AsyncSession, appeal: Appeal, verb: Verb, *, at: datetime) -> Step:
+    """Lead `appeal` to the stage that `verb` leads to.
 
     Raises WrongStage when there is no such step.
     """
     stage = await _stage_for(session, appeal.stage, next_phase(appeal.phase, verb))
-    step = {"verb": verb.value, "from": appeal.stage, "to": stage.code}
+    step = Step(verb.value, appeal.stage, stage.code)
     if stage.code != appeal.stage:
         await _enter(session, appeal, stage, at)
     _note_times(appeal, verb, at)
@@ -124,20 +133,21 @@ async def move(
 
 async def withdraw_responsible(
     session: AsyncSession, appeal: Appeal, subject: Subject, *, now: datetime
-) -> list[Entry]:
-    """Take the appeal from a person responsible who has come into conflict; return what to write.
+) -> list[Record]:
+    """Take the appeal from a person responsible who has come into conflict; return what to record.
 
     They took it, and then answered the caller or were named the accused. `subject` as of `for_verb`.
     """
     employee = appeal.responsible_id
     reason = conflict(employee, subject) if employee is not None else None
-    if reason is None:
+    if employee is None or reason is None:
         return []
     appeal.responsible_id = None
-    data: dict[str, Any] = {"employee": employee, "reason": reason.value}
+    entry = ResponsibleWithdrawn(employee=employee, reason=reason.value)
     if (appeal.phase, Verb.RETURN) in TRANSITIONS:
-        data |= await move(session, appeal, Verb.RETURN, at=now)
-    return [Entry(at=now, author_id=None, action="responsible_withdrawn", data=data)]
+        step = await move(session, appeal, Verb.RETURN, at=now)
+        entry = replace(entry, **step._asdict())
+    return [Record(now, entry)]
 
 
 async def _stage_for(session: AsyncSession, current: str, phase: Phase) -> Stage:

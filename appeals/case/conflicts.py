@@ -9,14 +9,15 @@ counts only where no row of that degree names the employee, so that what was lif
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from sqlalchemy import Select, exists, select, union
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from appeals.case import hot
-from appeals.case.history import Entry
+from appeals.case.entries import ConflictStored
+from appeals.case.history import Record
 from appeals.case.model import ACCUSED, ANSWERED, Appeal, AppealCall, AppealConflict
 from appeals.case.rights import AnsweredBy, Reason
 from calls.model import Call
@@ -143,10 +144,20 @@ async def lift(
 _REASONS: Final = {ACCUSED: Reason.ACCUSED, ANSWERED: Reason.ANSWERED_THE_CALL}
 
 
-def written(at: datetime, employee: int, degree: int, **also: Any) -> Entry:
-    """Return the entry that a conflict leaves in the chain."""
-    data = {"employee": employee, "degree": degree, "reason": _REASONS[degree].value, **also}
-    return Entry(at=at, author_id=None, action="conflict", data=data)
+def written(
+    at: datetime,
+    employee: int,
+    degree: int,
+    *,
+    call: str | None = None,
+    stored_before: Literal[True] | None = None,
+) -> Record:
+    """Return what the chain holds of a conflict; `call` and `stored_before` as of `ConflictStored`."""
+    reason = _REASONS[degree].value
+    entry = ConflictStored(
+        employee=employee, degree=degree, reason=reason, call=call, stored_before=stored_before
+    )
+    return Record(at, entry)
 
 
 async def rule(session: AsyncSession) -> AnsweredBy:

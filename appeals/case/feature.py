@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from appeals.case.entries import AttemptRefused, Changed, ConflictStored, ResponsibleWithdrawn
 from appeals.case.model import (
     Appeal,
     AppealCall,
@@ -31,5 +32,11 @@ FEATURE: Final = Feature(
         RefusedAttempt,
         Stage,
         StageVisit,
+    ),
+    entries=(
+        AttemptRefused,
+        Changed,
+        ConflictStored,
+        ResponsibleWithdrawn,
     ),
 )

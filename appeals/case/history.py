@@ -14,7 +14,7 @@ import hashlib
 import json
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,26 +22,20 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from appeals.case import hot
+from appeals.case.entry import Entry
 from appeals.case.model import HistoryEntry
 from store.append_only import append_only
 
-__all__ = ["Break", "Entry", "Head", "append", "begin", "head", "lock", "noted", "verify"]
+__all__ = ["Break", "Head", "Record", "append", "begin", "head", "lock", "verify"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """What to append. `author_id` null is the system; `personal` is kept apart from the chain."""
+@dataclass(frozen=True, slots=True)
+class Record:
+    """An entry to append, its time and its author; None is the system."""
 
     at: datetime
-    author_id: int | None
-    action: str
-    data: dict[str, Any] = field(default_factory=dict)
-    personal: dict[str, Any] | None = None
-
-
-def noted(at: datetime, action: str, /, **data: Any) -> Entry:
-    """Return an entry by the system."""
-    return Entry(at=at, author_id=None, action=action, data=data)
+    entry: Entry
+    author_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,22 +63,24 @@ async def lock(session: AsyncSession, number: int) -> None:
         await session.execute(hot.LOCK, {"number": number})
 
 
-async def append(session: AsyncSession, number: int, *entries: Entry) -> Head:
-    """Append `entries` to the history of appeal `number`; safe beside other writers."""
+async def append(session: AsyncSession, number: int, *records: Record) -> Head:
+    """Append `records` to the history of appeal `number`; safe beside other writers."""
     await lock(session, number)
     last = await head(session, number) or _BEGINNING
-    return await _insert(session, number, last, entries)
+    return await _insert(session, number, last, records)
 
 
-async def begin(session: AsyncSession, number: int, *entries: Entry) -> Head:
+async def begin(session: AsyncSession, number: int, *records: Record) -> Head:
     """As `append`, for an appeal whose row was inserted in this very transaction: nothing to look up."""
-    return await _insert(session, number, _BEGINNING, entries)
+    return await _insert(session, number, _BEGINNING, records)
 
 
-async def _insert(session: AsyncSession, number: int, last: Head, entries: Sequence[Entry]) -> Head:
+async def _insert(
+    session: AsyncSession, number: int, last: Head, records: Sequence[Record]
+) -> Head:
     rows = []
-    for entry in entries:
-        row = _row(number, last, entry)
+    for record in records:
+        row = _row(number, last, record)
         rows.append(row)
         last = Head(row["n"], row["hash"])
     await hot.add_history(session, rows)
@@ -120,18 +116,19 @@ async def verify(session: AsyncSession, number: int, expected: Head | None = Non
     return breaks
 
 
-def _row(number: int, last: Head, entry: Entry) -> dict[str, Any]:
+def _row(number: int, last: Head, record: Record) -> dict[str, Any]:
     salt = secrets.token_bytes(16)
+    data, personal = record.entry.parts()
     row: dict[str, Any] = {
         "appeal_number": number,
         "n": last.n + 1,
-        "at": entry.at.astimezone(UTC),
-        "author_id": entry.author_id,
-        "action": entry.action,
-        "data": entry.data,
-        "personal": entry.personal,
+        "at": record.at.astimezone(UTC),
+        "author_id": record.author_id,
+        "action": record.entry.TYPE,
+        "data": data,
+        "personal": personal,
         "personal_salt": salt,
-        "personal_hash": _personal_hash(salt, entry.personal),
+        "personal_hash": _personal_hash(salt, personal),
         "previous_hash": last.hash,
     }
     return row | {"hash": _hash(row)}

@@ -14,6 +14,7 @@ from sqlalchemy.orm import aliased
 
 from appeals.case import changing, conflicts, history, subjects
 from appeals.case.conflicts import ACCUSED, ANSWERED
+from appeals.case.entries import Changed
 from appeals.case.model import Appeal, AppealCall, AppealConflict, HistoryEntry
 from appeals.case.rights import AnsweredBy
 from appeals.case.scope import PRESS
@@ -112,12 +113,12 @@ async def _named(session: AsyncSession, number: int, now: datetime) -> tuple[dat
     """Return when the accused was named, and the id of the author, as the history has it."""
     changes = await session.scalars(
         select(HistoryEntry)
-        .where(HistoryEntry.appeal_number == number, HistoryEntry.action == "changed")
+        .where(HistoryEntry.appeal_number == number, HistoryEntry.action == Changed.TYPE)
         .order_by(HistoryEntry.n.desc())
     )
-    for entry in changes:
-        if entry.data.get("field") == "accused":
-            return entry.at, entry.author_id
+    for row in changes:
+        if Changed.from_data(row.data).field == "accused":
+            return row.at, row.author_id
     return now, None
 
 

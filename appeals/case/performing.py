@@ -11,8 +11,9 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from appeals.case import history
+from appeals.case.entries import AttemptRefused
 from appeals.case.errors import NotFound, Refused
-from appeals.case.history import Entry
+from appeals.case.history import Record
 from appeals.case.model import RefusedAttempt
 from appeals.case.rights import Action, Person, Reason, Refusal, Subject, may
 from appeals.case.stages import Verb
@@ -82,9 +83,8 @@ async def _record(session: AsyncSession, refusal: Refused, now: datetime) -> Non
             at=now,
         )
     )
-    data = {"action": refusal.action, "reason": refusal.reason}
-    entry = Entry(at=now, author_id=refusal.employee_id, action="refused", data=data)
-    await history.append(session, refusal.number, entry)
+    entry = AttemptRefused(action=refusal.action, reason=refusal.reason)
+    await history.append(session, refusal.number, Record(now, entry, refusal.employee_id))
 
 
 async def _is_recorded_enough(session: AsyncSession, refusal: Refused, now: datetime) -> bool:

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from appeals.deadlines.entries import DeadlineReached
 from appeals.deadlines.model import (
     DeadlineNotice,
 )
@@ -9,4 +10,4 @@ from store.feature import Feature
 
 __all__ = ["FEATURE"]
 
-FEATURE: Final = Feature(name="deadlines", tables=(DeadlineNotice,))
+FEATURE: Final = Feature(name="deadlines", tables=(DeadlineNotice,), entries=(DeadlineReached,))

@@ -13,9 +13,10 @@ from sqlalchemy import Select, and_, exists, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from appeals.case import audience, history
-from appeals.case.history import Entry
+from appeals.case.history import Record
 from appeals.case.model import Appeal
 from appeals.case.stages import UNRESOLVED
+from appeals.deadlines.entries import DeadlineReached
 from appeals.deadlines.model import DeadlineNotice
 from store.outbox import Message, emit
 from store.upsert import insert_new
@@ -84,9 +85,8 @@ async def _tell(session: AsyncSession, appeal: Appeal, level: Level, now: dateti
     if await insert_new(session, DeadlineNotice, notice, key=key) is None:
         return False  # another process told it a moment ago
     due_at = _due(appeal).isoformat()
-    data = {"name": RESOLVE, "level": level.value, "due_at": due_at}
-    entry = Entry(at=now, author_id=None, action="deadline", data=data)
-    await history.append(session, appeal.number, entry)
+    entry = DeadlineReached(name=RESOLVE, level=level.value, due_at=due_at)
+    await history.append(session, appeal.number, Record(now, entry))
     to = await audience.of_appeal(session, appeal)
     message = {"number": appeal.number, "name": RESOLVE, "due_at": due_at}
     emit(

@@ -7,10 +7,12 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from appeals.case import audience, calls, changing, conflicts, history, subjects
-from appeals.case.history import Entry, noted
+from appeals.case.entries import Changed
+from appeals.case.history import Record
 from appeals.case.model import Appeal
 from appeals.case.rights import Subject
 from appeals.case.times import first_contact_after
+from appeals.intake.entries import CallOver, FirstContact, PressedAgain
 from calls.facts import (
     CallEnded,
     ComplaintRequested,
@@ -74,15 +76,15 @@ async def call_went_on(
     The end of a call alone makes no new version. `departments`: queue name → department id.
     """
     before = changing.columns_of(appeal)
-    entries = _told(appeal, change, now, departments)
+    records = _told(appeal, change, now, departments)
     subject = None
     if any(isinstance(fact, OperatorAnswered) for fact in change.facts):
         subject, conflicted = await answered(session, appeal, now=now)
-        entries += conflicted
+        records += conflicted
     ends = [_ended(now, change.story, f) for f in change.facts if isinstance(f, CallEnded)]
-    if entries:
+    if records:
         await changing.write_copy(
-            session, before, appeal, *entries, *ends, now=now, subject=subject
+            session, before, appeal, *records, *ends, now=now, subject=subject
         )
     elif ends:
         await history.append(session, appeal.number, *ends)
@@ -91,22 +93,22 @@ async def call_went_on(
 
 async def answered(
     session: AsyncSession, appeal: Appeal, *, now: datetime
-) -> tuple[Subject, list[Entry]]:
-    """Write the conflicts of the employees who answered the press call; return subject and entries.
+) -> tuple[Subject, list[Record]]:
+    """Write the conflicts of the employees who answered the press call; return subject and records.
 
     An employee who took the appeal and answers afterwards loses it.
     """
     subject, unwritten = await subjects.read(session, appeal)
     await conflicts.add(session, appeal.number, unwritten, conflicts.ANSWERED, by=None)
-    entries = [
+    records = [
         conflicts.written(now, employee, conflicts.ANSWERED, call=appeal.call_id)
         for employee in sorted(unwritten)
     ]
     if appeal.responsible_id is not None:
         ruled = replace(subject, rule=await conflicts.rule(session))
-        entries += await changing.withdraw_responsible(session, appeal, ruled, now=now)
+        records += await changing.withdraw_responsible(session, appeal, ruled, now=now)
         subject = subjects.owned_now(subject, appeal)
-    return subject, entries
+    return subject, records
 
 
 async def _tell_end(
@@ -127,26 +129,26 @@ async def _tell_end(
 
 def _told(
     appeal: Appeal, change: CallChange, now: datetime, departments: Mapping[str, int]
-) -> list[Entry]:
+) -> list[Record]:
     """Note in `appeal` what `change` says of it; return what its history says of that."""
     story = change.story
-    entries = [
+    records = [
         pressed_again(now, story.id, fact.at)
         for fact in change.facts
         if isinstance(fact, MenuKeyPressed) and story.pressed_at and fact.at > story.pressed_at
     ]
-    entries += _to_department_of_queue(appeal, change, now, departments)
-    return entries + _first_contact(appeal, story, now)
+    records += _to_department_of_queue(appeal, change, now, departments)
+    return records + _first_contact(appeal, story, now)
 
 
-def pressed_again(now: datetime, call: str, at: datetime) -> Entry:
+def pressed_again(now: datetime, call: str, at: datetime) -> Record:
     """The caller pressed 3 once more in the call of the appeal."""
-    return noted(now, "pressed_again", call=call, at=at.isoformat())
+    return Record(now, PressedAgain(call=call, at=at.isoformat()))
 
 
 def _to_department_of_queue(
     appeal: Appeal, change: CallChange, now: datetime, departments: Mapping[str, int]
-) -> list[Entry]:
+) -> list[Record]:
     """The press comes before the queue: the first queue of the call that opened it says whose it is."""
     since = appeal.opened_at
     stays = [stay for stay in change.story.stays if stay.entered_at >= since]
@@ -156,12 +158,12 @@ def _to_department_of_queue(
     if known_before or department is None or appeal.call_id != change.story.id:
         return []
     old, appeal.department_id = appeal.department_id, department
-    return [noted(now, "changed", field="department", old=old, new=department)] * (
-        old != department
-    )
+    if old == department:
+        return []
+    return [Record(now, Changed(field="department", old=old, new=department))]
 
 
-def _first_contact(appeal: Appeal, story: CallStory, now: datetime) -> list[Entry]:
+def _first_contact(appeal: Appeal, story: CallStory, now: datetime) -> list[Record]:
     """Note the first time the customer and a person spoke after the press, the earliest that is known."""
     answers = [story.answered_at, *(leg.answered_at for leg in story.legs)]
     contact = first_contact_after(appeal.opened_at, answers)
@@ -170,24 +172,20 @@ def _first_contact(appeal: Appeal, story: CallStory, now: datetime) -> list[Entr
         return []
     appeal.first_contact_at = contact
     by = next((leg for leg in story.legs if leg.answered_at == contact), None)
-    return [
-        noted(
-            now,
-            "first_contact",
-            call=story.id,
-            at=contact.isoformat(),
-            direction=story.direction,
-            extension=by.telephone if by is not None else None,
-        )
-    ]
+    entry = FirstContact(
+        call=story.id,
+        at=contact.isoformat(),
+        direction=story.direction,
+        extension=by.telephone if by is not None else None,
+    )
+    return [Record(now, entry)]
 
 
-def _ended(now: datetime, story: CallStory, end: CallEnded) -> Entry:
-    return noted(
-        now,
-        "call_ended",
+def _ended(now: datetime, story: CallStory, end: CallEnded) -> Record:
+    entry = CallOver(
         call=story.id,
         at=end.at.isoformat(),
         direction=story.direction,
         outcome=end.outcome,
     )
+    return Record(now, entry)

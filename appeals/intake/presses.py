@@ -14,10 +14,11 @@ from sqlalchemy import bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from appeals.case import calls, changing, history, hot, subjects, texts
-from appeals.case.history import Entry, noted
+from appeals.case.history import Record
 from appeals.case.model import Appeal, Kind, Phase
 from appeals.case.rights import Subject
 from appeals.case.template import PRESS_TYPE, STAGES
+from appeals.intake.entries import BetterEvidence, Opened, Related
 from appeals.intake.follow_up import answered, pressed_again
 from calls.facts import ComplaintRequested, QueueEntered
 from calls.model import Call
@@ -120,15 +121,15 @@ async def _open(
     await hot.add_call(session, link)
     await hot.add_visit(session, visit)
     await texts.keep_text(session, appeal)
-    entries = [_opened(appeal, fact, now)]
+    records = [Record(now, _opened(appeal, fact))]
     if related:
-        entries.append(noted(now, "related", appeals=related))
+        records.append(Record(now, Related(appeals=related)))
     # The usual press has no leg yet: then its readers are known without asking.
     subject = Subject(number=appeal.number, departments=departments)
     if story.legs:
         subject, conflicted = await answered(session, appeal, now=now)
-        entries += conflicted
-    await history.begin(session, appeal.number, *entries)
+        records += conflicted
+    await history.begin(session, appeal.number, *records)
     await changing.tell(session, appeal, "appeal.opened", now=now, subject=subject)
     return True
 
@@ -157,28 +158,25 @@ def _new_appeal(
     }
 
 
-def _opened(appeal: Appeal, fact: ComplaintRequested, now: datetime) -> Entry:
-    data = {
-        "type": appeal.type,
-        "source": appeal.source,
-        "stage": appeal.stage,
-        "department": appeal.department_id,
-        "press_key": appeal.press_key,
-        "call": appeal.call_id,
-        "evidence": fact.evidence,
-        "pressed_at": fact.at.isoformat(),
-        "deadline_at": appeal.deadline_at.isoformat() if appeal.deadline_at else None,
-        "recovered": fact.recovered,
-    }
-    if fact.timed_by != "key":  # the PBX kept no time of the key itself
-        data["pressed_at_is"] = fact.timed_by
-    caller = {
-        "raw": appeal.caller_raw,
-        "e164": appeal.caller_e164,
-        "name": appeal.caller_name,
-        "customer": appeal.customer_id,
-    }
-    return Entry(at=now, author_id=None, action="opened", data=data, personal=caller)
+def _opened(appeal: Appeal, fact: ComplaintRequested) -> Opened:
+    return Opened(
+        type=appeal.type,
+        source=appeal.source,
+        stage=appeal.stage,
+        department=appeal.department_id,
+        press_key=appeal.press_key,
+        call=appeal.call_id,
+        evidence=fact.evidence,
+        pressed_at=fact.at.isoformat(),
+        deadline_at=appeal.deadline_at.isoformat() if appeal.deadline_at else None,
+        recovered=fact.recovered,
+        # The PBX may have kept no time of the key itself.
+        pressed_at_is=fact.timed_by if fact.timed_by != "key" else None,
+        raw=appeal.caller_raw,
+        e164=appeal.caller_e164,
+        name=appeal.caller_name,
+        customer=appeal.customer_id,
+    )
 
 
 async def _departments(
@@ -210,16 +208,16 @@ async def _pressed_before(
     """The press has its appeal: keep better evidence, or note that 3 was pressed again in the call."""
     appeal = await changing.load(session, found.number)
     await calls.link(session, appeal, story.id, subjects.PRESS)
-    entries = []
+    records = []
     is_first = fact.uniqueid == (story.press_uniqueid or fact.uniqueid)
     if is_first and _EVIDENCE[fact.evidence] > _EVIDENCE[appeal.verified]:
-        entries.append(noted(now, "evidence", old=appeal.verified, new=fact.evidence))
+        records.append(Record(now, BetterEvidence(old=appeal.verified, new=fact.evidence)))
         appeal.verified = fact.evidence
         appeal.spool_key = appeal.spool_key or fact.key
     if appeal.pressed_at is not None and fact.at > appeal.pressed_at + _ONE_PRESS:
-        entries.append(pressed_again(now, story.id, fact.at))
-    if entries:
-        await changing.write(session, appeal, *entries, now=now)
+        records.append(pressed_again(now, story.id, fact.at))
+    if records:
+        await changing.write(session, appeal, *records, now=now)
 
 
 # The event and the stored press of one press may differ by what the clock's digits lose.

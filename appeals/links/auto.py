@@ -5,7 +5,8 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from appeals.case import calls, changing
-from appeals.case.history import noted
+from appeals.case.history import Record
+from appeals.links.entries import CallLinked
 from calls.facts import CallEnded, OperatorAnswered, OperatorRang
 from calls.story import CallChange, CallStory
 from customers import callers
@@ -36,5 +37,5 @@ async def _link_to_open_appeal(session: AsyncSession, story: CallStory, now: dat
     appeal = await changing.load(session, numbers[0])
     began_before = appeal.opened_at <= (story.ended_at or now)
     if began_before and await calls.link(session, appeal, story.id, "auto"):
-        told = {"call": story.id, "link": "auto", "direction": story.direction}
-        await changing.write(session, appeal, noted(now, "call_linked", **told), now=now)
+        entry = CallLinked(call=story.id, link="auto", direction=story.direction)
+        await changing.write(session, appeal, Record(now, entry), now=now)

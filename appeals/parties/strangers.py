@@ -14,9 +14,10 @@ from sqlalchemy import delete, exists, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from appeals.case import changing
-from appeals.case.history import Entry, noted
+from appeals.case.history import Record
 from appeals.case.model import Appeal, AppealCall
 from appeals.case.times import first_contact_after
+from appeals.parties.entries import CallUnlinked, CustomerDetached, FirstContactCorrected
 from calls.model import Call, Leg
 from customers.model import CustomerPhone
 
@@ -26,6 +27,7 @@ IsHidden = Callable[[str], bool]
 """Whether a number as stored is none: the caller's is withheld."""
 
 _PAGE: Final = 2000
+_WITHHELD: Final = "number_withheld"
 _AT_ONCE: Final = 20  # appeals of one transaction: presses wait for it
 
 
@@ -68,11 +70,9 @@ async def detach(
     more = len(appeals) == _AT_ONCE and bool(found)
     for appeal in found:
         appeal.customer_id = None
-        entry = noted(
-            now, "customer_detached", customer=phone.customer_id, reason="number_withheld"
-        )
+        entry = CustomerDetached(customer=phone.customer_id, reason=_WITHHELD)
         unlinked = await _unlink(session, appeal, is_hidden, now)
-        await changing.write(session, appeal, entry, *unlinked, now=now)
+        await changing.write(session, appeal, Record(now, entry), *unlinked, now=now)
     if not more:
         still_known = exists().where(Appeal.customer_id == phone.customer_id)
         await session.execute(
@@ -83,7 +83,7 @@ async def detach(
 
 async def _unlink(
     session: AsyncSession, appeal: Appeal, is_hidden: IsHidden, now: datetime
-) -> list[Entry]:
+) -> list[Record]:
     """Take off the calls that were linked by the hidden number alone."""
     calls = await session.scalars(
         select(Call)
@@ -104,16 +104,16 @@ async def _unlink(
             AppealCall.call_id.in_([call.id for call in wrong]),
         )
     )
-    entries = [
-        noted(
-            now, "call_unlinked", call=call.id, direction=call.direction, reason="number_withheld"
-        )
+    records = [
+        Record(now, CallUnlinked(call=call.id, direction=call.direction, reason=_WITHHELD))
         for call in wrong
     ]
-    return entries + await _first_contact_again(session, appeal, now)
+    return records + await _first_contact_again(session, appeal, now)
 
 
-async def _first_contact_again(session: AsyncSession, appeal: Appeal, now: datetime) -> list[Entry]:
+async def _first_contact_again(
+    session: AsyncSession, appeal: Appeal, now: datetime
+) -> list[Record]:
     """Find the first contact among the calls that are left: it may have been a stranger's."""
     rows = await session.execute(
         select(Call.answered_at, Leg.answered_at)
@@ -126,5 +126,7 @@ async def _first_contact_again(session: AsyncSession, appeal: Appeal, now: datet
     if new == old:
         return []
     appeal.first_contact_at = new
-    times = {"old": old.isoformat() if old else None, "new": new.isoformat() if new else None}
-    return [noted(now, "first_contact_corrected", **times)]
+    entry = FirstContactCorrected(
+        old=old.isoformat() if old else None, new=new.isoformat() if new else None
+    )
+    return [Record(now, entry)]

@@ -12,12 +12,15 @@ from typing import Any, Final, TypedDict
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from appeals.case import changing, conflicts, subjects, texts
+from appeals.case.changing import Step
+from appeals.case.entries import Changed
 from appeals.case.errors import Invalid, Missing, NotFound, VersionConflict, WrongStage
-from appeals.case.history import Entry
+from appeals.case.history import Record
 from appeals.case.model import Appeal, Category, Kind, RecordType
 from appeals.case.performing import check, refused
 from appeals.case.rights import Action, Person, Reason, Refusal, Subject, conflict, may
 from appeals.case.stages import REQUIRED, UNRESOLVED, Verb
+from appeals.registration.entries import Chosen, StageChanged
 from people.model import Employee, Role
 
 __all__ = [
@@ -54,13 +57,8 @@ async def take(
     before = appeal.responsible_id
     step = await changing.move(session, appeal, Verb.TAKE, at=now)
     appeal.responsible_id = actor.id
-    entry = Entry(
-        at=now,
-        author_id=actor.id,
-        action="stage",
-        data=step | {"responsible": {"old": before, "new": actor.id}} | _stands_in(actor),
-    )
-    await changing.write(session, appeal, entry, now=now)
+    chosen = Chosen(old=before, new=actor.id)
+    await changing.write(session, appeal, _stepped(actor, now, step, chosen), now=now)
     return appeal
 
 
@@ -79,14 +77,13 @@ async def resolve(
     appeal, subject = await _load(session, number, actor)
     check(actor, Action.RESOLVE, subject)
     _match(appeal, if_version)
-    step = await changing.move(session, appeal, Verb.RESOLVE, at=now) | _stands_in(actor)
+    step = await changing.move(session, appeal, Verb.RESOLVE, at=now)
     given = {"gist": gist, "category": category, "result": result}
-    entries = await _set_plain(
+    records = await _set_plain(
         session, appeal, {k: v for k, v in given.items() if v is not None}, actor, now
     )
     _require(appeal)
-    stage = Entry(at=now, author_id=actor.id, action="stage", data=step)
-    await changing.write(session, appeal, *entries, stage, now=now)
+    await changing.write(session, appeal, *records, _stepped(actor, now, step), now=now)
     return appeal
 
 
@@ -114,16 +111,16 @@ async def patch(
     for action in await _needed(session, appeal, plain):
         check(actor, action, subject)
     _match(appeal, if_version)
-    entries = await _set_plain(session, appeal, plain, actor, now)
+    records = await _set_plain(session, appeal, plain, actor, now)
     if appeal.phase not in UNRESOLVED:
         _require(appeal)
     if "accused" in changes and changes["accused"] != appeal.accused_id:
         check(actor, Action.ACCUSE, subject)
-        entries += await _accuse(session, appeal, changes["accused"], actor, now)
+        records += await _accuse(session, appeal, changes["accused"], actor, now)
     if "responsible" in changes:
-        entries += await _assign(session, appeal, changes["responsible"], actor, now)
-    if entries:
-        await changing.write(session, appeal, *entries, now=now)
+        records += await _assign(session, appeal, changes["responsible"], actor, now)
+    if records:
+        await changing.write(session, appeal, *records, now=now)
     return appeal
 
 
@@ -171,14 +168,7 @@ def _match(appeal: Appeal, if_version: int | None) -> None:
         raise VersionConflict(appeal.number, expected=if_version, actual=appeal.version)
 
 
-def _stands_in(actor: Person) -> dict[str, Any]:
-    """An admin acts in place of a supervisor that is missing: the chain says so."""
-    return {"as": str(actor.role)} if actor.role == Role.ADMIN else {}
-
-
 _PLAIN: Final = ("gist", "category", "type", "result")
-# Free text: people write names and numbers into it.
-_PERSONAL: Final = frozenset({"gist", "result"})
 
 
 async def _set_plain(
@@ -187,18 +177,18 @@ async def _set_plain(
     values: Mapping[str, Any],
     actor: Person,
     now: datetime,
-) -> list[Entry]:
-    entries = []
+) -> list[Record]:
+    records = []
     for name, new in values.items():
         old = getattr(appeal, name)
         if new == old:
             continue
         await _check_value(session, appeal, name, new)
         setattr(appeal, name, new)
-        entries.append(_changed(actor, now, name, old, new))
+        records.append(_changed(actor, now, name, old, new))
         if name == "gist":
             await texts.text_changed(session, appeal)
-    return entries
+    return records
 
 
 async def _check_value(session: AsyncSession, appeal: Appeal, name: str, new: str | None) -> None:
@@ -213,12 +203,12 @@ async def _check_value(session: AsyncSession, appeal: Appeal, name: str, new: st
 
 async def _accuse(
     session: AsyncSession, appeal: Appeal, accused: int | None, actor: Person, now: datetime
-) -> list[Entry]:
+) -> list[Record]:
     """Name or clear the accused. The old conflict is lifted by its own row, the new one added."""
     if accused is not None:
         await _employee(session, "accused", accused)
     old, number = appeal.accused_id, appeal.number
-    entry = _changed(actor, now, "accused", old, accused)
+    record = _changed(actor, now, "accused", old, accused)
     if old is not None:
         await conflicts.lift(session, number, old, conflicts.ACCUSED, at=now, by=actor.id)
     if accused is not None:
@@ -226,12 +216,12 @@ async def _accuse(
     appeal.accused_id = accused
     await session.flush()
     as_now = await subjects.for_verb(session, appeal, actor)
-    return [entry, *await changing.withdraw_responsible(session, appeal, as_now, now=now)]
+    return [record, *await changing.withdraw_responsible(session, appeal, as_now, now=now)]
 
 
 async def _assign(
     session: AsyncSession, appeal: Appeal, responsible: int | None, actor: Person, now: datetime
-) -> list[Entry]:
+) -> list[Record]:
     if responsible == appeal.responsible_id:
         return []
     verb = Verb.ASSIGN if responsible is not None else Verb.RETURN
@@ -245,8 +235,8 @@ async def _assign(
         await _check_responsible(session, responsible, actor, subject)
     old, appeal.responsible_id = appeal.responsible_id, responsible
     step = await changing.move(session, appeal, verb, at=now)
-    stage = Entry(at=now, author_id=actor.id, action="stage", data=step | _stands_in(actor))
-    return [_changed(actor, now, "responsible", old, responsible), stage]
+    chosen = _changed(actor, now, "responsible", old, responsible)
+    return [chosen, _stepped(actor, now, step)]
 
 
 async def _check_responsible(
@@ -265,9 +255,12 @@ async def _employee(session: AsyncSession, field: str, employee_id: int) -> Empl
     return employee
 
 
-def _changed(actor: Person, now: datetime, name: str, old: object, new: object) -> Entry:
-    values = {"old": old, "new": new}
-    data: dict[str, Any] = {"field": name, "as": str(actor.role)}
-    if name in _PERSONAL:
-        return Entry(at=now, author_id=actor.id, action="changed", data=data, personal=values)
-    return Entry(at=now, author_id=actor.id, action="changed", data=data | values)
+def _changed(actor: Person, now: datetime, name: str, old: object, new: object) -> Record:
+    entry = Changed(field=name, as_=str(actor.role), old=old, new=new)
+    return Record(now, entry, actor.id)
+
+
+def _stepped(actor: Person, now: datetime, step: Step, responsible: Chosen | None = None) -> Record:
+    stands_in = str(actor.role) if actor.role == Role.ADMIN else None
+    entry = StageChanged(**step._asdict(), responsible=responsible, as_=stands_in)
+    return Record(now, entry, actor.id)

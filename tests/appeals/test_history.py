@@ -2,13 +2,17 @@
 
 import asyncio
 import random
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, ClassVar
 
 import pytest
 from sqlalchemy import delete, select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from appeals.case import history
-from appeals.case.history import Entry, Head
+from appeals.case.entry import Entry
+from appeals.case.history import Head, Record
 from appeals.case.model import HistoryEntry
 from store.errors import WrittenOnce
 from store.writer import Writer
@@ -17,20 +21,29 @@ from tests.appeals.world import World
 LENGTH = 6
 
 
+@dataclass(frozen=True, kw_only=True)
+class Noted(Entry):
+    """What a feature of these tests records."""
+
+    TYPE: ClassVar = "noted"
+    PERSONAL: ClassVar = ("phone",)
+
+    текст: str
+    n: int
+    several: Any
+    phone: str
+
+
+def noted(at: datetime, n: int = 0) -> Record:
+    entry = Noted(текст=f"запись {n}", n=n, several=[1, 2.5, None], phone=f"+7916000000{n}")
+    return Record(at, entry)
+
+
 async def a_history(world: World) -> int:
     await world.pressed()
     (appeal,) = await world.appeals()
-    entries = [
-        Entry(
-            at=world.pass_s(10),
-            author_id=None,
-            action="noted",
-            data={"текст": f"запись {n}", "n": n, "list": [1, 2.5, None]},
-            personal={"phone": f"+7916000000{n}"},
-        )
-        for n in range(LENGTH - 1)
-    ]
-    await world.writer.run(lambda s: history.append(s, appeal.number, *entries))
+    records = [noted(world.pass_s(10), n) for n in range(LENGTH - 1)]
+    await world.writer.run(lambda s: history.append(s, appeal.number, *records))
     return appeal.number
 
 
@@ -109,7 +122,7 @@ async def test_a_chain_forged_anew_is_found_by_the_head_kept_elsewhere(world: Wo
     number = await a_history(world)
     head = await head_of(world, number)
     await tamper(world, "DELETE FROM history WHERE n >= 4")
-    forged = [Entry(at=world.now, author_id=None, action="noted", data={"n": n}) for n in range(3)]
+    forged = [noted(world.now, n) for n in range(3)]
     await world.writer.run(lambda s: history.append(s, number, *forged))
     assert await breaks(world, number) == []
     assert await breaks(world, number, head) != []
@@ -118,7 +131,7 @@ async def test_a_chain_forged_anew_is_found_by_the_head_kept_elsewhere(world: Wo
 async def test_an_older_head_still_holds_when_the_history_has_grown(world: World) -> None:
     number = await a_history(world)
     head = await head_of(world, number)
-    more = Entry(at=world.now, author_id=None, action="noted")
+    more = noted(world.now)
     await world.writer.run(lambda s: history.append(s, number, more))
     assert await breaks(world, number, head) == []
 
@@ -165,8 +178,7 @@ async def test_writers_beside_each_other_make_one_chain(world: World, engine: As
     (appeal,) = await world.appeals()
 
     async def note(session: AsyncSession) -> None:
-        entry = Entry(at=world.now, author_id=None, action="noted")
-        await history.append(session, appeal.number, entry)
+        await history.append(session, appeal.number, noted(world.now))
 
     async with Writer(engine, max_batch=1) as one, Writer(engine, max_batch=1) as two:
         await asyncio.gather(*(writer.run(note) for writer in (one, two) * 10))

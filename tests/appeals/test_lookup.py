@@ -18,6 +18,7 @@ from appeals.case.rights import Action, Allowed, may
 from calls.model import Call
 from people.access.audience import Viewer
 from people.model import Role
+from press3.features import entry_kinds
 from recordings.model import Recording, RecordingState
 from tests.appeals.world import CUSTOMER, NOON, World
 
@@ -267,7 +268,7 @@ async def test_what_may_not_be_read_is_not_found(world: World) -> None:
     async with world.sessions() as session:
         for reading in (
             read.one_appeal(session, boris, appeal.number),
-            read.history_of(session, boris, appeal.number),
+            read.history_of(session, boris, appeal.number, kinds=entry_kinds()),
         ):
             with pytest.raises(NotFound):
                 await reading

@@ -37,6 +37,7 @@ from calls.storage import store_change
 from calls.story import CallChange, CallStory, fold
 from people.access.audience import Audience, Viewer
 from people.model import Department, Employee, Extension, Role
+from press3.features import entry_kinds
 from press3.telephony_parts import appeal_handlers
 from store import outbox
 from store.writer import Work, Writer
@@ -135,7 +136,7 @@ class World:
     async def history(self, number: int) -> list[dict[str, Any]]:
         async with self.sessions() as session:
             assert await history.verify(session, number) == []
-            return await view.history(session, number)
+            return await view.history(session, number, kinds=entry_kinds())
 
     async def actions(self, number: int) -> list[str]:
         return [entry["action"] for entry in await self.history(number)]

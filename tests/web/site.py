@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from people.access.audience import Viewer
 from people.model import Session
 from people.sessions import token_hash
+from press3.features import entry_kinds
 from recordings.access import audio_root
 from recordings.model import Recording
 from tests.appeals.world import NOON, World
@@ -68,6 +69,7 @@ class Site:
             writer=world.writer,
             now=lambda: world.now,
             data_dir=self.data_dir,
+            entry_kinds=entry_kinds(),
         )
         return replace(deps, **self.extra)
 

@@ -103,7 +103,9 @@ async def read_appeal(ask: Ask[Nothing, Nothing]) -> Reply:
 async def read_history(ask: Ask[Nothing, Nothing]) -> Reply:
     """Read what was done to an appeal, from its beginning. Nothing in it can be changed."""
     await _note_reading(ask)
-    items = await read.history_of(ask.session, ask.person, ask.number("number"))
+    items = await read.history_of(
+        ask.session, ask.person, ask.number("number"), kinds=ask.deps.entry_kinds
+    )
     return Reply(body={"items": items})
 
 

@@ -1,0 +1,53 @@
+"""What is stored as a type's name with JSON beside it: typed here, plain JSON in the database.
+
+A kind of history entry, a kind of event: each is a frozen dataclass with a stored name. Stored rows
+outlive the program that wrote them, so a name never changes, and reading one never fails.
+"""
+
+from dataclasses import MISSING, Field, dataclass, fields
+from typing import Any, ClassVar, Self, get_origin
+
+__all__ = ["Typed"]
+
+
+@dataclass(frozen=True)
+class Typed:
+    """A dataclass whose fields are the keys of stored JSON, in their order; values are JSON values.
+
+    A field of a name that Python keeps for itself ends in `_`: `from_` is the key `from`. `TYPE` is the
+    stored name of the kind. A key of `LEFT_OUT` is not there when its value is None.
+    """
+
+    TYPE: ClassVar[str]
+    LEFT_OUT: ClassVar[frozenset[str]] = frozenset()
+
+    def to_data(self) -> dict[str, Any]:
+        """Return the JSON of all fields."""
+        # `asdict` copies every value deeply, and this is on the way of a press.
+        data = {
+            name[:-1] if name[-1] == "_" else name: value for name, value in self.__dict__.items()
+        }
+        for key in self.LEFT_OUT:
+            if data[key] is None:
+                del data[key]
+        return data
+
+    @classmethod
+    def from_data(cls, data: dict[str, Any]) -> Self:
+        """Return the object that `data` was made of.
+
+        A missing key gets the default of its field, or the empty value of its type. A key that no field
+        has is passed over. Values are taken as they are.
+        """
+        given = {field.name: field.name.removesuffix("_") for field in fields(cls)}
+        absent = {
+            field.name: _default(field) for field in fields(cls) if given[field.name] not in data
+        }
+        return cls(**absent, **{name: data[key] for name, key in given.items() if key in data})
+
+
+def _default(field: Field[Any]) -> Any:
+    if field.default is not MISSING:
+        return field.default
+    kind = get_origin(field.type) or field.type
+    return kind() if kind in (str, int, bool, list, dict) else None
