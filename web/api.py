@@ -13,6 +13,7 @@ the commit. Presses wait while a transaction lasts.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Annotated, Any, Generic, Literal, TypeVar
@@ -33,6 +34,7 @@ from people.model import Employee, Role
 from web import auth
 from web.deps import WebDeps
 from web.problems import ApiError
+from web.streamed import Stream, Streamed
 from web.years import with_sound_year
 
 __all__ = [
@@ -106,7 +108,8 @@ class Page(Given):
 class Ask(Generic[Q, B]):
     """One request, checked: `session` reads, or is the transaction of a `Change`.
 
-    `if_version` is what If-Match says, None without it.
+    `if_version` is what If-Match says, None without it. `stream` is the body of a route that takes a
+    `Streamed` one, else None. `ready` is what `Change.prepare` has given, None without it.
     """
 
     request: web.Request
@@ -118,6 +121,8 @@ class Ask(Generic[Q, B]):
     query: Q
     body: B
     if_version: int | None
+    stream: Stream | None = None
+    ready: Any = None
 
     @property
     def by(self) -> By:
@@ -168,19 +173,22 @@ class Written:
 Handler = Callable[[Ask[Any, Any]], Awaitable[Reply | web.StreamResponse]]
 Writing = Callable[[Ask[Any, Any]], Awaitable[Written]]
 Answer = Callable[[Ask[Any, Any], Written], Awaitable[Reply]]
+Prepare = Callable[[Ask[Any, Any]], AbstractAsyncContextManager[object]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Operation:
     """`roles` None: everybody signed in. `public`: nobody needs to be. `answers` describes the body of the
-    answer; `media_type` what it is. `versioned`: If-Match counts. `before_duty`: it may be done by somebody
-    who must change the password or enrol a second factor first."""
+    answer; `media_type` what it is. `streamed`: its body is no JSON and read by `Change.prepare`.
+    `versioned`: If-Match counts. `before_duty`: it may be done by somebody who must change the password or
+    enrol a second factor first."""
 
     method: Method
     path: str
     handler: Callable[[Ask[Any, Any]], Awaitable[object]]
     query: type[Given] = Nothing
     body: type[Given] | None = None
+    streamed: Streamed | None = None
     answers: type[BaseModel] | None = None
     status: int = 200
     roles: frozenset[Role] | None = None
@@ -224,17 +232,25 @@ class Change(Operation):
     the rights that the person has then. It is needed where there is a body. `replayable`: an
     Idempotency-Key makes a POST happen once; false where the answer holds a secret.
 
+    `prepare(ask)` does before the transaction what takes long: hashes a password, reads `ask.stream` to its
+    end. What it gives is `ask.ready`; it is left when the change is written, repeated, refused or failed,
+    and then removes what nobody took. It checks by itself who may, opens `ask.session` for that, and closes
+    it before it takes its time.
+
     Raises:
         ValueError: A body is described and nothing reads it, or the other way round.
     """
 
     handler: Writing
     answer: Answer | None = None
+    prepare: Prepare | None = None
     replayable: bool = True
 
     def __post_init__(self) -> None:
         if (self.answer is None) != (self.answers is None):
             raise ValueError(f"{self.name}: `answers` and `answer` belong together")
+        if self.streamed is not None and (self.prepare is None or self.body is not None):
+            raise ValueError(f"{self.name}: `prepare` reads a streamed body, and there is no other")
 
     @property
     def is_once(self) -> bool:

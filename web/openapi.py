@@ -67,6 +67,9 @@ def _operation(operation: Operation) -> dict[str, Any]:
         made["x-roles"] = sorted(operation.roles)
     if operation.body is not None:
         made["requestBody"] = {"required": True, "content": _json(operation.body)}
+    if operation.streamed is not None:
+        content: dict[str, Any] = {each: {"schema": {}} for each in operation.streamed.media_types}
+        made["requestBody"] = {"required": True, "content": content}
     return made
 
 
@@ -144,6 +147,8 @@ def _slugs(operation: Operation) -> list[str]:
         found.append("forbidden")
     if operation.method != "GET":
         found += ["cross-site", "too-large", "unsupported-media-type"]
+    if operation.streamed is not None:
+        found.append("too-slow")
     if operation.is_once:
         found.append("idempotency-key-reused")
     if operation.versioned:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
@@ -21,6 +22,7 @@ from web.deps import WebDeps
 from web.idempotency import Kept, Once, request_hash
 from web.problems import ApiError
 from web.requests import read_body, read_if_match, read_key, read_query
+from web.streamed import stream_of
 
 __all__ = ["BASE", "add_operation"]
 
@@ -54,6 +56,7 @@ async def _ask(operation: Operation, deps: WebDeps, request: web.Request) -> Ask
     person = present.employee if present is not None else None
     make_known(request, person.id if person is not None else None)
     _check_rights(operation, person, totp=deps.sign_in.totp)
+    rule = operation.streamed
     return Ask(
         request=request,
         deps=deps,
@@ -62,8 +65,9 @@ async def _ask(operation: Operation, deps: WebDeps, request: web.Request) -> Ask
         signed_in=person,
         token=token,
         query=read_query(request.query, operation.query),
-        body=await read_body(request, operation.body or Nothing),
+        body=Nothing() if rule else await read_body(request, operation.body or Nothing),
         if_version=read_if_match(request.headers) if operation.versioned else None,
+        stream=stream_of(request, rule) if rule else None,
     )
 
 
@@ -96,19 +100,21 @@ async def _done(operation: Operation, ask: Ask[Any, Any]) -> Reply | web.StreamR
 
 
 async def _change(operation: Change, ask: Ask[Any, Any]) -> Reply:
-    """Change in the writer's transaction, once when the client gave the request a key; then read the answer."""
-    once = await _once(operation, ask)
+    """Prepare; change in the writer's transaction, once when the request has a key; then read the answer."""
+    async with operation.prepare(ask) if operation.prepare else nullcontext() as ready:
+        once = await _once(operation, ask)
 
-    async def work(session: AsyncSession) -> Kept:
-        kept = await once.find(session) if once is not None else None
-        if kept is not None:
-            return kept
-        written = await operation.handler(replace(ask, session=session))
-        if once is not None:
-            await once.keep(session, operation.status, written)
-        return Kept(operation.status, written)
+        async def work(session: AsyncSession) -> Kept:
+            kept = await once.find(session) if once is not None else None
+            if kept is not None:
+                return kept
+            written = await operation.handler(replace(ask, session=session, ready=ready))
+            if once is not None:
+                await once.keep(session, operation.status, written)
+            return Kept(operation.status, written)
 
-    return await _answer(operation, ask, await perform(ask.deps.writer, work, now=ask.deps.now))
+        kept = await perform(ask.deps.writer, work, now=ask.deps.now)
+    return await _answer(operation, ask, kept)
 
 
 async def _once(operation: Change, ask: Ask[Any, Any]) -> Once | None:
@@ -116,7 +122,8 @@ async def _once(operation: Change, ask: Ask[Any, Any]) -> Once | None:
     if key is None:
         return None
     request = ask.request
-    wanted = request_hash(request.method, request.path, await request.read())
+    body = ask.stream.digest() if ask.stream is not None else await request.read()
+    wanted = request_hash(request.method, request.path, body)
     return Once(ask.person.id, key, wanted, ask.now)
 
 

@@ -25,6 +25,7 @@ from store.engine import create_engine
 from store.writer import Writer
 from tests.appeals.world import World
 from tests.web.site import Site, nothing_pressed
+from tests.web.toys import TOYS
 from web import openapi
 from web.app import build
 from web.routes.all import OPERATIONS
@@ -35,7 +36,8 @@ CHECKS = (
     content_type_conformance,
     response_schema_conformance,
 )
-schema = schemathesis.openapi.from_dict(openapi.document(OPERATIONS))
+ROUTES = (*OPERATIONS, *TOYS)
+schema = schemathesis.openapi.from_dict(openapi.document(ROUTES))
 
 
 class _Service(threading.Thread):
@@ -68,7 +70,7 @@ class _Service(threading.Thread):
             site.extra = {"reconcile": nothing_pressed}
             await _some_work(site)
             self.token = await site.token(await site.world.hire("root", Role.ADMIN))
-            runner = web.AppRunner(build(site.deps()), access_log=None, shutdown_timeout=1)
+            runner = web.AppRunner(build(site.deps(), ROUTES), access_log=None, shutdown_timeout=1)
             await runner.setup()
             await web.TCPSite(runner, "127.0.0.1", 0).start()
             self.base = f"http://127.0.0.1:{runner.addresses[0][1]}/api/v1"
