@@ -3,10 +3,12 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from typing import Any
 
 import structlog
-from sqlalchemy import delete, func, select
+from sqlalchemy import ColumnElement, delete, func, select
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import InstrumentedAttribute
 
 from appeals.case import old_conflicts
 from appeals.deadlines import verbs as deadlines
@@ -18,7 +20,9 @@ from press3.database import Database
 from press3.telephony_parts import number_rules
 from push import pops, snapshot
 from store import journal
+from store.base import Base
 from store.errors import CommitFailed, WriterBusy
+from store.writer import Work
 from web import idempotency
 
 __all__ = ["Upkeep"]
@@ -30,6 +34,7 @@ _PRUNE_EVERY_S = 3600.0
 _JOURNAL_KEPT = timedelta(days=14)
 _SIGN_IN_KEPT = timedelta(days=30)
 _MEND_AGAIN_S = 5.0
+_PIECE_ROWS = 500
 _PAUSE_S = 0.05  # between prunings, so that presses get their turn at the writer
 
 
@@ -135,19 +140,16 @@ class Upkeep:
             await self._database.writer.run(lambda s: deadlines.tick(s, now, settings))
 
     async def prune(self) -> None:
+        """Delete what is kept no longer, in pieces: presses wait for one of them at most."""
         now = self._database.now()
         await self._database.writer.run(lambda session: pops.close_stale(session, now=now))
-        await self._database.writer.run(
-            lambda session: snapshot.prune(session, now, self._push_kept)
-        )
-        await self._database.writer.run(lambda session: idempotency.prune(session, now))
+        await self._in_pieces(lambda session: snapshot.prune(session, now, self._push_kept))
+        await self._in_pieces(lambda session: idempotency.prune(session, now))
         await self._prune_journal()
-        for rows in (
-            delete(Ticket).where(Ticket.expires_at < now - _SIGN_IN_KEPT),
-            delete(LoginAttempt).where(LoginAttempt.at < now - _SIGN_IN_KEPT),
-            delete(Session).where(Session.expires_at < now - _SIGN_IN_KEPT),
-        ):
-            await self._database.writer.run(lambda session, rows=rows: session.execute(rows))  # type: ignore[misc]
+        before = now - _SIGN_IN_KEPT
+        await self._prune_rows(Ticket, Ticket.ticket_hash, Ticket.expires_at < before)
+        await self._prune_rows(LoginAttempt, LoginAttempt.id, LoginAttempt.at < before)
+        await self._prune_rows(Session, Session.token_hash, Session.expires_at < before)
 
     async def _prune_journal(self) -> None:
         before = self._database.now() - _JOURNAL_KEPT
@@ -155,12 +157,25 @@ class Upkeep:
             open_since = await session.scalar(
                 select(func.min(Call.started_at)).where(Call.ended_at.is_(None))
             )
+        await self._in_pieces(lambda s: journal.prune(s, before, open_since=open_since))
+
+    async def _in_pieces(self, prune: Work[int]) -> None:
+        """Run `prune` until it finds nothing to delete."""
         more = True
         while more:
-            more = (
-                await self._database.writer.run(
-                    lambda session: journal.prune(session, before, open_since=open_since)
-                )
-                > 0
-            )
+            more = await self._database.writer.run(prune) > 0
+            await asyncio.sleep(_PAUSE_S)
+
+    async def _prune_rows(
+        self, model: type[Base], key: InstrumentedAttribute[Any], old: ColumnElement[bool]
+    ) -> None:
+        """Delete the rows of `model` that are `old`; a reader looks for them, for no index does."""
+        found = select(key).where(old).limit(_PIECE_ROWS)
+        while True:
+            async with self._database.sessions() as session:
+                keys = (await session.scalars(found)).all()
+            if not keys:
+                return
+            rows = delete(model).where(key.in_(keys))
+            await self._database.writer.run(lambda session, rows=rows: session.execute(rows))  # type: ignore[misc]
             await asyncio.sleep(_PAUSE_S)

@@ -103,10 +103,18 @@ async def missed(session: AsyncSession, viewer: Viewer, seq: int) -> tuple[list[
     return list(messages_without(own, hidden)), upto
 
 
-async def prune(session: AsyncSession, now: datetime, kept: timedelta = KEPT) -> int:
-    """Delete messages older than `kept`, always the oldest without a gap; return how many."""
+async def prune(
+    session: AsyncSession, now: datetime, kept: timedelta = KEPT, *, limit: int = 500
+) -> int:
+    """Delete at most `limit` messages older than `kept`, always the oldest without a gap; return how many.
+
+    Call again until 0: short transactions let others write.
+    """
     newest = await session.scalar(select(func.max(OutboxRow.seq)).where(OutboxRow.at < now - kept))
     if newest is None:
         return 0
-    gone = await session.execute(delete(OutboxRow).where(OutboxRow.seq <= newest))
+    oldest = select(OutboxRow.seq).where(OutboxRow.seq <= newest).order_by(OutboxRow.seq)
+    last = await session.scalar(oldest.offset(limit - 1).limit(1))
+    upto = newest if last is None else last
+    gone = await session.execute(delete(OutboxRow).where(OutboxRow.seq <= upto))
     return int(gone.rowcount)  # type: ignore[attr-defined]

@@ -9,9 +9,10 @@ import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete
+from sqlalchemy import delete, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from store.base import table
 from store.upsert import insert_new
 from web.api import Written
 from web.model import IdempotentReply
@@ -75,7 +76,12 @@ class Once:
             raise ApiError("idempotency-key-reused", "This key is in use by a request under way.")
 
 
-async def prune(session: AsyncSession, now: datetime) -> int:
-    """Delete answers older than 24 hours; return how many."""
-    gone = await session.execute(delete(IdempotentReply).where(IdempotentReply.at < now - KEPT))
+async def prune(session: AsyncSession, now: datetime, *, limit: int = 500) -> int:
+    """Delete at most `limit` of what was kept longer than 24 hours; return how many.
+
+    Call again until 0: short transactions let others write.
+    """
+    rows = table(IdempotentReply)
+    old = select(*rows.primary_key).where(rows.c.at < now - KEPT).limit(limit)
+    gone = await session.execute(delete(rows).where(tuple_(*rows.primary_key).in_(old)))
     return int(gone.rowcount)  # type: ignore[attr-defined]

@@ -5,6 +5,7 @@ import asyncio
 from people.model import Role
 from tests.appeals.world import World
 from tests.web.site import Site
+from web import idempotency
 
 KEY = {"Idempotency-Key": "k-1"}
 
@@ -70,3 +71,22 @@ async def test_who_is_in_conflict_gets_nothing_by_mixing_fields(site: Site, worl
             form = {"gist": "Суть", "category": "staff"} if verb == "resolve" else {}
             refused = await site.post(f"/appeals/1/{verb}", by=ann, json=form)
             assert (refused.status, refused.body["reason"]) == (403, "answered_the_call"), code
+
+
+async def test_what_is_kept_of_keys_is_deleted_after_a_day_a_few_at_a_time(
+    site: Site, world: World
+) -> None:
+    han = await world.hire("han", Role.HANDLER)
+    for number in range(1, 5):
+        await world.pressed(f"+7916000000{number}")
+        if number == 4:
+            world.pass_s(24 * 3600 + 1)
+        headers = {"Idempotency-Key": f"k-{number}"}
+        taken = await site.post(f"/appeals/{number}/take", by=han, headers=headers)
+        assert taken.status == 200
+    gone = [
+        await world.writer.run(lambda s: idempotency.prune(s, world.now, limit=2)) for _ in range(3)
+    ]
+    assert gone == [2, 1, 0]
+    again = await site.post("/appeals/4/take", by=han, headers=headers)
+    assert "Idempotency-Replayed" in again.headers
