@@ -1,7 +1,7 @@
-"""What an accused learns of the appeal about them: its number, its phase, the department that decides.
+"""What an accused reads of the appeal about them: number, phase, deciding department.
 
-And nothing else: no gist, caller, category, responsible, history or sound. An admin above whom nobody
-stands reads the appeal all the same; that is recorded in its chain.
+And nothing else: no gist, caller, category, responsible, history or sound. An admin above whom
+nobody stands reads the appeal all the same; that is recorded in its chain.
 """
 
 from datetime import datetime, timedelta
@@ -40,7 +40,7 @@ async def own_case(session: AsyncSession, person: Person, number: int) -> dict[s
 
 
 async def _handled_by(session: AsyncSession, appeal: Appeal) -> dict[str, Any]:
-    """Return the nearest department whose supervisor stands outside the conflict, else the company."""
+    """Return the nearest department with a supervisor outside the conflict, else the company."""
     subject = await subjects.of_appeal(session, appeal)
     root = await directory.root_id(session)
     supervisors = await session.execute(
@@ -59,9 +59,10 @@ async def _handled_by(session: AsyncSession, appeal: Appeal) -> dict[str, Any]:
 
 
 async def reads_in_conflict(session: AsyncSession, person: Person, number: int) -> bool:
-    """Return whether `person` reads appeal `number` though it is about them: an admin above whom nobody stands.
+    """Return whether `person` is an admin who reads appeal `number` though it is about them.
 
-    Neither another admin nor a supervisor of the whole company is there. `note_reading` records it.
+    Nobody stands above: neither another admin nor a supervisor of the whole company is there.
+    `note_reading` records it.
     """
     if person.role != Role.ADMIN or not await conflicts.is_accused(session, number, person.id):
         return False
@@ -78,7 +79,10 @@ async def reads_in_conflict(session: AsyncSession, person: Person, number: int) 
 async def note_reading(
     session: AsyncSession, number: int, person: Person, *, now: datetime
 ) -> None:
-    """Record that an accused reads the appeal about them; at most once an hour: a screen reads often."""
+    """Record that an accused reads the appeal about them.
+
+    At most once an hour: a screen reads often.
+    """
     recent = exists().where(
         HistoryEntry.appeal_number == number,
         HistoryEntry.author_id == person.id,

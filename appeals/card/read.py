@@ -1,4 +1,4 @@
-"""Find appeals and calls: one, or a page of a list, always within what the viewer may read."""
+"""Find appeals and calls: one, or a page of a list, within what the viewer may read."""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -40,7 +40,8 @@ __all__ = [
 class AppealQuery:
     """Null does not filter. `employee`: the person responsible. `opened_to` is not included.
 
-    `q`: the appeal's number, or a part of the caller's number or name or of the gist (`appeals.case.search`).
+    `q`: the appeal's number, or a part of the caller's number or name or of the gist
+    (`appeals.case.search`).
     """
 
     limit: int = 50
@@ -57,9 +58,13 @@ class AppealQuery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallQuery:
-    """Null does not filter. `missed`: in, over and not answered. `recovered`: a part of it was learned
-    after a blind window; `blind_window`: after this one; `press_recovered`: its press was. `recorded`: there is or was its sound. `employee`: at whose telephone it rang.
-    `q`: a part of either number or of the caller's name (`appeals.case.search`)."""
+    """The filters of calls; None does not filter.
+
+    `missed`: in, over and not answered. `recovered`: a part of it was learned after a blind window;
+    `blind_window`: after this one; `press_recovered`: its press was. `recorded`: there is or was
+    its sound. `employee`: at whose telephone it rang. `q`: a part of either number or of the
+    caller's name (`appeals.case.search`).
+    """
 
     limit: int = 50
     cursor: str | None = None
@@ -80,10 +85,13 @@ class CallQuery:
 
 
 async def one_appeal(session: AsyncSession, viewer: Person, number: int) -> Json:
-    """Return APPEAL with its calls when `viewer` may read it, `OwnCase` to its accused; NotFound.
+    """Return APPEAL with its calls as `viewer` may read it, `OwnCase` to its accused.
 
-    Added are `may`, the verbs that the rights allow the viewer, and for those who oversee `refused`, the
-    attempts that the rights refused to others (None for everybody else).
+    Added are `may`, the verbs that the rights allow the viewer, and for those who oversee
+    `refused`, the attempts that the rights refused to others (None for everybody else).
+
+    Raises:
+        NotFound: there is none that `viewer` may read.
     """
     own = await own_case(session, viewer, number)
     if own is not None and not await reads_in_conflict(session, viewer, number):
@@ -142,7 +150,10 @@ async def list_calls(session: AsyncSession, viewer: Person, query: CallQuery) ->
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """What a blind window brought of the calls that a viewer may read. `appeals`: those whose press it brought."""
+    """How many calls that a viewer may read a blind window brought.
+
+    `appeals`: those whose press it brought.
+    """
 
     calls: int
     appeals: int
@@ -165,7 +176,7 @@ async def recovered_in(
 async def _numbers(
     session: AsyncSession, rows: Select[int], query: AppealQuery, *, is_short: bool
 ) -> Sequence[int]:
-    """The first of `rows` that have `q`, one more than the page holds; `is_short`: all can be read."""
+    """Return one more of `rows` with `q` than a page holds; `is_short`: all can be read."""
     wanted, limit = needles_of(query.q or ""), query.limit + 1
     if not wanted:
         return (await session.scalars(rows.limit(limit))).all()
@@ -189,7 +200,7 @@ async def _numbers(
 async def _places(
     session: AsyncSession, rows: Select[*tuple[Any, ...]], query: CallQuery, *, is_short: bool
 ) -> Sequence[Row[*tuple[Any, ...]]]:
-    """The first of `rows` that have `q`, one more than the page holds; `is_short`: all can be read."""
+    """Return one more of `rows` with `q` than a page holds; `is_short`: all can be read."""
     wanted, limit = needles_of(query.q or ""), query.limit + 1
     if not wanted:
         return (await session.execute(rows.limit(limit))).all()
@@ -274,7 +285,8 @@ def _of_calls(query: CallQuery, viewer: Person) -> Iterable[ColumnElement[bool]]
     if query.employee is not None:
         yield exists().where(Leg.call_id == Call.id, Leg.employee_id == query.employee)
     if query.customer is not None:
-        # Not exists(): a customer has few calls, which are then looked up, not searched for in all calls.
+        # Not exists(): a customer has few calls, which are then looked up, not searched for in all
+        # calls.
         yield Call.id.in_(
             select(AppealCall.call_id)
             .join(Appeal, Appeal.number == AppealCall.appeal_number)
@@ -287,7 +299,10 @@ def _of_calls(query: CallQuery, viewer: Person) -> Iterable[ColumnElement[bool]]
 
 
 def _asks_for_hidden(query: CallQuery, viewer: Person) -> bool:
-    """Whether a filter asks for what is hidden from its accused: caller, customer, others' legs, recordings."""
+    """Return whether a filter asks for what is hidden from its accused.
+
+    That is caller, customer, others' legs, recordings.
+    """
     of_others = query.employee is not None and query.employee != viewer.id
     return bool(query.q) or query.customer is not None or of_others or query.recorded is not None
 
@@ -323,7 +338,7 @@ def _place_of(cursor: str) -> tuple[datetime, str]:
 
 
 def _is_text(text: str) -> bool:
-    """Whether a database takes it: JSON can say half a surrogate pair."""
+    """Return whether a database takes it: JSON can hold half a surrogate pair."""
     return text.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 

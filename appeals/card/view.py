@@ -1,7 +1,7 @@
 """CONTRACT's APPEAL and CALL, read in batches: the same shapes for REST and for push.
 
-Every field is always there; one whose part is not built yet is null. Who may see a thing is decided
-before it comes here (`appeals.card.read`).
+Every field is always there; one whose part is not built yet is null. `appeals.card.read` has
+decided before which reader may see a thing.
 """
 
 from collections import defaultdict
@@ -34,7 +34,7 @@ _Accused = aliased(Employee)
 
 
 async def appeals(session: AsyncSession, numbers: Sequence[int]) -> list[Json]:
-    """Return APPEAL (without `calls`) of each existing one of `numbers`, in that order; two queries."""
+    """Return APPEAL (without `calls`) of each existing number, in their order; two queries."""
     rows = await session.execute(
         select(
             Appeal,
@@ -74,8 +74,8 @@ async def history(
 ) -> list[Json]:
     """Return the history of an appeal from its beginning; the system's entries have no author.
 
-    `hide_refused`: of an entry for overseers only number and hash are returned. Stages have their names,
-    as everywhere; stored and hashed are their codes, which no renaming touches.
+    `hide_refused`: of an entry for overseers only number and hash are returned. Stages have their
+    names, as everywhere; stored and hashed are their codes, which no renaming touches.
     """
     names = {stage.code: stage.name for stage in await session.scalars(select(Stage))}
     rows = await session.execute(
@@ -97,7 +97,7 @@ async def history(
 def _entry(
     row: HistoryEntry, entry: Entry | Unknown, author: str | None, names: Mapping[str, str]
 ) -> Json:
-    """Return a row as it is stored, with the names of stages: `entry` says where it has any."""
+    """Return a row as it is stored, with the names of stages where `entry` has any."""
     stages = {
         key: names.get(row.data[key], row.data[key]) for key in entry.STAGES if key in row.data
     }
@@ -168,7 +168,7 @@ def _appeal(row: Row[*tuple[Any, ...]], visits: list[VisitTimes]) -> Json:
 
 
 def _kind(call: Call | None, e164: str | None) -> str | None:
-    """The kind of a party: its call knows; else a public number speaks for itself."""
+    """Return the kind of a party: as its call has it, else as its number shows."""
     if call is not None:
         return call.from_kind
     return "public" if e164 is not None else None
@@ -231,7 +231,7 @@ _LEG_OUTCOME: Final[Mapping[str, str]] = {
 
 
 async def calls(session: AsyncSession, ids: Sequence[str], hidden: Hidden = _NOTHING) -> list[Json]:
-    """Return CALL of each call in `ids` that exists, in that order; four queries for all together.
+    """Return CALL of each call in `ids` that exists, in that order; four queries for all.
 
     `hidden`: what must not reach an accused who looks (`conflicts.hidden_from`).
     """

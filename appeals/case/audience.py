@@ -1,4 +1,7 @@
-"""The audience of an event: everyone who may read the appeal or the call, as `scope` and `rights` say it."""
+"""The audience of an event: everyone who may read the appeal or the call.
+
+`scope` and `rights` decide that.
+"""
 
 from collections.abc import Iterable
 

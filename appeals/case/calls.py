@@ -1,4 +1,4 @@
-"""The calls of a case: which appeals a call belongs to, and which of a customer's are open."""
+"""The calls of a case: the appeals of a call, and the open ones of a customer."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -38,8 +38,11 @@ def _with_accused(rows: Iterable[Any]) -> Accused:
 
 
 async def appeals_of(session: AsyncSession, call: str) -> list[Appeal]:
-    """Return copies of the appeals of a call, kept from others in the order of their numbers: no two
-    of us deadlock. A change of a copy is stored by `appeals.case.changing.write_copy`: most calls end without one."""
+    """Return copies of the appeals of a call, locked in the order of their numbers.
+
+    In one order no two transactions deadlock. `appeals.case.changing.write_copy` stores a change of
+    a copy: most calls end without one.
+    """
     rows = await session.execute(hot.APPEALS_OF_CALL, {"call": call})
     return [Appeal(**row) for row in rows.mappings()]
 

@@ -1,4 +1,4 @@
-"""What every change of an appeal is made of: load it locked, move it, write it down, tell it."""
+"""What every change of an appeal is made of: load it locked, move it, record, publish."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -49,7 +49,7 @@ _LOCKED = (
 
 
 async def write(session: AsyncSession, appeal: Appeal, *records: Record, now: datetime) -> None:
-    """Close a change of `appeal`: a new version, its history, and word to everyone who may read it."""
+    """Close a change of `appeal`: a new version, its history, its event."""
     appeal.version += 1
     await session.flush()
     await history.append(session, appeal.number, *records)
@@ -64,9 +64,10 @@ async def write_copy(
     now: datetime,
     subject: Subject | None = None,
 ) -> None:
-    """As `write`, for a locked copy (`appeals.case.calls.appeals_of`) that was as `before`: no ORM on the way.
+    """As `write`, for a locked copy that was as `before`, without the ORM.
 
-    `subject`: `copy` as the rights see it, when that is known.
+    The copy is of `appeals.case.calls.appeals_of`. `subject`: `copy` as the rights see it, when
+    that is known.
     """
     copy.version += 1
     changed = {name: value for name, value in columns_of(copy).items() if value != before[name]}
@@ -76,7 +77,7 @@ async def write_copy(
 
 
 def columns_of(appeal: Appeal) -> dict[str, Any]:
-    """Return what the row of `appeal` says."""
+    """Return the row of `appeal`."""
     return {name: getattr(appeal, name) for name in _COLUMNS}
 
 
@@ -91,9 +92,10 @@ async def tell(
     now: datetime,
     subject: Subject | None = None,
 ) -> None:
-    """Publish to everyone who may read `appeal` (as `subject` when it is known) that it was opened or changed.
+    """Publish to everyone who may read `appeal` that it was opened or changed.
 
-    Its accused get the number and the version, and that the rest is hidden from them.
+    `subject`: `appeal` as the rights see it, None when it is not known yet. Its accused get the
+    number and the version, and that the rest is hidden from them.
     """
     subject = subject or await subjects.of_appeal(session, appeal)
     to = audience.of_subjects(subject)
@@ -134,9 +136,10 @@ async def move(session: AsyncSession, appeal: Appeal, verb: Verb, *, at: datetim
 async def withdraw_responsible(
     session: AsyncSession, appeal: Appeal, subject: Subject, *, now: datetime
 ) -> list[Record]:
-    """Take the appeal from a person responsible who has come into conflict; return what to record.
+    """Take the appeal from a responsible come into conflict; return what to record.
 
-    They took it, and then answered the caller or were named the accused. `subject` as of `for_verb`.
+    They took it, and then answered the caller or were named the accused. `subject` as of
+    `for_verb`.
     """
     employee = appeal.responsible_id
     reason = conflict(employee, subject) if employee is not None else None

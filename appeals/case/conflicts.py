@@ -1,9 +1,9 @@
-"""Conflicts of interest as stored: the employee, the degree, the author, and what lifts it.
+"""Conflicts of interest as stored: employee, degree, author, and what lifts it.
 
-Rows of `appeal_conflicts` are only ever added. A conflict ends by a row of a supervisor outside it that
-names the row it lifts. The upkeep job writes the rows of older appeals at the start; until then two
-older signs protect them: the column `accused_id`, and the answered legs of the press call. A sign
-counts only where no row of that degree names the employee, so that what was lifted stays so.
+Rows of `appeal_conflicts` are only ever added. A conflict ends by a row of a supervisor outside it
+that names the row it lifts. The upkeep job writes the rows of older appeals at the start; until
+then two older signs protect them: the column `accused_id`, and the answered legs of the press call.
+A sign counts only where no row of that degree names the employee, so that what was lifted stays so.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -89,7 +89,7 @@ async def add(
     *,
     by: int | None,
 ) -> None:
-    """Write a conflict of `degree` for each employee of `since`, which says since when."""
+    """Write a conflict of `degree` for each employee of `since`: employee → its beginning."""
     if since:
         rows = [
             {
@@ -152,7 +152,10 @@ def written(
     call: str | None = None,
     stored_before: Literal[True] | None = None,
 ) -> Record:
-    """Return what the chain holds of a conflict; `call` and `stored_before` as of `ConflictStored`."""
+    """Return what the chain holds of a conflict.
+
+    `call` and `stored_before` as of `ConflictStored`.
+    """
     reason = _REASONS[degree].value
     entry = ConflictStored(
         employee=employee, degree=degree, reason=reason, call=call, stored_before=stored_before
@@ -161,12 +164,12 @@ def written(
 
 
 async def rule(session: AsyncSession) -> AnsweredBy:
-    """Return what `[conflict] answered_by` says now (noted at the start of the service)."""
+    """Return `[conflict] answered_by` of now, noted at the start of the service."""
     value = await setting_log.value_of(session, SETTING)
     return AnsweredBy(value) if value is not None else AnsweredBy.NOTES
 
 
-# -- what is hidden from its accused ----------------------------------------------------------------
+# -- what is hidden from its accused ----------------------------------------------------------
 
 
 def appeals_about(employee_id: int) -> Select[int]:
@@ -221,7 +224,7 @@ async def accused_of(session: AsyncSession, numbers: Sequence[int]) -> dict[int,
 
 @dataclass(frozen=True, slots=True)
 class Hidden:
-    """What must not reach an accused, `employee`: the numbers of the appeals about them, and those calls.
+    """What must not reach an accused, `employee`: appeals about them, and their calls.
 
     `over`: the calls that have ended.
     """

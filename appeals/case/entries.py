@@ -12,7 +12,10 @@ _FREE_TEXTS = frozenset({"gist", "result"})
 
 @dataclass(frozen=True, kw_only=True)
 class Changed(Entry):
-    """A field of the appeal has another value. `as_`: the role of the author; None: the system."""
+    """A field of the appeal has another value.
+
+    `as_`: the role of the author; None: the system.
+    """
 
     TYPE: ClassVar = "changed"
     LEFT_OUT: ClassVar = frozenset({"as"})
@@ -23,6 +26,7 @@ class Changed(Entry):
     new: Any
 
     def personal_fields(self) -> tuple[str, ...]:
+        """Return the fields that hold free text."""
         # Free text: people write names and numbers into it.
         return ("old", "new") if self.field in _FREE_TEXTS else ()
 
@@ -46,7 +50,10 @@ class ConflictStored(Entry):
 
 @dataclass(frozen=True, kw_only=True)
 class ResponsibleWithdrawn(Entry):
-    """The appeal was taken from `employee`, in conflict. `verb`, `from_`, `to`: the step back, if there was one."""
+    """The appeal was taken from `employee`, in conflict.
+
+    `verb`, `from_`, `to`: the step back, if there was one.
+    """
 
     TYPE: ClassVar = "responsible_withdrawn"
     LEFT_OUT: ClassVar = frozenset({"verb", "from", "to"})

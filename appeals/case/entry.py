@@ -1,8 +1,8 @@
-"""What an entry in the history of an appeal is: a kind with a name, its fields, and which are personal.
+"""An entry in the history of an appeal: a kind with a name, its fields, some personal.
 
-Features declare their kinds in their `entries.py`. What was ever recorded stays readable: a kind keeps
-its name, a field that comes later has a default, and of a kind that no feature declares an entry is
-read as `Unknown`.
+Features declare their kinds in their `entries.py`. What was ever recorded stays readable: a kind
+keeps its name, a field that comes later has a default, and of a kind that no feature declares an
+entry is read as `Unknown`.
 """
 
 from collections.abc import Mapping
@@ -18,9 +18,9 @@ __all__ = ["Entry", "EntryKinds", "Unknown", "decode"]
 class Entry(Typed):
     """A kind of entry; `TYPE` is its stored action.
 
-    `PERSONAL`: fields with names, numbers and what people wrote. They are stored apart and can be erased;
-    then they are read as None. `STAGES`: keys whose values are codes of stages. `FOR_OVERSEERS`: of such
-    an entry others see only that it is there.
+    `PERSONAL`: fields with names, numbers and what people wrote. They are stored apart and can be
+    erased; then they are read as None. `STAGES`: keys whose values are codes of stages.
+    `FOR_OVERSEERS`: of such an entry others see only that it is there.
     """
 
     PERSONAL: ClassVar[tuple[str, ...]] = ()
@@ -32,7 +32,10 @@ class Entry(Typed):
         return self.PERSONAL
 
     def parts(self) -> tuple[dict[str, Any], dict[str, Any] | None]:
-        """Return the JSON that the chain holds, and the personal JSON beside it; None: nothing is personal."""
+        """Return the JSON that the chain holds, and the personal JSON beside it.
+
+        None: nothing is personal.
+        """
         data = self.to_data()
         if not (names := self.personal_fields()):
             return data, None
@@ -58,7 +61,10 @@ EntryKinds = Mapping[str, type[Entry]]
 def decode(
     kinds: EntryKinds, action: str, data: dict[str, Any], personal: dict[str, Any] | None
 ) -> Entry | Unknown:
-    """Return a stored entry as what it is; never fails. `personal` None: there was none, or it is erased."""
+    """Return a stored entry as what it is; never fails.
+
+    `personal` None: there was none, or it is erased.
+    """
     kind = kinds.get(action)
     if kind is None or not isinstance(data, dict):
         return Unknown(action, data, personal)

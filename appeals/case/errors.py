@@ -1,4 +1,7 @@
-"""What can go wrong with an appeal: one tree, typed data; `web` maps it to problem types by one table."""
+"""What can go wrong with an appeal: one tree, typed data.
+
+`web` maps it to problem types by one table.
+"""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -33,7 +36,10 @@ class NotFound(AppealError):
 
 
 class Refused(AppealError):
-    """The rights refuse it. `conflict` when by the conflict rule; `reason` is a code of `rights.Reason`."""
+    """The rights refuse it.
+
+    `conflict`: by the conflict rule; `reason` is a code of `rights.Reason`.
+    """
 
     def __init__(
         self, *, action: str, reason: str, conflict: bool, employee_id: int, number: int | None

@@ -1,8 +1,8 @@
-"""The history of an appeal: append-only from its first row, each entry chained to the one before.
+"""The history of an appeal: append-only, each entry chained to the one before.
 
 An entry's hash covers the appeal, its number, time, author, action, data, the hash of its personal
-part and the hash of the entry before. Personal data (names, numbers, what people wrote) lies outside
-and only its salted hash inside, so that it can be erased by law and the chain still holds.
+part and the hash of the entry before. Personal data (names, numbers, what people wrote) lies
+outside and only its salted hash inside, so that it can be erased by law and the chain still holds.
 
 This module refuses UPDATE and DELETE in the program itself (erasing the personal part excepted).
 Against someone with the database's password it does not refuse but shows: `verify` finds a change,
@@ -71,7 +71,7 @@ async def append(session: AsyncSession, number: int, *records: Record) -> Head:
 
 
 async def begin(session: AsyncSession, number: int, *records: Record) -> Head:
-    """As `append`, for an appeal whose row was inserted in this very transaction: nothing to look up."""
+    """As `append`, for an appeal inserted in this very transaction: nothing to look up."""
     return await _insert(session, number, _BEGINNING, records)
 
 

@@ -1,6 +1,7 @@
-"""The statements that presses and ringings run, compiled once (`store.fast`); the meaning is with their callers.
+"""The statements that presses and ringings run, compiled once (`store.fast`).
 
-Here alone the kernel takes the short way of SQL. All that people do at a desk is plain SQLAlchemy.
+Their meaning is with their callers. Here alone the kernel takes the short way of SQL. All that
+people do at a desk is plain SQLAlchemy.
 """
 
 from collections.abc import Sequence
@@ -113,7 +114,7 @@ OF_APPEAL = prepared(
 
 
 def _stored_accused() -> tuple[Any, ColumnElement[bool]]:
-    """Return an alias of the table, and the condition that its row is an accused of a row of `appeals`."""
+    """Return an alias of conflicts, and the condition that it is an accused of `appeals`."""
     row, lifting = _CONFLICTS.alias(), _CONFLICTS.alias()
     is_accused = and_(
         row.c.appeal_number == _APPEALS.c.number,
@@ -172,20 +173,25 @@ _INSERT_CONFLICT = prepared(insert(_CONFLICTS))
 
 
 async def add_call(session: AsyncSession, row: dict[str, Any]) -> None:
+    """Insert the link of a call to its appeal, later."""
     await insert_later(session, _INSERT_CALL, [row])
 
 
 async def add_visit(session: AsyncSession, row: dict[str, Any]) -> None:
+    """Insert a visit of a stage, later."""
     await insert_later(session, _INSERT_VISIT, [row])
 
 
 async def add_text(session: AsyncSession, row: dict[str, Any]) -> None:
+    """Insert the text that an appeal is searched by, later."""
     await insert_later(session, _INSERT_TEXT, [row])
 
 
 async def add_history(session: AsyncSession, rows: Rows) -> None:
+    """Insert entries of history, later."""
     await insert_later(session, _INSERT_HISTORY, rows)
 
 
 async def add_conflicts(session: AsyncSession, rows: Rows) -> None:
+    """Insert conflicts, later."""
     await insert_later(session, _INSERT_CONFLICT, rows)

@@ -1,4 +1,4 @@
-"""Who may listen to a recording, and its playings within what the viewer may read."""
+"""The right to listen to a recording, and its playings that the viewer may read."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -42,7 +42,7 @@ class Listened:
 
 
 async def listened(session: AsyncSession, viewer: Person, query: ListeningQuery) -> list[Listened]:
-    """Return the newest playings of recordings whose call `viewer` may read, one more than `limit`.
+    """Return the newest playings of calls that `viewer` may read, one more than `limit`.
 
     Recordings without a call are shown to those who read the whole company.
     """
@@ -60,7 +60,8 @@ async def listened(session: AsyncSession, viewer: Person, query: ListeningQuery)
 
 def _readable(viewer: Person) -> ColumnElement[bool]:
     whole_company = viewer.role == Role.ADMIN or viewer.department_id is None
-    # The listeners are those who handle the case: its accused must not see them, though it was their call.
+    # The listeners are those who handle the case: its accused must not see them, though it was
+    # their call.
     not_about = Call.id.not_in(calls_about(viewer.id))
     of_a_call = and_(Call.id.is_not(None), calls_for(viewer), not_about)
     return of_a_call | Recording.call_id.is_(None) if whole_company else of_a_call

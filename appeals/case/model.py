@@ -40,6 +40,8 @@ class Phase(enum.StrEnum):
 
 
 class Kind(enum.StrEnum):
+    """What an appeal is by the kind of its type."""
+
     COMPLAINT = "complaint"
     REQUEST = "request"
     CLAIM = "claim"
@@ -59,6 +61,8 @@ class RecordType(Base):
 
 
 class Category(Base):
+    """What an appeal is about: a dictionary that a company changes."""
+
     __tablename__ = "categories"
 
     code: Mapped[str] = mapped_column(String(32), primary_key=True)
@@ -66,7 +70,7 @@ class Category(Base):
 
 
 class Stage(Base):
-    """A stage of a route; `position` orders the stages of a route, `limit_s` is wall time, null is none."""
+    """A stage of a route, ordered by `position`; `limit_s` is wall time, None is no limit."""
 
     __tablename__ = "stages"
     __table_args__ = (UniqueConstraint("route", "position"),)
@@ -81,7 +85,7 @@ class Stage(Base):
 
 
 class Appeal(Base):
-    """`number` is what people say on the telephone. `press_key` makes key 3 exactly once."""
+    """`number` is for people on the telephone. `press_key` makes key 3 exactly once."""
 
     __tablename__ = "appeals"
     __table_args__ = (
@@ -153,8 +157,8 @@ class AppealConflict(Base):
     """An employee's conflict of interest in an appeal. Rows are only ever added.
 
     `degree`: 1 the accused, 2 the employee who answered the call of a complaint that the machine
-    opened (`appeals.case.conflicts`). `lifts`: this row ends that earlier one. `by_id` None: a fact of the
-    telephone system, or the upkeep job, wrote it.
+    opened (`appeals.case.conflicts`). `lifts`: this row ends that earlier one. `by_id` None: a fact
+    of the telephone system, or the upkeep job, wrote it.
     """
 
     __tablename__ = "appeal_conflicts"
@@ -173,6 +177,8 @@ class AppealConflict(Base):
 
 
 class StageVisit(Base):
+    """A stay of an appeal in a stage; `left_at` None: it is there now."""
+
     __tablename__ = "stage_visits"
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -183,7 +189,10 @@ class StageVisit(Base):
 
 
 class HistoryEntry(Base):
-    """Append-only, a hash chain per appeal. Personal data is outside the hash; its salted hash is inside."""
+    """An entry of the append-only history, a hash chain per appeal.
+
+    Personal data is outside the hash; its salted hash is inside.
+    """
 
     __tablename__ = "history"
 

@@ -1,6 +1,7 @@
-"""The conflicts of cases stored before conflicts were: an upkeep job writes them in pieces.
+"""The conflicts of cases older than conflicts: an upkeep job writes them in pieces.
 
-Until the job is there, the older signs protect those cases just the same (`appeals.case.conflicts`).
+Until the job is there, the older signs protect those cases just the same
+(`appeals.case.conflicts`).
 """
 
 from collections.abc import Sequence
@@ -42,7 +43,10 @@ async def next_numbers(session: AsyncSession) -> Sequence[int] | None:
 
 
 def _answered_after(place: int) -> Select[int]:
-    """By exists, not by joins: then the appeals are gone through in their order until there are enough."""
+    """Ask by exists, not by joins.
+
+    Then the appeals are gone through in their order until there are enough.
+    """
     unwritten = ~exists().where(
         AppealConflict.appeal_number == AppealCall.appeal_number,
         AppealConflict.employee_id == Leg.employee_id,
@@ -86,7 +90,10 @@ def _accused_after(place: int) -> Select[int]:
 
 
 async def write_conflicts(session: AsyncSession, numbers: Sequence[int], *, now: datetime) -> None:
-    """Write the conflicts of `numbers`, in ascending order, and how far the job is; none: it is done."""
+    """Write the conflicts of `numbers`, in ascending order, and how far the job is.
+
+    No numbers: it is done.
+    """
     for number in numbers:
         appeal = await changing.load(session, number)
         _, unwritten = await subjects.read(session, appeal)
@@ -122,13 +129,14 @@ async def _named(session: AsyncSession, number: int, now: datetime) -> tuple[dat
     return now, None
 
 
-# -- cases in the hands of somebody in conflict -----------------------------------------------------
+# -- cases in the hands of somebody in conflict -----------------------------------------------
 
 
 async def next_held(session: AsyncSession, place: int) -> Sequence[int]:
-    """Return the next open appeals after `place` whose person responsible is in conflict; for a reader.
+    """Return the next open appeals after `place` whose responsible is in conflict.
 
-    Older versions let a retyped case be taken, and a changed `[conflict] answered_by` may bar who took one.
+    Older versions let a retyped case be taken, and a changed `[conflict] answered_by` may bar the
+    employee who took one. For a reader.
     """
     rule = await conflicts.rule(session)
     degrees = {ACCUSED} if rule is AnsweredBy.NONE else {ACCUSED, ANSWERED}
@@ -149,7 +157,7 @@ async def next_held(session: AsyncSession, place: int) -> Sequence[int]:
 
 
 async def withdraw(session: AsyncSession, numbers: Sequence[int], *, now: datetime) -> None:
-    """Take `numbers`, in ascending order, from who is responsible and in conflict."""
+    """Take `numbers`, in ascending order, from responsible persons in conflict."""
     rule = await conflicts.rule(session)
     for number in numbers:
         appeal = await changing.load(session, number)

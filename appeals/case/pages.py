@@ -1,4 +1,4 @@
-"""Keyset pages: a cursor is the place of the last row, opaque to whoever carries it."""
+"""Keyset pages: a cursor is the place of the last row, opaque to the client."""
 
 import base64
 import binascii
@@ -17,18 +17,23 @@ Row = TypeVar("Row")
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """`next` is the cursor of the page that follows, null on the last one."""
+    """`next` is the cursor of the page that follows, None on the last one."""
 
     items: list[dict[str, Any]]
     next: str | None
 
 
 def encode(place: Sequence[str | int]) -> str:
+    """Return the cursor of `place`."""
     return base64.urlsafe_b64encode(json.dumps(list(place)).encode()).decode().rstrip("=")
 
 
 def decode(cursor: str, kinds: Sequence[type]) -> list[Any]:
-    """Return the place in `cursor`; Invalid when it is not one that `encode` made of such `kinds`."""
+    """Return the place in `cursor`.
+
+    Raises:
+        Invalid: `encode` did not make it of values of such `kinds`.
+    """
     try:
         place = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
     except (binascii.Error, ValueError) as error:

@@ -1,4 +1,4 @@
-"""Run a verb of a person: in one transaction, refused by the rights or done; what was refused is recorded.
+"""Run a verb of a person in one transaction: done, or refused and recorded.
 
 appeal = await perform(writer, lambda s: verbs.take(s, 1234, employee, now=now()), now=now)
 """
@@ -26,7 +26,11 @@ T = TypeVar("T")
 
 
 async def perform(writer: Writer, verb: Work[T], *, now: Callable[[], datetime]) -> T:
-    """Run `verb` and return its result. A refused one is rolled back, recorded, and raises Refused."""
+    """Run `verb` and return its result. A refused one is rolled back and recorded.
+
+    Raises:
+        Refused: the rights refuse it.
+    """
 
     async def work(session: AsyncSession) -> T | Refused:
         mark = outbox.mark(session)
@@ -45,7 +49,12 @@ async def perform(writer: Writer, verb: Work[T], *, now: Callable[[], datetime])
 
 
 def check(actor: Person, action: Action, subject: Subject) -> None:
-    """Raise what `actor` may not do to `subject`: Refused, or NotFound of what they may not read."""
+    """Let pass what `actor` may do to `subject`.
+
+    Raises:
+        Refused: the rights refuse it.
+        NotFound: `actor` may not read it.
+    """
     verdict = may(actor, action, subject)
     if isinstance(verdict, Refusal):
         if verdict.reason is Reason.OUT_OF_SCOPE and subject.number is not None:
@@ -68,9 +77,10 @@ _REFUSALS_AN_HOUR: Final = 20
 
 
 async def _record(session: AsyncSession, refusal: Refused, now: datetime) -> None:
-    """A row to list, and an entry in the chain, where nobody can take it away again.
+    """Record a refusal as a row to list and as an entry in the chain, which is for ever.
 
-    Of one person at one appeal so many an hour: an accused must not bury the history under attempts.
+    Of one person at one appeal so many an hour: an accused must not bury the history under
+    attempts.
     """
     if refusal.number is None or await _is_recorded_enough(session, refusal, now):
         return

@@ -1,4 +1,4 @@
-"""What a person may read, as SQL: `appeals.case.scope` and the first degree of the conflict rule, for lists.
+"""What a person may read, as SQL for lists: the scope and the conflict rule's accused.
 
 The same as `rights.may(…, READ, …)`; a test compares the two over a whole company.
 """
@@ -30,14 +30,17 @@ from people.model import Department
 
 __all__ = ["Reach", "appeals_for", "appeals_within_reach", "calls_for", "calls_within_reach"]
 
-# Whoever may read no more than this has his list made of what he may read; for whoever may read more,
-# the newest are looked through until the page is full.
+# A viewer who may read no more than this has a list made of all of it; for a viewer with more, the
+# newest are looked through until the page is full.
 _FEW = 2000
 
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """What a viewer may read, in the form that makes his lists fast. `is_short`: it can be read through."""
+    """What a viewer may read, in the form that makes lists fast.
+
+    `is_short`: it can be read through.
+    """
 
     condition: ColumnElement[bool]
     is_short: bool
@@ -56,8 +59,8 @@ def _not_about(viewer: Person) -> ColumnElement[bool]:
 def _appeals_in_scope(viewer: Person) -> ColumnElement[bool]:
     if _reads_all(viewer):
         return true()
-    # An exists in an exists, not a join: SQLite would begin with all that ever rang at that telephone.
-    # An alias, because the query may be about another call of the appeal.
+    # An exists in an exists, not a join: SQLite would begin with all that ever rang at that
+    # telephone. An alias, because the query may be about another call of the appeal.
     link = aliased(AppealCall)
     at_own_telephone = exists().where(
         link.appeal_number == Appeal.number,
@@ -115,7 +118,7 @@ async def _are_few(session: AsyncSession, parts: list[Select[int]] | list[Select
 
 
 def _appeals_of(viewer: Person) -> list[Select[int]]:
-    """What is in scope, beginning with the viewer instead of the appeals."""
+    """Return what is in scope, beginning with the viewer instead of the appeals."""
     parts = [
         select(AppealCall.appeal_number)
         .join(Leg, Leg.call_id == AppealCall.call_id)
@@ -155,7 +158,7 @@ def _in_department(
 
 
 def _below(department_id: int) -> Select[int]:
-    """A department and all departments under it."""
+    """Return a department and all departments under it."""
     tree = select(Department.id).where(Department.id == department_id).cte(recursive=True)
     child = aliased(Department)
     tree = tree.union(select(child.id).join(tree, child.parent_id == tree.c.id))

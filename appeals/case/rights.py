@@ -1,11 +1,13 @@
-"""Who may do what with which appeal, call or recording: one pure function.
+"""The rights to appeals, calls and recordings: one pure function.
 
-The conflict rule comes first, in two degrees. *The accused* has no verb and does not read the appeal,
-whatever the role. *The employee who answered the call* of a complaint that the machine opened reads it
-and may write down what the caller said while that is empty, and no more (`AnsweredBy`).
+The conflict rule comes first, in two degrees. *The accused* has no verb and does not read the
+appeal, whatever the role. *The employee who answered the call* of a complaint that the machine
+opened reads it and may write down what the caller said while that is empty, and no more
+(`AnsweredBy`).
 
-Then the scope: an appeal that a person may not read does not exist for that person (`appeals.case.scope`).
-Then the role. An admin acts only where no supervisor in charge stands outside the conflict.
+Then the scope: an appeal that a person may not read does not exist for that person
+(`appeals.case.scope`). Then the role. An admin acts only where no supervisor in charge stands
+outside the conflict.
 """
 
 import enum
@@ -31,7 +33,7 @@ __all__ = [
 
 
 class Action(enum.StrEnum):
-    """A verb comes under the conflict rule unless `_EXEMPT` says otherwise."""
+    """What is done; an action comes under the conflict rule unless `_EXEMPT` holds it."""
 
     READ = "read"
     TAKE = "take"
@@ -48,6 +50,8 @@ class Action(enum.StrEnum):
 
 
 class Reason(enum.StrEnum):
+    """Why the rights refuse."""
+
     OUT_OF_SCOPE = "out_of_scope"
     ROLE = "role"
     ACCUSED = "accused"
@@ -63,25 +67,30 @@ class AnsweredBy(enum.StrEnum):
 
 
 class Person(Protocol):
-    """Whoever acts: `people.model.Employee` and `people.access.audience.Viewer` both fit."""
+    """A person who acts: `people.model.Employee`, `people.access.audience.Viewer`."""
 
     @property
-    def id(self) -> int: ...
+    def id(self) -> int:
+        """The employee's id."""
+
     @property
-    def role(self) -> Role: ...
+    def role(self) -> Role:
+        """The one role."""
+
     @property
-    def department_id(self) -> int | None: ...
+    def department_id(self) -> int | None:
+        """The department; None is the whole company."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """What the rule needs to know of an appeal, or of a call that belongs to none (`number` None).
+    """What the rule knows of an appeal, or of a call that belongs to none (`number` None).
 
-    `departments`: its department and all above. `telephones`: at whose telephones the call of its press
-    rang; `talked`: who answered it. `own`: who reads it for a column of its own (`scope.OWN_COLUMNS`).
-    `accused` and `answered_by`: conflicts in force of the first and the second degree; `rule`: what the
-    second means now. `named`: an accused was named before. `supervised`: a supervisor in charge stands
-    outside the conflict.
+    `departments`: its department and all above. `telephones`: the employees at whose telephones the
+    call of its press rang; `talked`: those who answered it. `own`: those who read it for a column
+    of its own (`scope.OWN_COLUMNS`). `accused` and `answered_by`: conflicts in force of the first
+    and the second degree; `rule`: what the second means now. `named`: an accused was named before.
+    `supervised`: a supervisor in charge stands outside the conflict.
     """
 
     number: int | None = None
@@ -98,15 +107,18 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    pass
+    """The rights allow it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
+    """The rights refuse it."""
+
     reason: Reason
 
     @property
     def conflict(self) -> bool:
+        """Whether the conflict rule refuses it."""
         return self.reason in (Reason.ACCUSED, Reason.ANSWERED_THE_CALL)
 
 
@@ -125,7 +137,8 @@ _ROLES: Final[Mapping[Action, frozenset[Role]]] = {
     Action.LISTEN: _EVERYBODY,
     Action.ACCUSE: _TALKERS,
 }
-# An operator does these only to an appeal of their own; `True`: one whose call they answered counts.
+# An operator does these only to an appeal of their own; `True`: one whose call they answered
+# counts.
 _OWN_ONLY: Final[Mapping[Action, bool]] = {
     Action.PATCH: False,
     Action.NOTE: True,

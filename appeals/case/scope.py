@@ -1,7 +1,8 @@
-"""Who reads an appeal or a call, declared once.
+"""The readers of an appeal or a call, declared once.
 
-`appeals.case.rights` asks it of one person and one subject, `appeals.case.reach` makes an SQL condition of it,
-`appeals.case.audience` the audience of a message. A test compares the three over a whole company.
+`appeals.case.rights` asks it of one person and one subject, `appeals.case.reach` makes an SQL
+condition of it, `appeals.case.audience` the audience of a message. A test compares the three over a
+whole company.
 """
 
 from typing import Final
@@ -20,6 +21,6 @@ MANY: Final = tuple(role for role in Role if role in BY_DEPARTMENT | EVERYTHING)
 # Columns of `appeals` that name an employee who reads the appeal whatever the role.
 OWN_COLUMNS: Final = ("responsible_id",)
 
-# `AppealCall.link` of the call that opened the appeal. The employees at whose telephones that call rang
-# read the appeal; any other linked call gives that call only.
+# `AppealCall.link` of the call that opened the appeal. The employees at whose telephones that call
+# rang read the appeal; any other linked call gives that call only.
 PRESS: Final = "press"

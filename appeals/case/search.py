@@ -1,7 +1,8 @@
-"""Lists by a part of a name or number, newest first, without reading all that was ever said.
+"""Lists by a part of a name or number, newest first, without reading all there is.
 
-A frequent text is found among the newest; for a rare one the index names the few that have it. Which of
-the two a text is nobody knows beforehand, so the newest are searched first, then ever longer times.
+A frequent text is found among the newest; for a rare one the index names the few that have it.
+Which of the two a text is nobody knows beforehand, so the newest are searched first, then ever
+longer times.
 """
 
 from collections.abc import Iterator, Sequence
@@ -46,9 +47,10 @@ async def newest(
 ) -> Sequence[Row[*tuple[Any, ...]]]:
     """Return the first `limit` of `rows` whose text in `texts` holds one of `wanted`.
 
-    `rows` joins `texts` and is ordered newest first; the order of `key`, a number, must agree wherever
-    a multiple of `first` lies between two keys. Keys are searched from `since` to below `before` (null:
-    the end), the newest `first` of them to begin with. Without a key all of `rows` are read.
+    `rows` joins `texts` and is ordered newest first; the order of `key`, a number, must agree
+    wherever a multiple of `first` lies between two keys. Keys are searched from `since` to below
+    `before` (null: the end), the newest `first` of them to begin with. Without a key all of `rows`
+    are read.
     """
     if key is None:
         return (await session.execute(rows.where(says(texts, wanted)).limit(limit))).all()
@@ -71,7 +73,7 @@ async def _end(session: AsyncSession, texts: Table, key: str, step: int) -> int:
 
 
 def _windows(since: int, top: int, first: int) -> Iterator[tuple[int, int]]:
-    """Spans of keys from `top` (not included) down to `since`, each longer than the one before."""
+    """Yield spans of keys from `top` (not included) down to `since`, ever longer."""
     span = first
     for _ in range(_WINDOWS):
         if top - span <= since:

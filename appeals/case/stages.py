@@ -1,4 +1,4 @@
-"""Which verb leads from which phase to which: the whole table, and the picture drawn from it.
+"""Which verb leads from which phase to which: the table, and the picture drawn from it.
 
 Run `python -m appeals.case.stages > docs/appeal-stages.md` after a change; a test compares the two.
 """
@@ -24,6 +24,8 @@ __all__ = [
 
 
 class Verb(enum.StrEnum):
+    """What leads from one phase to another."""
+
     ASSIGN = "assign"
     TAKE = "take"
     RESOLVE = "resolve"
@@ -54,7 +56,8 @@ TRANSITIONS: Final[Mapping[tuple[Phase, Verb], Phase]] = {
     (Phase.REJECTED, Verb.REOPEN): Phase.RECEIVED,
 }
 
-# In the table, but no use case of `appeals.registration.verbs` takes such a step yet: docs promise none of them.
+# In the table, but no use case of `appeals.registration.verbs` takes such a step yet: docs promise
+# none of them.
 NOT_YET: Final = frozenset({Verb.VERIFY, Verb.CLOSE, Verb.REJECT, Verb.REOPEN})
 # The deadline runs in these.
 UNRESOLVED: Final = frozenset({Phase.RECEIVED, Phase.ACKNOWLEDGED, Phase.INVESTIGATING})
@@ -104,7 +107,7 @@ The ready route «Разбор жалобы»:
 | | stage | phase | shown state |
 |---|---|---|---|
 {rows}
-"""
+"""  # noqa: E501 -- the lines of a document, which are broken as in docs/
 
 
 if __name__ == "__main__":

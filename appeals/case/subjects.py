@@ -35,7 +35,10 @@ async def of_appeal(session: AsyncSession, appeal: Appeal) -> Subject:
 
 
 async def read(session: AsyncSession, appeal: Appeal) -> tuple[Subject, dict[int, datetime]]:
-    """Return `of_appeal`, and employee → time of those who answered the press call and have no row yet."""
+    """Return `of_appeal`, and employee → time of answers without a conflict yet.
+
+    Those are the employees who answered the press call.
+    """
     found = (await session.execute(hot.OF_APPEAL, {"number": appeal.number, "press": PRESS})).all()
     legs = [row for row in found if row.id is None]
     rows = [Row(r.id, r.employee_id, r.degree, r.lifts) for r in found if r.id is not None]
@@ -67,12 +70,12 @@ def _own(appeal: Appeal) -> frozenset[int]:
 
 
 def owned_now(subject: Subject, appeal: Appeal) -> Subject:
-    """Return `subject` after a change of who is responsible for `appeal`. Pure."""
+    """Return `subject` after a change of the person responsible for `appeal`. Pure."""
     return replace(subject, own=_own(appeal))
 
 
 async def for_verb(session: AsyncSession, appeal: Appeal, actor: Person) -> Subject:
-    """Return `appeal` as the rights of a verb by `actor` see it: with the setting of the conflict rule."""
+    """Return `appeal` as the rights of a verb by `actor` see it, with the conflict rule set."""
     subject = await of_appeal(session, appeal)
     subject = replace(subject, rule=await conflicts.rule(session))
     if actor.role == Role.ADMIN:
@@ -81,7 +84,10 @@ async def for_verb(session: AsyncSession, appeal: Appeal, actor: Person) -> Subj
 
 
 async def _is_supervised(session: AsyncSession, subject: Subject) -> bool:
-    """Whether a supervisor in charge of the appeal stands outside the conflict: then no admin acts."""
+    """Return whether a supervisor in charge of the appeal stands outside the conflict.
+
+    Then no admin acts.
+    """
     found = await session.scalars(
         select(Employee).where(Employee.role == Role.SUPERVISOR, Employee.disabled_at.is_(None))
     )
@@ -93,9 +99,10 @@ async def _is_supervised(session: AsyncSession, subject: Subject) -> bool:
 
 
 async def of_call(session: AsyncSession, call: Call) -> list[Subject]:
-    """Return the appeals that the call belongs to, then the call itself, as the rights see them.
+    """Return the appeals of the call, then the call itself, as the rights see them.
 
-    A person who may read any of them may read the call, unless it is of an appeal about that person.
+    A person who may read any of them may read the call, unless it is of an appeal about that
+    person.
     """
     appeals = await session.scalars(
         select(Appeal)

@@ -1,4 +1,4 @@
-"""What appeals are searched by: kept beside each appeal, in the transaction that changes it."""
+"""The text that an appeal is searched by, kept in the transaction that changes it."""
 
 from sqlalchemy.ext.asyncio import AsyncSession
 

@@ -15,8 +15,10 @@ __all__ = ["CallTimes", "CaseTimes", "VisitTimes", "first_contact_after", "times
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallTimes:
-    """The call of the press. `answered_at` is the first human contact in it; `queue_wait_s` the sum of
-    its stays in queues."""
+    """The call of the press.
+
+    `answered_at` is the first human contact in it; `queue_wait_s` the sum of its stays in queues.
+    """
 
     pressed_at: datetime | None
     queue_wait_s: float | None
@@ -28,6 +30,8 @@ class CallTimes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VisitTimes:
+    """A stay in a stage; `left_at` None: it has not ended."""
+
     stage: str
     entered_at: datetime
     left_at: datetime | None
@@ -35,6 +39,8 @@ class VisitTimes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseTimes:
+    """The moments of a case; None: not yet."""
+
     opened_at: datetime
     first_contact_at: datetime | None
     taken_at: datetime | None
@@ -74,7 +80,7 @@ def first_contact_after(
 
 
 def _between(start: datetime | None, end: datetime | None) -> float | None:
-    """Seconds from `start` to `end`. Clocks of PBX and host may disagree by a little: never below 0."""
+    """Return the seconds from `start` to `end`, never below 0: PBX and host clocks differ."""
     if start is None or end is None:
         return None
     return round(max((end - start).total_seconds(), 0.0), 3)

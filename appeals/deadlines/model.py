@@ -1,4 +1,4 @@
-"""What was told of deadlines."""
+"""Notices that were published of deadlines."""
 
 from datetime import datetime
 

@@ -1,4 +1,4 @@
-"""The deadline of an appeal: warned of once, reported once when missed, also across restarts.
+"""The deadline of an appeal: one warning, one report when missed, also across restarts.
 
 There is one deadline in wall time, `resolve`: set when the appeal is opened, met by reaching the
 phase `responded`. Being due is not an event that could be lost but a question asked of the rows.
@@ -28,25 +28,31 @@ _AT_ONCE: Final = 200  # a transaction stays short; the rest comes with the next
 
 
 class Level(enum.StrEnum):
+    """How near a deadline is."""
+
     DUE_SOON = "due_soon"
     OVERDUE = "overdue"
 
 
 @dataclass(frozen=True, kw_only=True)
 class DeadlineSettings:
-    """`resolve_h`: hours from opening to the deadline. `due_soon_h`: hours before it that the warning
-    comes, at most half of `resolve_h`."""
+    """How long a case may take, and when the warning comes.
+
+    `resolve_h`: hours from opening to the deadline. `due_soon_h`: hours before it that the warning
+    comes, at most half of `resolve_h`.
+    """
 
     resolve_h: float = 24
     due_soon_h: float = 4
 
     @property
     def lead(self) -> timedelta:
+        """How long before the deadline the warning comes."""
         return timedelta(hours=min(self.due_soon_h, self.resolve_h / 2))
 
 
 async def is_time(session: AsyncSession, now: datetime, settings: DeadlineSettings) -> bool:
-    """Return whether `tick` would have something to tell: asked of a reader, presses need not wait for it."""
+    """Return whether `tick` has something to publish; for a reader, so that no press waits."""
     for level in Level:
         if (await session.scalars(_untold(level, now, settings.lead).limit(1))).first() is not None:
             return True
@@ -54,7 +60,7 @@ async def is_time(session: AsyncSession, now: datetime, settings: DeadlineSettin
 
 
 async def tick(session: AsyncSession, now: datetime, settings: DeadlineSettings) -> int:
-    """Tell every deadline that is due soon or overdue and was not told so; return how many.
+    """Publish each deadline that is due soon or overdue and was not yet; return how many.
 
     A deadline found overdue is not announced as due soon afterwards.
     """
@@ -68,7 +74,8 @@ async def tick(session: AsyncSession, now: datetime, settings: DeadlineSettings)
 
 
 def _untold(level: Level, now: datetime, lead: timedelta) -> Select[Appeal]:
-    # At `due_at` it is overdue. In no order: to sort, the database would read every deadline there ever was.
+    # At `due_at` it is overdue. In no order: to sort, the database would read every deadline there
+    # ever was.
     due = Appeal.deadline_at
     at_level = due <= now if level is Level.OVERDUE else and_(due > now, due <= now + lead)
     was_told = exists().where(
@@ -83,7 +90,7 @@ async def _tell(session: AsyncSession, appeal: Appeal, level: Level, now: dateti
     notice = {"appeal_number": appeal.number, "due_at": _due(appeal), "level": level, "at": now}
     key = ("appeal_number", "due_at", "level")
     if await insert_new(session, DeadlineNotice, notice, key=key) is None:
-        return False  # another process told it a moment ago
+        return False  # another process published it a moment ago
     due_at = _due(appeal).isoformat()
     entry = DeadlineReached(name=RESOLVE, level=level.value, due_at=due_at)
     await history.append(session, appeal.number, Record(now, entry))

@@ -10,7 +10,10 @@ __all__ = ["BetterEvidence", "CallOver", "FirstContact", "Opened", "PressedAgain
 
 @dataclass(frozen=True, kw_only=True)
 class Opened(Entry):
-    """Key 3 opened the appeal. `pressed_at_is`: what stands for the time of the key, which the PBX did not keep."""
+    """Key 3 opened the appeal.
+
+    `pressed_at_is`: what stands for the time of the key, which the PBX did not keep.
+    """
 
     TYPE: ClassVar = "opened"
     LEFT_OUT: ClassVar = frozenset({"pressed_at_is"})
@@ -65,7 +68,10 @@ class PressedAgain(Entry):
 
 @dataclass(frozen=True, kw_only=True)
 class FirstContact(Entry):
-    """The customer and a person spoke for the first time after the press. `extension`: the person's telephone."""
+    """The customer and a person spoke for the first time after the press.
+
+    `extension`: the person's telephone.
+    """
 
     TYPE: ClassVar = "first_contact"
 

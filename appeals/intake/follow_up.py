@@ -1,4 +1,7 @@
-"""What happens in a call after the press, as its appeals keep it: history, first contact, department."""
+"""What happens in a call after the press, written to its appeals.
+
+That is their history, the first contact, the department.
+"""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -94,7 +97,7 @@ async def call_went_on(
 async def answered(
     session: AsyncSession, appeal: Appeal, *, now: datetime
 ) -> tuple[Subject, list[Record]]:
-    """Write the conflicts of the employees who answered the press call; return subject and records.
+    """Write conflicts of the employees who answered the press; return subject and records.
 
     An employee who took the appeal and answers afterwards loses it.
     """
@@ -114,7 +117,7 @@ async def answered(
 async def _tell_end(
     session: AsyncSession, story: CallStory, appeals: list[Appeal], *, now: datetime
 ) -> None:
-    """Tell everyone who may read the call or one of its `appeals` that it is over."""
+    """Publish to every reader of the call or of one of its `appeals` that it is over."""
     read_as = [await subjects.of_appeal(session, appeal) for appeal in appeals]
     to = audience.of_subjects(*read_as, await subjects.of_call_alone(session, story.id))
     opened = [a.number for a in appeals if a.call_id == story.id]
@@ -130,7 +133,7 @@ async def _tell_end(
 def _told(
     appeal: Appeal, change: CallChange, now: datetime, departments: Mapping[str, int]
 ) -> list[Record]:
-    """Note in `appeal` what `change` says of it; return what its history says of that."""
+    """Note in `appeal` what `change` means for it; return the records of its history."""
     story = change.story
     records = [
         pressed_again(now, story.id, fact.at)
@@ -142,14 +145,17 @@ def _told(
 
 
 def pressed_again(now: datetime, call: str, at: datetime) -> Record:
-    """The caller pressed 3 once more in the call of the appeal."""
+    """Return the record of a caller who pressed 3 once more in the call of the appeal."""
     return Record(now, PressedAgain(call=call, at=at.isoformat()))
 
 
 def _to_department_of_queue(
     appeal: Appeal, change: CallChange, now: datetime, departments: Mapping[str, int]
 ) -> list[Record]:
-    """The press comes before the queue: the first queue of the call that opened it says whose it is."""
+    """Give the appeal to the department of the first queue of the call that opened it.
+
+    The press comes before the queue.
+    """
     since = appeal.opened_at
     stays = [stay for stay in change.story.stays if stay.entered_at >= since]
     before = change.before.stays if change.before else ()
@@ -164,7 +170,7 @@ def _to_department_of_queue(
 
 
 def _first_contact(appeal: Appeal, story: CallStory, now: datetime) -> list[Record]:
-    """Note the first time the customer and a person spoke after the press, the earliest that is known."""
+    """Note the earliest known time that the customer and a person spoke after the press."""
     answers = [story.answered_at, *(leg.answered_at for leg in story.legs)]
     contact = first_contact_after(appeal.opened_at, answers)
     known = appeal.first_contact_at

@@ -1,7 +1,8 @@
-"""From a call's facts to appeals: key 3 opens one exactly once, later facts are written to it.
+"""From facts to appeals: key 3 opens one exactly once, later facts are written to it.
 
 An appeal opened by key 3 is opened at the press (PBX time) and registered when its row is written.
-Nothing here trusts that it is told once: a press that has its appeal adds at most better evidence.
+Nothing here relies on a press coming once: a press that has its appeal adds at most better
+evidence.
 """
 
 import itertools
@@ -31,7 +32,8 @@ from store.upsert import insert_new
 
 __all__ = ["IntakeSettings", "on_change"]
 
-# A PBX may give a uniqueid again after a restart with a wrong clock: this far apart it is another call.
+# A PBX may give a uniqueid again after a restart with a wrong clock: this far apart it is another
+# call.
 _SAME_PRESS: Final = timedelta(hours=6)
 _EVIDENCE: Final = {"unverified": 0, "verified_live": 1, "verified": 2}
 _FIRST_STAGE: Final = str(STAGES[0]["code"])
@@ -41,8 +43,11 @@ _SET_DEPARTMENT = prepared(update(_CALLS).where(_CALLS.c.id == bindparam("call")
 
 @dataclass(frozen=True, kw_only=True)
 class IntakeSettings:
-    """`departments`: queue name → department id; other queues belong to the root. `resolve_h`: hours
-    from the press to the deadline, wall time."""
+    """What intake needs to know of the configuration.
+
+    `departments`: queue name → department id; other queues belong to the root. `resolve_h`: hours
+    from the press to the deadline, wall time.
+    """
 
     departments: Mapping[str, int]
     resolve_h: float = 24
@@ -72,7 +77,7 @@ async def _pressed(
     story = change.story
     # Usually not: then no look before the insert. Else look: an insert in vain would cost a number.
     told_before = change.before is not None and change.before.pressed_at is not None
-    # One appeal a call: a press told of another channel of the call belongs to the call's first.
+    # One appeal a call: a press on another channel of the call belongs to the call's first.
     base = f"{story.pbx}/{story.press_uniqueid or fact.uniqueid}"
     for n in itertools.count(1):
         key = base if n == 1 else f"{base}/{n}"
@@ -101,7 +106,7 @@ async def _open(
     now: datetime,
     settings: IntakeSettings,
 ) -> bool:
-    """Open the appeal with all that belongs to it; False when it was opened before, or just now."""
+    """Open the appeal with all that belongs to it; return False when it was opened before."""
     customer, known = await callers.find_or_make(session, story.caller, now=now)
     related: list[int] = []
     if customer is not None and known:
@@ -114,7 +119,7 @@ async def _open(
     new = await insert_new(session, Appeal, values, key=("press_key",))
     if new is None:
         return False
-    # What the row says; the session knows nothing of it.
+    # The row as it is stored; the session knows nothing of it.
     appeal = Appeal(**values, number=new.number)
     link = {"appeal_number": appeal.number, "call_id": story.id, "link": subjects.PRESS}
     visit = {"appeal_number": appeal.number, "stage": appeal.stage, "entered_at": fact.at}
@@ -182,7 +187,7 @@ def _opened(appeal: Appeal, fact: ComplaintRequested) -> Opened:
 async def _departments(
     session: AsyncSession, queue: str | None, settings: IntakeSettings
 ) -> tuple[int, ...]:
-    """The department of the queue and all above it; of no queue or an unknown one, the root."""
+    """Return the department of the queue and all above; of an unknown queue, the root."""
     mapped = settings.departments.get(queue) if queue else None
     if mapped is not None:
         return await directory.ancestors(session, mapped)
@@ -192,7 +197,7 @@ async def _departments(
 async def _note_department(
     session: AsyncSession, story: CallStory, queue: str, settings: IntakeSettings
 ) -> None:
-    """A call belongs to the department of its queue: who of it may read the call."""
+    """Let the department of its queue read the call."""
     department = settings.departments.get(queue)
     if department is not None:
         await session.execute(_SET_DEPARTMENT, {"call": story.id, "department_id": department})
@@ -205,7 +210,7 @@ async def _pressed_before(
     fact: ComplaintRequested,
     now: datetime,
 ) -> None:
-    """The press has its appeal: keep better evidence, or note that 3 was pressed again in the call."""
+    """Keep better evidence of a press that has its appeal, or note that 3 was pressed again."""
     appeal = await changing.load(session, found.number)
     await calls.link(session, appeal, story.id, subjects.PRESS)
     records = []

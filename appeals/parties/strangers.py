@@ -1,8 +1,8 @@
-"""Callers whose number is hidden are nobody: what was once linked by such a "number" is unlinked.
+"""Callers with a hidden number: appeals once linked by such a "number" are unlinked.
 
-`anonymous` and its kin were once taken for the number of one customer, so that strangers shared their
-appeals. An upkeep job detaches those appeals and calls in pieces and says so in the histories. The row
-of the customer stays, for histories name it; no number leads to it any more.
+`anonymous` and its kin were once taken for the number of one customer, so that strangers shared
+their appeals. An upkeep job detaches those appeals and calls in pieces and records it in
+the histories. The row of the customer stays, for histories name it; no number leads to it any more.
 """
 
 from collections.abc import Callable, Sequence
@@ -33,6 +33,8 @@ _AT_ONCE: Final = 20  # appeals of one transaction: presses wait for it
 
 @dataclass(frozen=True, slots=True)
 class Phone:
+    """A telephone number and its customer."""
+
     number: str
     customer_id: int
 
@@ -51,10 +53,10 @@ async def phones_after(session: AsyncSession, number: str) -> Sequence[Phone]:
 async def detach(
     session: AsyncSession, phone: Phone, is_hidden: IsHidden, *, now: datetime
 ) -> bool:
-    """Detach some appeals of a customer made of a hidden number; return whether there may be more.
+    """Detach some appeals of a hidden number's customer; return whether there may be more.
 
-    The number goes last, so that a restart in between finds it again. A call from inside is left alone:
-    there a name without digits is a colleague's telephone.
+    The number goes last, so that a restart in between finds it again. A call from inside is left
+    alone: there a name without digits is a colleague's telephone.
     """
     from_inside = exists().where(Call.id == Appeal.call_id, Call.direction == "internal")
     rows = await session.scalars(

@@ -4,7 +4,8 @@ What was pressed is read from the PBX each time, never from press3's own tables:
 press3 lost must show up. Every difference comes with `mend`, the way to put it right:
 
 - `read_spool`: the PBX knows the press; reading its spool again opens the appeal.
-- `look_at_call`: a log of the PBX shows a call in the queue of an observed menu that nobody saw press;
+- `look_at_call`: a log of the PBX shows a call in the queue of an observed menu that nobody saw
+  press;
   look at the call, and register it by hand when it was a complaint.
 - `complete_source`: the PBX's source is incomplete for that day, so absence there proves nothing.
 - `check_evidence`: the PBX was read completely and does not know the press; look at its evidence.
@@ -57,10 +58,10 @@ class PressSource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PressReading:
-    """One press may be told by several sources, whose time is the best first.
+    """What was read: one press may be in several sources, the best timed first.
 
-    `unread` are PBXs that can't be read now: what is absent there says nothing. `read_until`: up to when a PBX was
-    read, in its time, where that lies before the end of what was asked for.
+    `unread` are PBXs that can't be read now: absence there proves nothing. `read_until`: up to
+    when a PBX was read, in its time, where that lies before the end of what was asked for.
     """
 
     pressed: Sequence[Press]
@@ -70,6 +71,8 @@ class PressReading:
 
 
 class PressReader(Protocol):
+    """Reads presses from the PBXs themselves."""
+
     async def read(self, start: datetime, end: datetime) -> PressReading:
         """Read the presses from `start` to before `end` afresh from every PBX.
 
@@ -86,10 +89,13 @@ async def run(
     *,
     hidden: AbstractSet[int] = frozenset(),
 ) -> dict[str, Any]:
-    """Return CONTRACT's reconciliation of the local `day`; raises PbxUnread when no PBX can be read.
+    """Return CONTRACT's reconciliation of the local `day`.
 
     `hidden`: numbers of appeals about the reader. They are in no row and no figure, and neither are
     their presses.
+
+    Raises:
+        PbxUnread: no PBX can be read.
     """
     start, end = days.bounds(day, tz)
     reading = await reader.read(start - _MARGIN, end + _MARGIN)
@@ -123,7 +129,7 @@ async def run(
 
 
 class _Presses:
-    """A set in which presses of one channel within six hours are one press, whoever told them."""
+    """A set in which presses of one channel within six hours are one, from any source."""
 
     def __init__(self, presses: Iterable[Press] = ()) -> None:
         self._by_channel: dict[tuple[str, str], list[datetime]] = {}
@@ -135,7 +141,7 @@ class _Presses:
         return any(abs(press.pressed_at - at) <= _SAME_PRESS for at in known)
 
     def add(self, press: Press) -> bool:
-        """Say whether it is a new one."""
+        """Add it; return whether it is a new one."""
         if press in self:
             return False
         self._by_channel.setdefault((press.pbx, press.uniqueid), []).append(press.pressed_at)
@@ -185,14 +191,17 @@ def _not_on_pbx(
 
 
 def _press_of(appeal: Appeal) -> Press:
-    """`press_key` is `pbx/uniqueid`, with `/2` … behind it when the PBX gave the uniqueid again."""
+    """Return the press that `press_key` names: `pbx/uniqueid`.
+
+    Behind it stands `/2` … when the PBX gave the uniqueid again.
+    """
     pbx, uniqueid, *_ = str(appeal.press_key).split("/")
     assert appeal.pressed_at is not None  # the query asked for it
     return Press(pbx=pbx, uniqueid=uniqueid, pressed_at=appeal.pressed_at)
 
 
 async def _without_sound(session: AsyncSession, appeals: Sequence[Appeal]) -> list[Appeal]:
-    """The appeals whose call is over and left no recording; a call that still lasts is not missed."""
+    """Return the appeals whose call is over and left no recording."""
     over = await session.scalars(
         select(Call.id).where(
             Call.id.in_([appeal.call_id for appeal in appeals]),
@@ -205,7 +214,7 @@ async def _without_sound(session: AsyncSession, appeals: Sequence[Appeal]) -> li
 
 
 async def _orphans(session: AsyncSession, start: datetime, end: datetime) -> list[dict[str, Any]]:
-    # Of a file that no event told of only its end is known.
+    # Of a file without an event only its end is known.
     at = func.coalesce(Recording.started_at, Recording.stopped_at)
     rows = await session.scalars(
         select(Recording.id)

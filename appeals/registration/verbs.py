@@ -1,8 +1,8 @@
 """The verbs of people: take, resolve, patch. One verb is one transaction.
 
-Each loads the appeal locked, asks the rights, changes it, records the history and publishes the change.
-Call verbs through `appeals.case.performing.perform`: it commits the verb, or in its place the record of
-its refusal.
+Each loads the appeal locked, asks the rights, changes it, records the history and publishes the
+change. Call verbs through `appeals.case.performing.perform`: it commits the verb, or in its place
+the record of its refusal.
 """
 
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ __all__ = [
 
 
 class Patch(TypedDict, total=False):
-    """The fields to change; one that is absent stays. `responsible` and `accused` are employee ids."""
+    """The fields to change, absent ones stay. `responsible`, `accused` are employee ids."""
 
     gist: str | None
     category: str | None
@@ -73,7 +73,11 @@ async def resolve(
     result: str | None = None,
     if_version: int | None = None,
 ) -> Appeal:
-    """Close the analysis. Gist and category must be given now or have been noted before: Missing."""
+    """Close the analysis.
+
+    Raises:
+        Missing: gist or category is neither given now nor noted before.
+    """
     appeal, subject = await _load(session, number, actor)
     check(actor, Action.RESOLVE, subject)
     _match(appeal, if_version)
@@ -144,7 +148,10 @@ _CONTESTED: Final = frozenset({Kind.COMPLAINT, Kind.CLAIM})
 
 
 async def _retyping(session: AsyncSession, appeal: Appeal, code: str | None) -> Action:
-    """A pressed case leaves complaint and claim, or comes back, by a supervisor's hand only."""
+    """Return what a change of the type to `code` is, as the rights see it.
+
+    RETYPE, a supervisor's, when a pressed case leaves complaint and claim or comes back.
+    """
     known = await session.get(RecordType, code) if code else None
     kinds = {Kind(appeal.kind), *([Kind(known.kind)] if known else [])}
     stays = len(kinds) == 1 or kinds <= _CONTESTED
@@ -152,9 +159,12 @@ async def _retyping(session: AsyncSession, appeal: Appeal, code: str | None) -> 
 
 
 async def _load(session: AsyncSession, number: int, actor: Person) -> tuple[Appeal, Subject]:
-    """Return the appeal, locked, and what the rights must know; NotFound for who may not read it.
+    """Return the appeal, locked, and what the rights must know of it.
 
     Its accused knows that it exists: each of their verbs is refused, and recorded.
+
+    Raises:
+        NotFound: there is none that the person may read.
     """
     appeal = await changing.load(session, number)
     subject = await subjects.for_verb(session, appeal, actor)
@@ -242,7 +252,7 @@ async def _assign(
 async def _check_responsible(
     session: AsyncSession, responsible: int, actor: Person, subject: Subject
 ) -> None:
-    """Nobody in conflict is made responsible, whoever asks: `reason` speaks of the person chosen."""
+    """Refuse a person in conflict as responsible; `reason` is that person's conflict."""
     employee = await _employee(session, "responsible", responsible)
     if (reason := conflict(employee.id, subject)) is not None:
         raise refused(actor, Verb.ASSIGN, subject, reason)
