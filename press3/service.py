@@ -4,7 +4,7 @@ import asyncio
 import gc
 import signal
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack, ExitStack
 from functools import partial
 from pathlib import Path
@@ -178,6 +178,10 @@ class Service:
         for port in ports:
             supervisor.start(f"accept-{port.number}", port.run())
             supervisor.on_stop(Stage("stop listening", port.stop_accepting))
+        self._end_in_stages(push, ports)
+
+    def _end_in_stages(self, push: PushServer, ports: Iterable[Port]) -> None:
+        supervisor = self._supervisor
         supervisor.on_stop(Stage("close screens", lambda: push.__aexit__(None, None, None)))
         for port in ports:
             supervisor.on_stop(Stage("finish requests", port.finish))

@@ -21,7 +21,7 @@ from recordings.worker import RecordingWorker
 from telephony.press_reader import PbxReader
 from telephony.serving import Telephony
 from web.app import build, figures
-from web.deps import LinkView, WebDeps
+from web.deps import LinkView, Reconcile, WebDeps
 
 __all__ = ["link_view", "metrics_app", "web_app"]
 
@@ -36,16 +36,9 @@ def web_app(
     push_port: int | None,
 ) -> aiohttp_web.Application:
     """Return the web application of a running service."""
-    logs = logs_by_pbx(settings, number_rules(settings))
 
     def links() -> list[LinkView]:
         return [link_view(each) for each in telephony]
-
-    async def reconcile_day(
-        session: AsyncSession, day: date, hidden: AbstractSet[int]
-    ) -> Mapping[str, Any]:
-        reader = PbxReader([each.link for each in telephony], logs)
-        return await comparison.run(session, day, settings.zone, reader, hidden=hidden)
 
     return build(
         WebDeps(
@@ -57,20 +50,36 @@ def web_app(
             timezone=settings.service.timezone,
             language=settings.service.language,
             links=links,
-            reconcile=reconcile_day,
+            reconcile=_reconciliation(settings, telephony),
             push_socket=push_socket,
             push_port=push_port,
             push_public_url=settings.push.public_url or None,
             static_dir=Path(web.__file__).parent / "static",
             secure_cookie=settings.http.is_secure,
             trusted_proxies=settings.http.proxies,
-            sign_in=SignInRules(
-                session=timedelta(hours=settings.auth.session_h),
-                idle=timedelta(hours=settings.auth.idle_h),
-                totp=settings.auth.totp,
-            ),
+            sign_in=_sign_in_rules(settings),
             public_url=settings.http.public_url or None,
         )
+    )
+
+
+def _reconciliation(settings: Settings, telephony: Sequence[Telephony]) -> Reconcile:
+    logs = logs_by_pbx(settings, number_rules(settings))
+
+    async def reconcile_day(
+        session: AsyncSession, day: date, hidden: AbstractSet[int]
+    ) -> Mapping[str, Any]:
+        reader = PbxReader([each.link for each in telephony], logs)
+        return await comparison.run(session, day, settings.zone, reader, hidden=hidden)
+
+    return reconcile_day
+
+
+def _sign_in_rules(settings: Settings) -> SignInRules:
+    return SignInRules(
+        session=timedelta(hours=settings.auth.session_h),
+        idle=timedelta(hours=settings.auth.idle_h),
+        totp=settings.auth.totp,
     )
 
 

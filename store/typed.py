@@ -1,4 +1,4 @@
-"""What is stored as a type's name with JSON beside it: typed here, plain JSON in the database.
+"""What is stored as a name with JSON beside it: typed here, plain in the database.
 
 A kind of history entry, a kind of event: each is a frozen dataclass with a stored name. Stored rows
 outlive the program that wrote them, so a name never changes, and reading one never fails.
@@ -12,7 +12,7 @@ __all__ = ["Typed"]
 
 @dataclass(frozen=True)
 class Typed:
-    """A dataclass whose fields are the keys of stored JSON, in their order; values are JSON values.
+    """A dataclass whose fields are the keys of stored JSON in their order, of JSON values.
 
     A field of a name that Python keeps for itself ends in `_`: `from_` is the key `from`. `TYPE` is the
     stored name of the kind. A key of `LEFT_OUT` is not there when its value is None.

@@ -43,7 +43,7 @@ WORDS: dict[str, int] = {
     "store": 29,
     "store/migrations": 1,
     "telephony": 1,
-    "web": 25,
+    "web": 26,
     "web/routes": 13,
 }
 # First lines of docstrings that are too long, by folder.
@@ -57,7 +57,7 @@ LONG: dict[str, int] = {
     "press3/doctor": 23,
     "push": 44,
     "recordings": 52,
-    "store": 36,
+    "store": 34,
     "store/migrations": 2,
     "web": 55,
     "web/routes": 16,

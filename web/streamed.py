@@ -1,6 +1,6 @@
-"""A body too large for memory: read piece by piece before the writer is asked, within limits of size and time.
+"""A body too large for memory, read piece by piece within limits of size and time.
 
-`Change.prepare` reads it: `async for piece in ask.stream`.
+It is read before the writer is asked. `Change.prepare` reads it: `async for piece in ask.stream`.
 """
 
 import asyncio
@@ -19,9 +19,9 @@ _PIECE_BYTES = 64 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Streamed:
-    """What a route takes: a body of one of `media_types`, at most `limit_bytes`, come within `limit_s` seconds.
+    """What a route takes: a body of one of `media_types`, at most `limit_bytes`.
 
-    No piece may be `pause_s` seconds late.
+    It comes within `limit_s` seconds, and no piece is `pause_s` seconds late.
     """
 
     media_types: tuple[str, ...]
@@ -65,14 +65,22 @@ class Stream:
             raise ApiError("malformed", "The connection ended before the body did.") from None
 
     def digest(self) -> bytes:
-        """Return the SHA-256 of the whole body; raises RuntimeError when it was not read to its end."""
+        """Return the SHA-256 of the whole body.
+
+        Raises:
+            RuntimeError: it was not read to its end.
+        """
         if not self._content.at_eof():
             raise RuntimeError("the body was not read to its end")
         return self._hash.digest()
 
 
 def stream_of(request: web.Request, rule: Streamed) -> Stream:
-    """Return the body of `request`; raises ApiError `unsupported-media-type`, or `too-large` by what it announces."""
+    """Return the body of `request`.
+
+    Raises:
+        ApiError: `unsupported-media-type`, or `too-large` by the length that it announces.
+    """
     if request.content_type not in rule.media_types:
         types = ", ".join(rule.media_types)
         detail = f"Content-Type is {request.content_type}; this address takes {types}."
