@@ -106,7 +106,7 @@ async def missed(session: AsyncSession, viewer: Viewer, seq: int) -> tuple[list[
 async def prune(
     session: AsyncSession, now: datetime, kept: timedelta = KEPT, *, limit: int = 500
 ) -> int:
-    """Delete at most `limit` messages older than `kept`, always the oldest without a gap; return how many.
+    """Delete at most `limit` messages older than `kept`, oldest first; return how many.
 
     Call again until 0: short transactions let others write.
     """
