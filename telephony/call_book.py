@@ -19,10 +19,6 @@ class CallBook:
         """The stories of calls that have not ended."""
         return tuple(story for story in self._stories.values() if story.ended_at is None)
 
-    def get(self, call: str) -> CallStory | None:
-        """Return the story of `call`, None when it is not in hand."""
-        return self._stories.get(call)
-
     def put(self, story: CallStory) -> None:
         """Take up a story that was read from the database."""
         self._stories[story.id] = story

@@ -53,5 +53,4 @@ def test_calls_are_told_apart_and_ended_ones_put_away() -> None:
     book.accept(changes)
     assert [story.id for story in book.open_stories] == ["b"]
     book.forget_ended()
-    assert book.get("a") is None
     assert book.missing([CallEnded(call="a", at=T0, outcome="failed")]) == {"a"}
