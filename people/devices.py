@@ -1,8 +1,9 @@
 """Known devices: what lets a person in while strangers keep failing at their login.
 
-After a sign-in the browser keeps a cookie that says, signed, for which logins it was right (OWASP's
-device cookies). It opens nothing; failures on a known device are only counted apart from strangers',
-and a known device waits in a lane of its own. A stolen one buys its thief as many guesses as any device has.
+After a sign-in the browser keeps a cookie that holds, signed, the logins for which it was right
+(OWASP's device cookies). It opens nothing; failures on a known device are only counted apart from
+strangers', and a known device waits in a lane of its own. A stolen one buys its thief as many
+guesses as any device has.
 """
 
 import base64
@@ -33,7 +34,8 @@ def device_of(key: bytes, cookie: str, login: str, now: datetime) -> str | None:
 def cookie_for(key: bytes, cookie: str, login: str, now: datetime) -> str:
     """Return the cookie for a device where `login` was right: `cookie` with it, or a new one.
 
-    Other marks stay: those of other logins can't be told from invented ones, and these are worth nothing.
+    Other marks stay: those of other logins can't be distinguished from invented ones, and these are
+    worth nothing.
     """
     name, since, marks = _read(cookie, now) or _new(now)
     own = _mark(key, name, since, login)

@@ -1,4 +1,4 @@
-"""What people can do wrong with people: whose fault, with the data, said once."""
+"""What people can do wrong with people: whose fault, with the data, in one text."""
 
 __all__ = [
     "Crowded",
@@ -26,7 +26,7 @@ class PeopleError(Exception):
 
 
 class SignInRefused(PeopleError):
-    """Login or password is wrong, or the employee is disabled: which, is not told."""
+    """Login or password is wrong, or the employee is disabled: which one, stays secret."""
 
     def __init__(self) -> None:
         super().__init__("login or password is wrong")
@@ -51,7 +51,7 @@ class TooManyAttempts(PeopleError):
 
 
 class Crowded(PeopleError):
-    """More sign-ins at once than can be checked: nothing is said about this one."""
+    """More sign-ins at once than can be checked: this one was not checked."""
 
     def __init__(self, retry_after_s: int) -> None:
         super().__init__(f"too many sign-ins at once; try again in {retry_after_s} s")

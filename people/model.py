@@ -1,4 +1,4 @@
-"""Who works here: employees, departments, telephones, sessions."""
+"""Tables of the people who work here: employees, departments, telephones, sessions."""
 
 import enum
 from datetime import datetime

@@ -100,7 +100,7 @@ def check_strength(password: str, *, login: str, name: str = "") -> None:
 
 
 def check_other(old: str, new: str) -> None:
-    """Raise WeakPassword when `new` is `old`: who set that one may know it."""
+    """Raise WeakPassword when `new` is `old`, which its setter may know."""
     if _normal(old) == _normal(new):
         raise WeakPassword("same", "it is the password that is to be changed")
 

@@ -1,6 +1,6 @@
-"""Who works here, changed: add, disable, password, telephone, unlock. Each leaves its entry in the audit.
+"""Changes of the people who work here: add, disable, password, telephone, unlock.
 
-Passwords come hashed (`people.passwords.chosen`): hashing takes too long for a transaction.
+Each leaves its entry in the audit. Passwords come hashed (`people.passwords.chosen`): hashing takes too long for a transaction.
 """
 
 import re

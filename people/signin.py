@@ -157,7 +157,7 @@ class SignIn:
         """Check the password, and the code when there is a second factor; open a session.
 
         Raises:
-            LockedOut, TooManyAttempts: whether the password was right is not said.
+            LockedOut, TooManyAttempts: the password was not judged.
             Crowded: nothing was checked.
             SignInRefused: wrong login or password, or a disabled employee.
             SecondFactorNeeded: the password is right, the code is missing, wrong or used.

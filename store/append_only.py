@@ -1,7 +1,7 @@
 """Tables that the program only adds to: it refuses UPDATE and DELETE of their rows itself.
 
-Against someone with the database's password this shows nothing; what does is said by the owner of
-the table (a hash chain, grants without UPDATE and DELETE).
+Against someone with the database's password this shows nothing; the owner of the table names what
+does (a hash chain, grants without UPDATE and DELETE).
 """
 
 from typing import Any

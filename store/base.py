@@ -48,7 +48,7 @@ _OFFSET = len("+00:00")
 class CleanText(TypeDecorator[str]):
     """Text that a database can hold: undecodable bytes of a stranger (lone surrogates) and NUL become U+FFFD.
 
-    A caller's name must never be what keeps his complaint from being stored.
+    A caller's name must never be what keeps the caller's complaint from being stored.
     """
 
     impl = String

@@ -32,8 +32,8 @@ __all__ = [
 _PRAGMAS = (
     "synchronous=FULL",
     "foreign_keys=ON",
-    # KiB, as far as they are touched: with the 2 MB that are usual, searching a million calls reads the same
-    # pages again and again (a third more CPU).
+    # KiB, as far as they are touched: with the 2 MB that are usual, searching a million calls reads
+    # the same pages again and again (a third more CPU).
     "cache_size=-16000",
 )
 _WAL_AGAIN_S = 0.01
@@ -45,7 +45,8 @@ _POSTGRES = {
     # A host that vanished in mid-transaction must not hold its row locks for hours.
     "options": "-c idle_in_transaction_session_timeout=30s",
 }
-# Less than a lease lasts: who froze in mid-transaction holds the lease's row, and the outbox's.
+# Less than a lease lasts: a process frozen in mid-transaction holds the lease's row, and the
+# outbox's.
 _WRITER_IDLE_LIMIT = "SET idle_in_transaction_session_timeout = '8s'"
 # New grams (store.search) wait in a list for their index. At the usual 4 MB it is one press in some
 # thousands that puts the list in order, for 30 ms of CPU; so each does a little, at the same cost.
@@ -57,7 +58,7 @@ def create_engine(url: str) -> AsyncEngine:
 
     Transactions of `engine.execution_options(press3_write=True)` take SQLite's write lock when they
     begin: one that read first and then wanted to write would be refused without any waiting.
-    Errors don't show parameters: they end in the log, and who calls whom does not belong there.
+    Errors don't show parameters: they end in the log, where the parties of a call do not belong.
 
     Raises:
         ValueError: another kind of database.
@@ -87,8 +88,8 @@ def create_engine(url: str) -> AsyncEngine:
 async def try_to_write(engine: AsyncEngine) -> None:
     """Write to SQLite and take it back; raises what the database refuses it with.
 
-    A file that may only be read is opened without a word, and even its write lock is given. PostgreSQL has
-    no such thing: there rights are told table by table.
+    A file that may only be read is opened without a word, and even its write lock is given.
+    PostgreSQL has no such thing: there each table has its rights.
     """
     if engine.dialect.name != "sqlite":
         return
@@ -108,7 +109,7 @@ async def database_time(session: AsyncSession) -> datetime:
 
 
 async def let_go_when_frozen(connection: AsyncConnection) -> None:
-    """Make PostgreSQL end a transaction of `connection` in which its process says nothing for 8 s.
+    """Make PostgreSQL end a transaction of `connection` in which its process sends nothing for 8 s.
 
     SQLite needs no such thing: nobody else waits to serve the same file.
     """
@@ -127,8 +128,8 @@ async def index_grams_soon(connection: AsyncConnection) -> None:
 def transaction_is_sound(connection: Connection) -> bool:
     """Return whether the driver still has a transaction that a COMMIT would commit.
 
-    SQLite ends a transaction by itself (full disk, I/O error), and its driver's commit is then silent;
-    PostgreSQL answers COMMIT of a failed transaction with a silent ROLLBACK.
+    SQLite ends a transaction by itself (full disk, I/O error), and its driver's commit is then
+    silent; PostgreSQL answers COMMIT of a failed transaction with a silent ROLLBACK.
     """
     if connection.invalidated or connection.closed:
         return False
@@ -139,7 +140,7 @@ def transaction_is_sound(connection: Connection) -> bool:
 
 
 def _speak_plainly(dialect: Any) -> None:
-    """Say SAVEPOINT as text: SQLAlchemy compiles these three clauses anew each time, for 150 µs."""
+    """Send SAVEPOINT as text: SQLAlchemy compiles the three clauses each time, for 150 µs."""
 
     def saying(command: str) -> Callable[[Connection, str], None]:
         return lambda connection, name: connection.exec_driver_sql(f"{command} {name}").close()
@@ -157,7 +158,8 @@ def _refuse_unsound(connection: Connection, *_details: object) -> None:
 
 
 def _sqlite_pragmas(connection: Any, _record: Any) -> None:
-    # The driver's own BEGIN comes too late for SAVEPOINT; we say BEGIN ourselves (SQLAlchemy docs, pysqlite).
+    # The driver's own BEGIN comes too late for SAVEPOINT; we send BEGIN ourselves (SQLAlchemy docs,
+    # pysqlite).
     connection.isolation_level = None
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")  # first: what follows may have to wait

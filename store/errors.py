@@ -17,7 +17,7 @@ class StoreError(Exception):
 
 
 class CommitFailed(StoreError):
-    """The batch was not committed, or the connection broke so that nobody can tell.
+    """The batch was not committed, or the connection broke so that nobody knows.
 
     The work may be run again unchanged: work handed to the writer must bear being done twice.
     """
@@ -55,7 +55,7 @@ class LeaseLost(StoreError):
 
 
 class AlreadyServing(StoreError):
-    """A second service on one SQLite file; `pid` is null when the holder did not say."""
+    """A second service on one SQLite file; `pid` is None when the holder left none."""
 
     def __init__(self, database: str, pid: int | None) -> None:
         who = f"process {pid}" if pid is not None else "another process"

@@ -1,8 +1,9 @@
-"""One process at a time serves a PBX: a row renewed by its holder, and a number that fences off the last one.
+"""One process at a time serves a PBX: a row that its holder renews, and a fence.
 
 The clock is the database's. A holder that stopped renewing is replaced when its lease expires, also
-when that clock was set back meanwhile; one that ran on this host and is dead, at once. The fence grows with every new holder and is checked in the
-transaction of each batch, so that a holder who slept through his own replacement commits nothing.
+when that clock was set back meanwhile; one that ran on this host and is dead, at once. The fence, a
+number, grows with every new holder and is checked in the transaction of each batch, so that a
+holder that slept through its own replacement commits nothing.
 """
 
 import asyncio
@@ -31,7 +32,7 @@ log = structlog.get_logger(__name__)
 
 
 class LeaseRow(Base):
-    """Who serves a PBX. The row stays for ever, so that the fence never starts again."""
+    """The server of a PBX. The row stays for ever, so that the fence never starts again."""
 
     __tablename__ = "leases"
 
@@ -71,8 +72,8 @@ async def check(session: AsyncSession, pbx: str, fence: int) -> None:
 class Lease:
     """The right to serve `pbx`: `acquire`, then `keep` as a task beside the work, then `release`.
 
-    `trouble` tells what the database answered while it stores nothing: nobody else writes so often.
-    `is_alive` tells whether a process still runs, None when it can't be seen from here.
+    `trouble` is what the database answered while it stores nothing: nobody else writes so often.
+    `is_alive` returns whether a process still runs, None when it can't be seen from here.
     `held_by_another` is true once the lease was really found in a living holder's hands.
     """
 
@@ -92,7 +93,7 @@ class Lease:
         self._times = times
         self.fence: int | None = None
         self.held_by_another = False
-        self.trouble = ""  # what the database said when it last refused; empty while it stores
+        self.trouble = ""  # the database's answer when it last refused; empty while it stores
         self.trouble_since_s = 0.0  # of the loop's clock, while there is trouble
         self._seen: tuple[int, datetime] | None = None
         self._seen_at_s = 0.0
@@ -163,7 +164,8 @@ class Lease:
         self.held_by_another = not self._is_free(held, now)
         if self.held_by_another:
             return None
-        # A holder who is writing right now is no dead one: don't wait for his lock, ask again later.
+        # A holder that is writing right now is no dead one: don't wait for its lock, ask again
+        # later.
         row = await session.scalar(
             select(LeaseRow)
             .where(LeaseRow.pbx == self._pbx)
@@ -190,7 +192,7 @@ class Lease:
     def _is_free(self, row: LeaseRow, now: datetime) -> bool:
         holder = Process(row.host, row.pid, row.started)
         if holder == self._me or self._is_alive(holder) is False:
-            return True  # ours: a commit that was told to have failed did hold
+            return True  # ours: a commit that was reported as failed did hold
         return row.expires_at <= now or self._was_not_renewed(row)
 
     def _was_not_renewed(self, row: LeaseRow) -> bool:

@@ -1,4 +1,4 @@
-"""Bring a database to the schema this program needs, and say how far it is."""
+"""Bring a database to the schema this program needs, and find how far it is."""
 
 from pathlib import Path
 
@@ -54,7 +54,7 @@ async def upgrade(url: str, to: str = "head") -> None:
     """Create or bring up to date the schema and the seed rows; one transaction, all or nothing.
 
     `to` is the revision to stop at. An older schema is logged before and after: rewriting a large database
-    takes minutes, in which nothing else is said.
+    takes minutes, in which nothing else is logged.
 
     Raises:
         NewerDatabase: A newer program has used this database.

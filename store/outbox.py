@@ -1,4 +1,4 @@
-"""What screens and other programs are told, written in the transaction that caused it.
+"""The messages to screens and other programs, written in the transaction that caused it.
 
 `emit` only collects; `store.writer.Writer` numbers the messages last, just before the commit, under
 the one lock (`assign`) that makes commit order and `seq` order the same.
@@ -67,7 +67,7 @@ class Message:
 
 
 def emit(session: AsyncSession, message: Message) -> None:
-    """Tell `message` to its audience once the surrounding transaction commits."""
+    """Publish `message` to its audience once the surrounding transaction commits."""
     session.info.setdefault(_PENDING, []).append(message)
 
 

@@ -11,10 +11,10 @@ _PROC = Path("/proc")
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """`started` (clock ticks since boot) tells a process from a later one that got the same pid.
+    """`started` (clock ticks since boot) sets a process apart from a later one that got the same pid.
 
     `host` names the boot of the machine and the container's view of its processes; it is empty where
-    /proc does not say, and then equals no other host.
+    /proc has none, and then equals no other host.
     """
 
     host: str

@@ -61,7 +61,7 @@ def says(texts: Table, wanted: Needles) -> ColumnElement[bool]:
 
 
 def in_models(name: str | None, kind: str, _parents: Any) -> bool:
-    """Say whether a table or index is declared by the models; those of the grams are the migrations' alone."""
+    """Return whether the models declare a table or index; only migrations make the grams."""
     return name is None or not _OF_THE_DATABASE.fullmatch(name)
 
 

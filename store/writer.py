@@ -1,8 +1,8 @@
-"""Group commit: whoever waits at the same moment shares one durable commit.
+"""Group commit: works that wait at the same moment share one durable commit.
 
-Those who wait share one transaction and one session. When a piece of work fails, none of it is
-stored: the batch is written again, each piece in a SAVEPOINT of its own, so that one that fails takes
-nobody else's work with it. SAVEPOINTs for all would cost more than small work itself (bench/commits).
+They share one transaction and one session. When a piece of work fails, none of it is stored: the
+batch is written again, each piece in a SAVEPOINT of its own, so that one that fails takes nobody
+else's work with it. SAVEPOINTs for all would cost more than small work itself (bench/commits).
 """
 
 import asyncio
@@ -48,8 +48,9 @@ class _Done:
 class Writer:
     """The one door for writes of a process. `async with Writer(engine) as writer: await writer.run(work)`.
 
-    `on_commit(seq)` is called after each commit that added messages, with the last seq, and before it
-    `on_messages(messages)` with the messages themselves, numbered. A batch holds at most `max_batch` pieces of work and may last `batch_limit_s` seconds; `max_waiting` may queue.
+    `on_commit(seq)` is called after each commit that added messages, with the last seq, and before
+    it `on_messages(messages)` with the messages themselves, numbered. A batch holds at most
+    `max_batch` pieces of work and may last `batch_limit_s` seconds; `max_waiting` may queue.
     """
 
     def __init__(
@@ -88,11 +89,12 @@ class Writer:
         """Run `work` in a transaction and return its result when the commit is durable.
 
         `work` must not commit or roll back, must bear being run again (deadlock, lost connection),
-        and must not do slow things: everybody else's writes wait meanwhile. Whoever is cancelled
-        while waiting withdraws work that has not begun; work that has begun may be committed.
+        and must not do slow things: everybody else's writes wait meanwhile. A caller that is
+        cancelled while waiting withdraws work that has not begun; work that has begun may be
+        committed.
 
         Raises:
-            CommitFailed: nothing of it is stored, or nobody can tell; run it again.
+            CommitFailed: nothing of it is stored, or nobody knows; run it again.
             WriterBusy, WriterClosed: nothing was done.
             Exception: whatever `work` raised; nothing of it is stored.
         """
@@ -150,7 +152,7 @@ class Writer:
             reason = repr(error)
             _settle(batch, lambda: CommitFailed(reason))
             await self._hang_up()
-        except BaseException as error:  # told to those who wait, then the task ends with it
+        except BaseException as error:  # raised to those that wait, then the task ends with it
             reason = f"the writer stopped in mid-commit: {error!r}"
             _settle(batch, lambda: CommitFailed(reason))
             raise
@@ -276,7 +278,7 @@ class _Attempt:
     async def _told(
         self, session: AsyncSession, said: Sequence[outbox.Message]
     ) -> list[outbox.Message]:
-        """Return `said` as numbered and stored; the commit comes next."""
+        """Return the messages as numbered and stored; the commit comes next."""
         last = await outbox.assign(session, said)
         self.committing = True
         return [] if last is None else outbox.numbered(said, last)

@@ -32,7 +32,7 @@ def _run(connection: Connection) -> None:
         include_name=in_models,
         compare_type=True,
         compare_server_default=True,
-        transactional_ddl=True,  # the engine says BEGIN itself, on SQLite too
+        transactional_ddl=True,  # the engine sends BEGIN itself, on SQLite too
     )
     with context.begin_transaction():
         context.run_migrations()
