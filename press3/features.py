@@ -20,18 +20,22 @@ import people.feature
 import push.feature
 import recordings.feature
 import store.own_feature
+import telephony.feature
 import web.feature
 from appeals.case.entry import Entry, EntryKinds
+from push.asyncapi import EventKinds
 from store.feature import Feature
 
-__all__ = ["FEATURES", "entry_kinds"]
+__all__ = ["FEATURES", "entry_kinds", "event_kinds"]
 
+# Events stand in docs/asyncapi.yaml in this order.
 FEATURES: Final[Sequence[Feature]] = (
     push.feature.FEATURE,
     appeals.intake.feature.FEATURE,
     appeals.case.feature.FEATURE,
     recordings.feature.FEATURE,
     appeals.deadlines.feature.FEATURE,
+    telephony.feature.FEATURE,
     appeals.registration.feature.FEATURE,
     appeals.links.feature.FEATURE,
     appeals.parties.feature.FEATURE,
@@ -48,3 +52,12 @@ def entry_kinds() -> EntryKinds:
     """Return stored action → kind, of the entries of all features."""
     kinds = [kind for feature in FEATURES for kind in feature.entries if issubclass(kind, Entry)]
     return MappingProxyType({kind.TYPE: kind for kind in kinds})
+
+
+def event_kinds() -> EventKinds:
+    """Return name of an event → the shapes that it may have, of all features."""
+    kinds = [kind for feature in FEATURES for kind in feature.events]
+    names = dict.fromkeys(kind.TYPE for kind in kinds)
+    return MappingProxyType(
+        {name: tuple(kind for kind in kinds if name == kind.TYPE) for name in names}
+    )

@@ -1,17 +1,23 @@
-"""AsyncAPI 3 of the push socket, from `push.messages`: `python -m push.asyncapi > docs/asyncapi.yaml`."""
+"""AsyncAPI 3 of the push socket, from `push.messages` and the events of all features."""
 
 import inspect
 import json
-import sys
+from collections.abc import Mapping
+from functools import reduce
+from operator import or_
 from types import UnionType
 from typing import Any
 
 from pydantic import TypeAdapter
 
 from push.errors import CLOSE_CODES
-from push.messages import EVENTS, Ack, Event, Hello, Welcome
+from push.messages import Ack, Event, Hello, Welcome
+from store.typed import Typed
 
-__all__ = ["document", "to_yaml"]
+__all__ = ["EventKinds", "document", "to_yaml"]
+
+EventKinds = Mapping[str, tuple[type[Typed], ...]]
+"""Name of an event → the shapes that it may have."""
 
 _HEAD = """\
 The screen first says hello with a one-time ticket (POST /api/v1/push-ticket), is welcomed with a
@@ -19,9 +25,13 @@ snapshot or with the events it missed, then gets events in the order of `seq`. C
 """
 
 
-def document() -> dict[str, Any]:
-    """Return the whole AsyncAPI 3.0 document."""
-    messages = {name: _message(name, kind) for name, kind in _messages().items()}
+def document(events: EventKinds) -> dict[str, Any]:
+    """Return the whole AsyncAPI 3.0 document, with `events` in their order."""
+    words = {"hello": Hello, "ack": Ack, "welcome": Welcome}
+    messages = {name: _message(name, kind, _schema(kind)) for name, kind in words.items()}
+    for name, shapes in events.items():
+        kind: Any = reduce(or_, shapes)
+        messages[name] = _message(name, kind, _event(name, kind))
     said = ["hello", "ack"]
     return {
         "asyncapi": "3.0.0",
@@ -41,10 +51,6 @@ def document() -> dict[str, Any]:
         },
         "components": {"messages": {_key(name): message for name, message in messages.items()}},
     }
-
-
-def _messages() -> dict[str, Any]:
-    return {"hello": Hello, "ack": Ack, "welcome": Welcome, **EVENTS}
 
 
 def _key(name: str) -> str:
@@ -68,8 +74,7 @@ def _operation(action: str, names: list[str]) -> dict[str, Any]:
     return {"action": action, "channel": {"$ref": "#/channels/push"}, "messages": refs}
 
 
-def _message(name: str, kind: Any) -> dict[str, Any]:
-    payload = _event(name, kind) if name in EVENTS else _schema(kind)
+def _message(name: str, kind: Any, payload: dict[str, Any]) -> dict[str, Any]:
     return {"name": name, "summary": _doc(kind), "payload": payload}
 
 
@@ -114,7 +119,3 @@ def _value(value: Any, depth: int) -> str:
     if isinstance(value, dict | list) and value:
         return "\n" + to_yaml(value, depth + 1)
     return " " + to_yaml(value)
-
-
-if __name__ == "__main__":
-    sys.stdout.write(to_yaml(document()))

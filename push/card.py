@@ -1,8 +1,6 @@
 """What a pop says about a call: who calls, which customer that is, and which appeals are open."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from sqlalchemy import bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -13,7 +11,8 @@ from calls.facts import Party
 from calls.story import CallStory
 from customers import callers
 from customers.model import Customer
-from push.messages import Caller, Named
+from push.events import Caller, Named, PopShown
+from push.model import Pop
 from store.base import table
 from store.fast.prepared import prepared
 
@@ -24,21 +23,28 @@ __all__ = ["Card", "other_party", "read_card"]
 class Card:
     """What `pop.shown` says of a call.
 
-    `shared` is the part of its data that is the same for everybody. `appeals` are those of the call,
-    `open_appeals` the customer's, each with its accused: the card of an accused employee omits it.
+    `appeals` are those of the call, `open_appeals` the customer's, each with its accused: the card of an
+    accused employee omits it.
     """
 
-    shared: Mapping[str, Any]
+    call: str
+    caller: Caller
+    customer: Named | None
     appeals: Accused
     open_appeals: Accused
 
-    def for_(self, employee: int) -> dict[str, Any]:
-        """Return the data of `pop.shown` for one employee."""
-        return {
-            **self.shared,
-            "appeal": next(iter(_not_about(employee, self.appeals)), None),
-            "open_appeals": _not_about(employee, self.open_appeals),
-        }
+    def shown(self, pop: Pop) -> PopShown:
+        """Return what the employee of `pop` is shown."""
+        return PopShown(
+            pop_id=pop.pop_id,
+            round=pop.round,
+            call=self.call,
+            caller=self.caller,
+            customer=self.customer,
+            appeal=next(iter(_not_about(pop.employee_id, self.appeals)), None),
+            open_appeals=_not_about(pop.employee_id, self.open_appeals),
+            acked=pop.acked_at is not None,
+        )
 
 
 def _not_about(employee: int, appeals: Accused) -> list[int]:
@@ -54,13 +60,10 @@ async def read_card(session: AsyncSession, story: CallStory) -> Card:
     """Return the card of a call as the database knows it in this transaction."""
     party = other_party(story)
     customer = await _customer(session, party)
-    caller = Caller(raw=party.raw, e164=party.e164, name=party.name, kind=party.kind)
     return Card(
-        shared={
-            "call": story.id,
-            "caller": asdict(caller),
-            "customer": asdict(customer) if customer is not None else None,
-        },
+        call=story.id,
+        caller=Caller(raw=party.raw, e164=party.e164, name=party.name, kind=party.kind),
+        customer=customer,
         appeals=await calls.numbers_of(session, story.id),
         open_appeals=await calls.open_appeals(session, customer.id) if customer else {},
     )

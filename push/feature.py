@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from push.events import CallLeft, PopAcked, PopShown, PopUnseen, PopWithdrawn
 from push.model import (
     Pop,
     UnseenWatch,
@@ -15,5 +16,12 @@ FEATURE: Final = Feature(
     tables=(
         Pop,
         UnseenWatch,
+    ),
+    events=(
+        PopShown,
+        PopAcked,
+        PopWithdrawn,
+        PopUnseen,
+        CallLeft,
     ),
 )

@@ -1,8 +1,7 @@
 """The words of the push socket: what a screen may say and what it is told.
 
-These types are the contract: `push.asyncapi` writes `docs/asyncapi.yaml` from them, `parse` refuses
-what does not fit, `encode` writes an outbox row as the event it is. The data of an event is the data
-of its row, put there by the package that owns the event; `EVENTS` says what shape it has.
+These types are the contract: `push.asyncapi` writes `docs/asyncapi.yaml` from them and from the events of
+all features, `parse` refuses what does not fit, `encode` writes an outbox row as the event it is.
 """
 
 import json
@@ -13,27 +12,14 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from push.errors import BadMessage
+from push.events import PopShown
 from store.outbox import Message
 
 __all__ = [
-    "EVENTS",
     "Ack",
-    "AppealNews",
-    "CallEnded",
-    "CallLeft",
-    "Caller",
     "ClientMessage",
-    "DeadlineNews",
     "Event",
     "Hello",
-    "HiddenAppeal",
-    "LinkNews",
-    "Named",
-    "PopAcked",
-    "PopShown",
-    "PopUnseen",
-    "PopWithdrawn",
-    "RecordingReady",
     "Snapshot",
     "Welcome",
     "encode",
@@ -42,15 +28,6 @@ __all__ = [
 ]
 
 MAX_SEQ = 2**63 - 1
-WithdrawReason = Literal[
-    "answered_here",
-    "answered_elsewhere",
-    "abandoned",
-    "timeout",
-    "rejected",
-    "transferred",
-    "unknown",
-]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,113 +52,6 @@ class Ack:
 
 
 ClientMessage = Hello | Ack
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Named:
-    id: int
-    name: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Caller:
-    """`raw` is what the telephone system said; `e164` is null when it is no public number.
-    `anonymous`: the number is withheld; `other`: a SIP name."""
-
-    raw: str
-    e164: str | None
-    name: str | None
-    kind: Literal["internal", "public", "anonymous", "other"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PopShown:
-    """Your telephone rings, or you came to talk without a ringing (then `answered_here` follows at once).
-    The same `pop_id` with a higher `round` is the next ringing of the same call; with the same `round`
-    it is a correction, to be shown without a sound. `acked`: you have seen it."""
-
-    pop_id: str
-    round: int
-    call: str
-    caller: Caller
-    customer: Named | None
-    appeal: int | None
-    open_appeals: list[int]
-    acked: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PopAcked:
-    """You have seen this pop, on this screen or another of yours."""
-
-    pop_id: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PopWithdrawn:
-    """Your telephone stopped ringing. After `answered_here` the card becomes the current call."""
-
-    pop_id: str
-    reason: WithdrawReason
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallLeft:
-    """You are out of a call that goes on without you: its card is no longer the current call."""
-
-    call: str
-    pop_id: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PopUnseen:
-    """Nobody has acknowledged a pop of this pressed-3 call or answered it in 30 seconds."""
-
-    call: str
-    appeal: int | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AppealNews:
-    number: int
-    version: int
-    phase: str
-    call: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HiddenAppeal:
-    """An appeal about you has changed; `GET /appeals/{number}` says what you may know of it."""
-
-    number: int
-    version: int
-    hidden: Literal[True]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallEnded:
-    call: str
-    outcome: str
-    appeal: int | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordingReady:
-    recording: int
-    call: str | None
-    appeal: int | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeadlineNews:
-    number: int
-    name: str
-    due_at: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LinkNews:
-    pbx: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,22 +81,6 @@ class Event:
     at: str
     data: dict[str, Any]
 
-
-EVENTS: Mapping[str, Any] = {
-    "pop.shown": PopShown,
-    "pop.acked": PopAcked,
-    "pop.withdrawn": PopWithdrawn,
-    "pop.unseen": PopUnseen,
-    "call.left": CallLeft,
-    "call.ended": CallEnded,
-    "appeal.opened": AppealNews | HiddenAppeal,
-    "appeal.changed": AppealNews | HiddenAppeal,
-    "recording.ready": RecordingReady,
-    "deadline.due_soon": DeadlineNews,
-    "deadline.overdue": DeadlineNews,
-    "link.lost": LinkNews,
-    "link.restored": LinkNews,
-}
 
 _client: TypeAdapter[ClientMessage] = TypeAdapter(
     Annotated[ClientMessage, Field(discriminator="type")]

@@ -32,12 +32,13 @@ from people import directory
 from people.access.audience import Audience
 from push import unseen
 from push.card import Card, read_card
-from push.messages import WithdrawReason
+from push.events import CallLeft, PopAcked, PopShown, PopWithdrawn, WithdrawReason
 from push.model import OPEN, Pop
 from push.unseen import unseen_tick
 from store import outbox
 from store.base import table
 from store.fast.prepared import prepared
+from store.typed import Typed
 
 __all__ = [
     "REASONS",
@@ -223,15 +224,15 @@ class _Board:
         pop.ringing = [fact.leg]
         pop.shown_at = self._now
         pop.answered_leg = pop.withdrawn_at = pop.reason = pop.left_at = None
-        pop.card = await self._card_of(pop)
-        _tell(self._session, pop, "pop.shown", pop.card, self._now)
+        shown = await self._shown(pop)
+        pop.card = shown.to_data()
+        _publish(self._session, pop, shown, self._now)
         return pop
 
-    async def _card_of(self, pop: Pop) -> dict[str, Any]:
+    async def _shown(self, pop: Pop) -> PopShown:
         if self._card is None:
             self._card = await self._read_card(self._session, self._story)
-        card, acked = self._card.for_(pop.employee_id), pop.acked_at is not None
-        return {"pop_id": pop.pop_id, "round": pop.round, **card, "acked": acked}
+        return self._card.shown(pop)
 
     async def _is_flood(self) -> bool:
         """Anybody can send unverified presses: more than five a minute of one number raise no pops."""
@@ -285,10 +286,10 @@ class _Board:
         if not self._pops:
             return
         for pop in self._pops.values():
-            card = await self._card_of(pop)
-            if pop.withdrawn_at is None and card != pop.card:
+            shown = await self._shown(pop)
+            if pop.withdrawn_at is None and (card := shown.to_data()) != pop.card:
                 pop.card = card
-                _tell(self._session, pop, "pop.shown", card, self._now)
+                _publish(self._session, pop, shown, self._now)
         await self._watch()
 
 
@@ -304,7 +305,7 @@ async def ack(session: AsyncSession, pop_id: str, employee_id: int, *, now: date
         return False
     pop.acked_at = now
     pop.card = {**pop.card, "acked": True}
-    _tell(session, pop, "pop.acked", {"pop_id": pop_id}, now)
+    _publish(session, pop, PopAcked(pop_id=pop_id), now)
     await unseen.settle(session, pop.call_id)
     return True
 
@@ -339,16 +340,16 @@ def _withdraw(session: AsyncSession, pop: Pop, reason: WithdrawReason, now: date
     pop.ringing = []
     pop.withdrawn_at = now
     pop.reason = reason
-    _tell(session, pop, "pop.withdrawn", {"pop_id": pop.pop_id, "reason": reason}, now)
+    _publish(session, pop, PopWithdrawn(pop_id=pop.pop_id, reason=reason), now)
 
 
 def _leave(session: AsyncSession, pop: Pop, now: datetime) -> None:
     """The operator is out of a call that he had answered; said once."""
     if pop.reason == "answered_here" and pop.left_at is None:
         pop.left_at = now
-        _tell(session, pop, "call.left", {"call": pop.call_id, "pop_id": pop.pop_id}, now)
+        _publish(session, pop, CallLeft(call=pop.call_id, pop_id=pop.pop_id), now)
 
 
-def _tell(session: AsyncSession, pop: Pop, kind: str, data: dict[str, Any], now: datetime) -> None:
+def _publish(session: AsyncSession, pop: Pop, event: Typed, now: datetime) -> None:
     audience = Audience(employees=(pop.employee_id,)).to_json()
-    outbox.emit(session, outbox.Message(type=kind, at=now, audience=audience, data=data))
+    outbox.publish(session, event, at=now, audience=audience)

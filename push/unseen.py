@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from appeals.case.audience import supervisors
 from appeals.case.conflicts import accused_of
 from appeals.case.model import Appeal
+from push.events import PopUnseen
 from push.model import UnseenWatch
 from store import outbox
 from store.base import table
@@ -74,7 +75,5 @@ async def _tell(session: AsyncSession, calls: Sequence[str], now: datetime) -> N
         department = appeal.department_id if appeal else None
         except_ = accused.get(appeal.number, ()) if appeal else ()
         to = await supervisors(session, department, except_=except_)
-        data = {"call": call, "appeal": appeal.number if appeal else None}
-        outbox.emit(
-            session, outbox.Message(type="pop.unseen", at=now, audience=to.to_json(), data=data)
-        )
+        event = PopUnseen(call=call, appeal=appeal.number if appeal else None)
+        outbox.publish(session, event, at=now, audience=to.to_json())

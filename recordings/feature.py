@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from recordings.events import RecordingReady
 from recordings.model import (
     Listening,
     Recording,
@@ -16,4 +17,5 @@ FEATURE: Final = Feature(
         Listening,
         Recording,
     ),
+    events=(RecordingReady,),
 )

@@ -23,6 +23,7 @@ from calls.model import Call
 from recordings import audio, copies, files, formats, lifecycle, rows
 from recordings.access import audio_root
 from recordings.errors import BrokenAudio, ConversionFailed, RecordingError, Refused
+from recordings.events import RecordingReady
 from recordings.lifecycle import Step
 from recordings.model import Recording, RecordingState
 from recordings.pool import SoundPool
@@ -349,15 +350,9 @@ class RecordingWorker:
         self, session: AsyncSession, recording_id: int, call_id: str, now: datetime
     ) -> None:
         appeal = await self._appeal_of(session, call_id)
-        outbox.emit(
-            session,
-            outbox.Message(
-                type="recording.ready",
-                at=now,
-                audience=await self._audience_of(session, call_id),
-                data={"recording": recording_id, "call": call_id, "appeal": appeal},
-            ),
-        )
+        event = RecordingReady(recording=recording_id, call=call_id, appeal=appeal)
+        audience = await self._audience_of(session, call_id)
+        outbox.publish(session, event, at=now, audience=audience)
 
     async def _thread(self, function: Callable[..., T], *args: object) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, function, *args)

@@ -17,9 +17,11 @@ class Feature:
     """One part of the desk.
 
     `tables`: the models whose rows it owns. `entries`: the kinds of entry that it records in the history
-    of an appeal, subclasses of `appeals.case.entry.Entry`.
+    of an appeal, subclasses of `appeals.case.entry.Entry`. `events`: the kinds that it publishes; several
+    of one name are the shapes that it may have.
     """
 
     name: str
     tables: tuple[type[Base], ...] = ()
     entries: tuple[type[Typed], ...] = ()
+    events: tuple[type[Typed], ...] = ()

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from store.base import Base, table
 from store.errors import CommitFailed
 from store.fast.prepared import prepared
+from store.typed import Typed
 
 __all__ = [
     "Message",
@@ -27,6 +28,7 @@ __all__ = [
     "mark",
     "numbered",
     "pending",
+    "publish",
     "read_after",
     "rewind",
 ]
@@ -64,6 +66,11 @@ class Message:
     audience: dict[str, Any]
     data: dict[str, Any]
     seq: int = 0
+
+
+def publish(session: AsyncSession, event: Typed, *, at: datetime, audience: dict[str, Any]) -> None:
+    """Publish `event` to `audience`, as of `Message`, once the transaction commits."""
+    emit(session, Message(type=event.TYPE, at=at, audience=audience, data=event.to_data()))
 
 
 def emit(session: AsyncSession, message: Message) -> None:

@@ -1,11 +1,11 @@
 """What is stored as a name with JSON beside it: typed here, plain in the database.
 
 A kind of history entry, a kind of event: each is a frozen dataclass with a stored name. Stored rows
-outlive the program that wrote them, so a name never changes, and reading one never fails.
+outlive the program that wrote them, so a name never changes.
 """
 
-from dataclasses import MISSING, Field, dataclass, fields
-from typing import Any, ClassVar, Self, get_origin
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 __all__ = ["Typed"]
 
@@ -31,23 +31,3 @@ class Typed:
             if data[key] is None:
                 del data[key]
         return data
-
-    @classmethod
-    def from_data(cls, data: dict[str, Any]) -> Self:
-        """Return the object that `data` was made of.
-
-        A missing key gets the default of its field, or the empty value of its type. A key that no field
-        has is passed over. Values are taken as they are.
-        """
-        given = {field.name: field.name.removesuffix("_") for field in fields(cls)}
-        absent = {
-            field.name: _default(field) for field in fields(cls) if given[field.name] not in data
-        }
-        return cls(**absent, **{name: data[key] for name, key in given.items() if key in data})
-
-
-def _default(field: Field[Any]) -> Any:
-    if field.default is not MISSING:
-        return field.default
-    kind = get_origin(field.type) or field.type
-    return kind() if kind in (str, int, bool, list, dict) else None

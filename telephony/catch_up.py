@@ -27,7 +27,8 @@ from calls.numbers import NumberRules
 from calls.story import CallStory
 from people.access.audience import Audience
 from people.model import Role
-from store.outbox import Message, emit
+from store.outbox import publish
+from telephony.events import LinkLost, LinkRestored
 from telephony.log_follower import LogFollower
 from telephony.pipeline import Pipeline
 from telephony.recorder import Recorder
@@ -88,7 +89,7 @@ class CatchUp:
             if state is None or await storage.open_window(session, pbx) is not None:
                 return
             storage.begin_window(session, pbx, state.last_contact_at, item.reason)
-            _publish(session, "link.lost", pbx, now)
+            _publish(session, LinkLost(pbx=pbx), now)
 
         await self._recorder.write(work)
         log.error(
@@ -210,7 +211,7 @@ class CatchUp:
             if window is None:
                 window = storage.begin_window(session, pbx, started, reason)
                 if state is not None:  # press3 was not running to publish the loss when it came
-                    _publish(session, "link.lost", pbx, now)
+                    _publish(session, LinkLost(pbx=pbx), now)
             elif state is None:  # opened by our clock, before that of the PBX was known
                 window.started_at = min(window.started_at, started)
             return window.started_at
@@ -314,7 +315,7 @@ class CatchUp:
             window.ended_at = max(login.pbx_now, window.started_at)
             if unread:
                 window.reason += f"; the presses of {unread} (UTC minutes) could not be read"
-            _publish(session, "link.restored", pbx, now)
+            _publish(session, LinkRestored(pbx=pbx), now)
             return await recoveries.count(session, window.id)
 
         recovered, brought = await self._recorder.write(work)
@@ -372,8 +373,8 @@ def _as_before(
     return row
 
 
-def _publish(session: AsyncSession, kind: str, pbx: str, now: datetime) -> None:
-    emit(session, Message(type=kind, at=now, audience=_EVERYONE_IN_CHARGE, data={"pbx": pbx}))
+def _publish(session: AsyncSession, event: LinkLost | LinkRestored, now: datetime) -> None:
+    publish(session, event, at=now, audience=_EVERYONE_IN_CHARGE)
 
 
 def _span(

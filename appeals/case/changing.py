@@ -3,14 +3,20 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from sqlalchemy import bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from appeals.case import audience, history, hot, subjects
-from appeals.case.entries import ResponsibleWithdrawn
+from appeals.case.entries import (
+    AppealChanged,
+    AppealOpened,
+    HiddenChanged,
+    HiddenOpened,
+    ResponsibleWithdrawn,
+)
 from appeals.case.errors import NotFound
 from appeals.case.history import Record
 from appeals.case.model import Appeal, Phase, Stage, StageVisit
@@ -18,7 +24,7 @@ from appeals.case.rights import Subject, conflict
 from appeals.case.stages import TRANSITIONS, Verb, next_phase
 from people.access.audience import Audience
 from store.base import table
-from store.outbox import Message, emit
+from store.outbox import publish
 
 __all__ = [
     "Step",
@@ -99,17 +105,21 @@ async def tell(
     """
     subject = subject or await subjects.of_appeal(session, appeal)
     to = audience.of_subjects(subject)
-    data = {
-        "number": appeal.number,
-        "version": appeal.version,
-        "phase": appeal.phase,
-        "call": appeal.call_id,
-    }
-    emit(session, Message(type=event, at=now, audience=to.to_json(), data=data))
+    shape, hidden_shape = _SHAPES[event]
+    news = shape(
+        number=appeal.number, version=appeal.version, phase=appeal.phase, call=appeal.call_id
+    )
+    publish(session, news, at=now, audience=to.to_json())
     if subject.accused:
         accused = Audience(employees=tuple(sorted(subject.accused)))
-        data = {"number": appeal.number, "version": appeal.version, "hidden": True}
-        emit(session, Message(type=event, at=now, audience=accused.to_json(), data=data))
+        hidden = hidden_shape(number=appeal.number, version=appeal.version, hidden=True)
+        publish(session, hidden, at=now, audience=accused.to_json())
+
+
+_SHAPES: Final = {
+    "appeal.opened": (AppealOpened, HiddenOpened),
+    "appeal.changed": (AppealChanged, HiddenChanged),
+}
 
 
 class Step(NamedTuple):

@@ -1,11 +1,21 @@
-"""The entries of the kernel: what any feature may record."""
+"""The entries of the kernel, which any feature may record, and the events of an appeal."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from appeals.case.entry import Entry
+from store.typed import Typed
 
-__all__ = ["AttemptRefused", "Changed", "ConflictStored", "ResponsibleWithdrawn"]
+__all__ = [
+    "AppealChanged",
+    "AppealOpened",
+    "AttemptRefused",
+    "Changed",
+    "ConflictStored",
+    "HiddenChanged",
+    "HiddenOpened",
+    "ResponsibleWithdrawn",
+]
 
 _FREE_TEXTS = frozenset({"gist", "result"})
 
@@ -75,3 +85,55 @@ class AttemptRefused(Entry):
 
     action: str
     reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class AppealOpened(Typed):
+    """An appeal that you may read was opened."""
+
+    TYPE: ClassVar = "appeal.opened"
+
+    number: int
+    version: int
+    phase: str
+    call: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class HiddenOpened(Typed):
+    """An appeal about you has changed.
+
+    `GET /appeals/{number}` returns what you may know of it.
+    """
+
+    TYPE: ClassVar = "appeal.opened"
+
+    number: int
+    version: int
+    hidden: Literal[True]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AppealChanged(Typed):
+    """An appeal that you may read has changed."""
+
+    TYPE: ClassVar = "appeal.changed"
+
+    number: int
+    version: int
+    phase: str
+    call: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class HiddenChanged(Typed):
+    """An appeal about you has changed.
+
+    `GET /appeals/{number}` returns what you may know of it.
+    """
+
+    TYPE: ClassVar = "appeal.changed"
+
+    number: int
+    version: int
+    hidden: Literal[True]

@@ -6,8 +6,8 @@ entry is read as `Unknown`.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from dataclasses import MISSING, Field, dataclass, fields
+from typing import Any, ClassVar, Self, get_origin
 
 from store.typed import Typed
 
@@ -40,6 +40,26 @@ class Entry(Typed):
         if not (names := self.personal_fields()):
             return data, None
         return data, {name: data.pop(name) for name in names}
+
+    @classmethod
+    def from_data(cls, data: dict[str, Any]) -> Self:
+        """Return the entry that `data`, with the personal part in it, was made of.
+
+        A missing key gets the default of its field, or the empty value of its type. A key
+        that no field has is passed over. Values are taken as they are.
+        """
+        given = {field.name: field.name.removesuffix("_") for field in fields(cls)}
+        absent = {
+            field.name: _default(field) for field in fields(cls) if given[field.name] not in data
+        }
+        return cls(**absent, **{name: data[key] for name, key in given.items() if key in data})
+
+
+def _default(field: Field[Any]) -> Any:
+    if field.default is not MISSING:
+        return field.default
+    kind = get_origin(field.type) or field.type
+    return kind() if kind in (str, int, bool, list, dict) else None
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,16 @@
 
 from typing import Final
 
-from appeals.case.entries import AttemptRefused, Changed, ConflictStored, ResponsibleWithdrawn
+from appeals.case.entries import (
+    AppealChanged,
+    AppealOpened,
+    AttemptRefused,
+    Changed,
+    ConflictStored,
+    HiddenChanged,
+    HiddenOpened,
+    ResponsibleWithdrawn,
+)
 from appeals.case.model import (
     Appeal,
     AppealCall,
@@ -38,5 +47,11 @@ FEATURE: Final = Feature(
         Changed,
         ConflictStored,
         ResponsibleWithdrawn,
+    ),
+    events=(
+        AppealOpened,
+        HiddenOpened,
+        AppealChanged,
+        HiddenChanged,
     ),
 )

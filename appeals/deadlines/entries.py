@@ -1,11 +1,12 @@
-"""What deadlines record."""
+"""What deadlines record and publish."""
 
 from dataclasses import dataclass
 from typing import ClassVar
 
 from appeals.case.entry import Entry
+from store.typed import Typed
 
-__all__ = ["DeadlineReached"]
+__all__ = ["DeadlineDueSoon", "DeadlineOverdue", "DeadlineReached"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,4 +17,26 @@ class DeadlineReached(Entry):
 
     name: str
     level: str
+    due_at: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeadlineDueSoon(Typed):
+    """A deadline comes near."""
+
+    TYPE: ClassVar = "deadline.due_soon"
+
+    number: int
+    name: str
+    due_at: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeadlineOverdue(Typed):
+    """A deadline is missed."""
+
+    TYPE: ClassVar = "deadline.overdue"
+
+    number: int
+    name: str
     due_at: str

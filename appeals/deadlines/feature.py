@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from appeals.deadlines.entries import DeadlineReached
+from appeals.deadlines.entries import DeadlineDueSoon, DeadlineOverdue, DeadlineReached
 from appeals.deadlines.model import (
     DeadlineNotice,
 )
@@ -10,4 +10,12 @@ from store.feature import Feature
 
 __all__ = ["FEATURE"]
 
-FEATURE: Final = Feature(name="deadlines", tables=(DeadlineNotice,), entries=(DeadlineReached,))
+FEATURE: Final = Feature(
+    name="deadlines",
+    tables=(DeadlineNotice,),
+    entries=(DeadlineReached,),
+    events=(
+        DeadlineDueSoon,
+        DeadlineOverdue,
+    ),
+)

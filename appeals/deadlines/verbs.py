@@ -5,6 +5,7 @@ phase `responded`. Being due is not an event that could be lost but a question a
 """
 
 import enum
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -16,9 +17,9 @@ from appeals.case import audience, history
 from appeals.case.history import Record
 from appeals.case.model import Appeal
 from appeals.case.stages import UNRESOLVED
-from appeals.deadlines.entries import DeadlineReached
+from appeals.deadlines.entries import DeadlineDueSoon, DeadlineOverdue, DeadlineReached
 from appeals.deadlines.model import DeadlineNotice
-from store.outbox import Message, emit
+from store.outbox import publish
 from store.upsert import insert_new
 
 __all__ = ["RESOLVE", "DeadlineSettings", "Level", "is_time", "tick"]
@@ -95,12 +96,15 @@ async def _tell(session: AsyncSession, appeal: Appeal, level: Level, now: dateti
     entry = DeadlineReached(name=RESOLVE, level=level.value, due_at=due_at)
     await history.append(session, appeal.number, Record(now, entry))
     to = await audience.of_appeal(session, appeal)
-    message = {"number": appeal.number, "name": RESOLVE, "due_at": due_at}
-    emit(
-        session,
-        Message(type=f"deadline.{level.value}", at=now, audience=to.to_json(), data=message),
-    )
+    event = _EVENTS[level](number=appeal.number, name=RESOLVE, due_at=due_at)
+    publish(session, event, at=now, audience=to.to_json())
     return True
+
+
+_EVENTS: Final[Mapping[Level, type[DeadlineDueSoon | DeadlineOverdue]]] = {
+    Level.DUE_SOON: DeadlineDueSoon,
+    Level.OVERDUE: DeadlineOverdue,
+}
 
 
 def _due(appeal: Appeal) -> datetime:

@@ -1,11 +1,20 @@
-"""What intake records: the press that opened the appeal, and what went on in its calls."""
+"""What intake records and publishes: the press, and what went on in its calls."""
 
 from dataclasses import dataclass
 from typing import ClassVar
 
 from appeals.case.entry import Entry
+from store.typed import Typed
 
-__all__ = ["BetterEvidence", "CallOver", "FirstContact", "Opened", "PressedAgain", "Related"]
+__all__ = [
+    "BetterEvidence",
+    "CallEndedNews",
+    "CallOver",
+    "FirstContact",
+    "Opened",
+    "PressedAgain",
+    "Related",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,3 +100,14 @@ class CallOver(Entry):
     at: str
     direction: str
     outcome: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallEndedNews(Typed):
+    """A call is over. `appeal`: the one that it opened, else the newest that it belongs to."""
+
+    TYPE: ClassVar = "call.ended"
+
+    call: str
+    outcome: str
+    appeal: int | None

@@ -4,6 +4,7 @@ from typing import Final
 
 from appeals.intake.entries import (
     BetterEvidence,
+    CallEndedNews,
     CallOver,
     FirstContact,
     Opened,
@@ -17,4 +18,5 @@ __all__ = ["FEATURE"]
 FEATURE: Final = Feature(
     name="intake",
     entries=(BetterEvidence, CallOver, FirstContact, Opened, PressedAgain, Related),
+    events=(CallEndedNews,),
 )

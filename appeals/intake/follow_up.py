@@ -15,7 +15,7 @@ from appeals.case.history import Record
 from appeals.case.model import Appeal
 from appeals.case.rights import Subject
 from appeals.case.times import first_contact_after
-from appeals.intake.entries import CallOver, FirstContact, PressedAgain
+from appeals.intake.entries import CallEndedNews, CallOver, FirstContact, PressedAgain
 from calls.facts import (
     CallEnded,
     ComplaintRequested,
@@ -25,7 +25,7 @@ from calls.facts import (
     QueueEntered,
 )
 from calls.story import CallChange, CallStory
-from store.outbox import Message, emit
+from store.outbox import publish
 
 __all__ = ["answered", "call_went_on", "on_change", "pressed_again"]
 
@@ -122,12 +122,11 @@ async def _tell_end(
     to = audience.of_subjects(*read_as, await subjects.of_call_alone(session, story.id))
     opened = [a.number for a in appeals if a.call_id == story.id]
     linked = opened or [a.number for a in appeals]
-    data = {
-        "call": story.id,
-        "outcome": story.outcome,
-        "appeal": linked[-1] if linked else None,
-    }
-    emit(session, Message(type="call.ended", at=now, audience=to.to_json(), data=data))
+    assert story.outcome is not None  # it has ended
+    event = CallEndedNews(
+        call=story.id, outcome=story.outcome, appeal=linked[-1] if linked else None
+    )
+    publish(session, event, at=now, audience=to.to_json())
 
 
 def _told(
