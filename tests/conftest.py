@@ -5,10 +5,12 @@ about one of them says `@pytest.mark.parametrize("database_url", ["sqlite"], ind
 """
 
 import asyncio
+import logging
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
@@ -50,6 +52,23 @@ def _plain_tracebacks() -> None:
     """A pretty traceback with all its variables takes seconds, in which nothing else happens in the test."""
     plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
     structlog.configure(processors=[*structlog.get_config()["processors"][:-1], plain])
+
+
+@pytest.fixture(autouse=True)
+def _own_logs(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A command that a test runs sets up logs; what a logger caches then would outlive the test."""
+    configured, root = structlog.get_config(), logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    configure = structlog.configure
+
+    def without_cache(**how: Any) -> None:
+        configure(**{**how, "cache_logger_on_first_use": False})
+
+    monkeypatch.setattr(structlog, "configure", without_cache)
+    yield
+    configure(**configured)
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 def _migrate(url: str) -> None:
