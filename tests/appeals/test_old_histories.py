@@ -98,8 +98,9 @@ STAGE_CODES = {"stage", "from", "to"}
 
 
 def test_of_each_migration_that_served_there_is_a_database() -> None:
-    served = {f"{n:04}" for n in range(2, int(schema.head()) + 1)}
-    assert set(VERSIONS) == served, "python -m tests.appeals.old_histories.make"
+    """Of the newest there need be none: what is stored at it is not old yet."""
+    served = {f"{n:04}" for n in range(2, int(schema.head()))}
+    assert served <= set(VERSIONS), "see tests/appeals/old_histories/make.py"
 
 
 async def shapes(tmp_path: Path) -> dict[str, set[tuple[str, ...]]]:

@@ -2,7 +2,7 @@
 
 Of each migration, the last version of press3 before the next one tells `story.py` and leaves its database,
 packed. (0001 alone never served: 0002, which brings the first rows, came in the same commit.) Old ones are
-made once; a new migration adds a line.
+made once. A new migration needs the line of the one before it, with the commit that the work began at.
 """
 
 import lzma
