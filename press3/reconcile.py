@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 from datetime import date
 
 from appeals.case.errors import PbxUnread
-from appeals.reconciliation import comparison
+from appeals.reconciliation import read as reconciliation
 from calls import days
 from press3.config.settings import Settings
 from press3.database import open_database
@@ -32,7 +32,7 @@ async def report(settings: Settings, day: date | None, say: Callable[[str], None
         reader = PbxReader(links, logs_by_pbx(settings, number_rules(settings)))
         async with database.sessions() as session:
             try:
-                found = await comparison.run(session, chosen, settings.zone, reader)
+                found = await reconciliation.run(session, chosen, settings.zone, reader)
             except PbxUnread as error:
                 raise Press3Error(f"{error}; try again when its link is back") from error
     say(

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from ami.connection import LinkSettings
 from ami.tls import TlsSettings
 from appeals.intake import follow_up, presses
-from appeals.links import auto
+from appeals.links import verbs as links
 from calls import storage
 from calls.keep import KeepRules
 from calls.numbers import NumberRules
@@ -108,7 +108,7 @@ def appeal_handlers(intake: presses.IntakeSettings) -> tuple[ChangeHandler, ...]
     """Return what appeals do with a changed call: open, link, then write down what it means for them."""
     return (
         partial(presses.on_change, settings=intake),
-        auto.on_change,
+        links.on_change,
         partial(follow_up.on_change, departments=intake.departments),
     )
 

@@ -12,7 +12,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from appeals.case import old_conflicts
 from appeals.deadlines import verbs as deadlines
-from appeals.parties import strangers
+from appeals.parties import verbs as parties
 from calls.model import Call
 from people.model import LoginAttempt, Session, Ticket
 from press3.config.settings import Settings
@@ -109,7 +109,7 @@ class Upkeep:
         place = ""
         while True:
             async with self._database.sessions() as session:
-                page = await strangers.phones_after(session, place)
+                page = await parties.phones_after(session, place)
             if not page:
                 return
             for phone in page:
@@ -117,13 +117,13 @@ class Upkeep:
                     await self._detach(phone)
             place = page[-1].number
 
-    async def _detach(self, phone: strangers.Phone) -> None:
+    async def _detach(self, phone: parties.Phone) -> None:
         log.info("appeals are looked through that a withheld number may have tied together")
         more = True
         while more:
             now = self._database.now()
             more = await self._database.writer.run(
-                lambda s, at=now: strangers.detach(s, phone, self._is_hidden, now=at)  # type: ignore[misc]
+                lambda s, at=now: parties.detach(s, phone, self._is_hidden, now=at)  # type: ignore[misc]
             )
             await asyncio.sleep(_PAUSE_S)
 

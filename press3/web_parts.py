@@ -10,7 +10,7 @@ from aiohttp import web as aiohttp_web
 from sqlalchemy.ext.asyncio import AsyncSession
 
 import web
-from appeals.reconciliation import comparison
+from appeals.reconciliation import read as reconciliation
 from people.signin import SignInRules
 from press3.config.settings import Settings
 from press3.database import Database
@@ -70,7 +70,7 @@ def _reconciliation(settings: Settings, telephony: Sequence[Telephony]) -> Recon
         session: AsyncSession, day: date, hidden: AbstractSet[int]
     ) -> Mapping[str, Any]:
         reader = PbxReader([each.link for each in telephony], logs)
-        return await comparison.run(session, day, settings.zone, reader, hidden=hidden)
+        return await reconciliation.run(session, day, settings.zone, reader, hidden=hidden)
 
     return reconcile_day
 

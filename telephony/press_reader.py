@@ -16,7 +16,7 @@ from ami.errors import AmiError, LogUnreadable, SpoolUnread
 from ami.log_tail import lines_between, oldest_line_at
 from ami.spool import SpoolPress
 from appeals.case.errors import PbxUnread
-from appeals.reconciliation.comparison import Press, PressReading, PressSource
+from appeals.reconciliation.read import Press, PressReading, PressSource
 from telephony.catch_up import SETTLED
 from telephony.pbx_logs import PbxLog, PbxLogs
 

@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from appeals.reconciliation import comparison
-from appeals.reconciliation.comparison import Press, PressReading, PressSource
+from appeals.reconciliation import read as reconciliation
+from appeals.reconciliation.read import Press, PressReading, PressSource
 from recordings.model import Recording, RecordingState
 from tests.appeals.world import NOON, PhoneCall, World
 
@@ -44,11 +44,11 @@ async def test_what_was_pressed_after_the_reading_is_no_difference(world: World)
     reading = Pbx()
     reading.read_until = {"main": NOON}
     async with world.sessions() as session:
-        found = await comparison.run(session, DAY, MOSCOW, reading)
+        found = await reconciliation.run(session, DAY, MOSCOW, reading)
     assert (found["registered"], found["differences"]) == (0, [])
     reading.read_until = {"main": NOON + timedelta(seconds=1)}
     async with world.sessions() as session:
-        found = await comparison.run(session, DAY, MOSCOW, reading)
+        found = await reconciliation.run(session, DAY, MOSCOW, reading)
     assert [each["kind"] for each in found["differences"]] == ["not_on_pbx"]
 
 
@@ -79,7 +79,7 @@ async def record(world: World, call: str | None, state: RecordingState) -> int:
 
 async def run(world: World, pbx: Pbx, day: date = DAY, zone: ZoneInfo = MOSCOW) -> dict[str, Any]:
     async with world.sessions() as session:
-        return await comparison.run(session, day, zone, pbx)
+        return await reconciliation.run(session, day, zone, pbx)
 
 
 async def test_a_day_without_a_difference(world: World) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from appeals.case import conflicts, old_conflicts
 from appeals.case.errors import Refused
 from appeals.case.model import Appeal, AppealCall, AppealConflict
-from appeals.parties import strangers
+from appeals.parties import verbs as parties
 from calls.numbers import NumberRules
 from customers.model import Customer, CustomerPhone
 from people.access.audience import Viewer
@@ -177,13 +177,13 @@ async def link_wrongly(world: World, number: int, call: str, **values: Any) -> N
 async def mend(world: World) -> int:
     """Do the job as the service does; return how many transactions it took."""
     async with world.sessions() as session:
-        phones = await strangers.phones_after(session, "")
+        phones = await parties.phones_after(session, "")
     works = 0
     for phone in phones:
         more = is_hidden(phone.number)
         while more:
             more = await world.writer.run(
-                lambda s, p=phone: strangers.detach(s, p, is_hidden, now=world.now)  # type: ignore[misc]
+                lambda s, p=phone: parties.detach(s, p, is_hidden, now=world.now)  # type: ignore[misc]
             )
             works += 1
     return works
@@ -203,7 +203,7 @@ async def test_a_caller_without_a_number_is_no_customer_and_brings_no_link(world
 async def test_strangers_linked_before_are_unlinked_and_the_histories_say_so(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(strangers, "_AT_ONCE", 2)
+    monkeypatch.setattr(parties, "_AT_ONCE", 2)
     await world.hire("Анна", extension="101")
     for _ in range(3):
         await world.pressed("anonymous")

@@ -19,8 +19,8 @@ from appeals.case.errors import AppealError
 from appeals.case.model import Appeal, Category
 from appeals.case.performing import perform
 from appeals.case.rights import Subject
-from appeals.reconciliation import comparison
-from appeals.reconciliation.comparison import Press, PressReading, PressSource
+from appeals.reconciliation import read as reconciliation
+from appeals.reconciliation.read import Press, PressReading, PressSource
 from appeals.registration import verbs
 from people.access.audience import Audience, Viewer
 from people.model import Role
@@ -133,7 +133,7 @@ async def test_no_byte_of_a_case_reaches_its_accused(
     press = Press(pbx="main", uniqueid="1795003200.1", pressed_at=NOON)
 
     async def reconciled(session: AsyncSession, day: date, hidden: Any) -> Mapping[str, Any]:
-        return await comparison.run(session, day, NOON.tzinfo, _Pbx(press), hidden=hidden)  # type: ignore[arg-type]
+        return await reconciliation.run(session, day, NOON.tzinfo, _Pbx(press), hidden=hidden)  # type: ignore[arg-type]
 
     site.extra = {"reconcile": reconciled}
     role = Role.OPERATOR if tie in ("answered", "rang", "called back") else Role.SUPERVISOR

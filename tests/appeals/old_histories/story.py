@@ -40,7 +40,7 @@ model = module("appeals.case.model", "appeals.model")
 Refused = module("appeals.case.errors", "appeals.errors").Refused
 own_case = module("appeals.card.own_case", "appeals.own_case")
 old_conflicts = module("appeals.case.old_conflicts", "appeals.old_conflicts")
-strangers = module("appeals.parties.strangers", "appeals.strangers")
+strangers = module("appeals.parties.verbs", "appeals.parties.strangers", "appeals.strangers")
 COMPLAINTS = "complaints"
 
 
